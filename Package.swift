@@ -1,0 +1,72 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "weir",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Weir", targets: ["Weir"]),
+        .library(name: "WeirTesting", targets: ["WeirTesting"]),
+        .executable(name: "weir", targets: ["WeirTool"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "WeirJSON", swiftSettings: settings),
+        .target(
+            name: "WeirCore",
+            dependencies: [
+                "WeirJSON",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "WeirNetwork",
+            dependencies: [
+                "CLibUV", "COpenSSL", "WeirCore", "WeirJSON",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "Weir", dependencies: ["WeirCore", "WeirNetwork", "WeirJSON"],
+            swiftSettings: settings),
+        .target(name: "WeirTesting", dependencies: ["WeirCore"], swiftSettings: settings),
+        .executableTarget(
+            name: "WeirTool",
+            dependencies: [
+                "Weir", "WeirNetwork",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirJSONTests", dependencies: ["WeirJSON"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirCoreTests", dependencies: ["WeirCore", "WeirTesting"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],
+            swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,2 @@
+@_exported public import WeirCore
+@_exported public import WeirNetwork

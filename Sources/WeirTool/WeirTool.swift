@@ -1,0 +1,1 @@
+@main struct WeirTool { static func main() {} }

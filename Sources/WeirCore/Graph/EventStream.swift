@@ -1,0 +1,136 @@
+/// A stream of events inside a topology: what an operator returns and what the next one is called on.
+///
+/// A stream is a value that describes; nothing flows until the topology runs. A stream used twice is broadcast:
+/// both uses get every event.
+public struct EventStream<Element: Sendable>: Sendable {
+    @usableFromInline let node: Node
+    @usableFromInline let output: Int
+
+    @usableFromInline
+    init(node: Node, output: Int = 0) {
+        self.node = node
+        self.output = output
+    }
+
+    /// A stream that begins at a source.
+    ///
+    /// - Parameters:
+    ///   - name: The name of the source's stage, unique in its topology.
+    ///   - source: Where the events come from.
+    public init(
+        _ name: String, from source: Source<Element>, file: StaticString = #fileID,
+        line: UInt = #line
+    ) {
+        node = Node(
+            kind: source.label, name: name, inputs: [], role: .source(source.definition),
+            isBoundary: true, location: SourceLocation(file, line)
+        ) { _, outputs in
+            [AnyReceiver(AnyReceiver.joined(outputs[0], as: Element.self))]
+        }
+        output = 0
+    }
+
+    /// The edge from this stream to a consumer, which becomes a hand-over if the consumer is a stage of its own.
+    @usableFromInline
+    package func edge(partition: Partitioner<Element>? = nil) -> Node.Input {
+        Node.Input(node: node, output: output, isKeyed: partition != nil) { targets, scope in
+            let port = OutputPort<Element>(
+                targets: targets, partition: partition, batchSize: scope.environment.batchSize,
+                metrics: scope.metrics)
+            return (AnyReceiver(port.receiver), port)
+        }
+    }
+
+    /// An operator with one input and one output.
+    ///
+    /// - Parameters:
+    ///   - boundary: Whether it begins a stage of its own; if not it is fused into this stream's stage.
+    ///   - build: Makes the operator's receiver on the stage's actor, given the one behind it.
+    @usableFromInline
+    package func transform<Output: Sendable>(
+        _ kind: String, name: String? = nil, boundary: Bool = false,
+        traits: NodeTraits = NodeTraits(), at location: SourceLocation,
+        _ build: @escaping @Sendable (StageScope, Receiver<Output>) -> Receiver<Element>
+    ) -> EventStream<Output> {
+        EventStream<Output>(
+            node: Node(
+                kind: kind, name: name, inputs: [edge()], isBoundary: boundary, traits: traits,
+                location: location
+            ) { scope, outputs in
+                [AnyReceiver(build(scope, AnyReceiver.joined(outputs[0], as: Output.self)))]
+            })
+    }
+
+    func attribute(
+        _ kind: String, _ attribute: StageAttribute, at location: SourceLocation
+    ) -> EventStream<Element> {
+        EventStream(
+            node: Node(
+                kind: kind, inputs: [edge()], role: .attribute(attribute), isBoundary: false,
+                location: location
+            ) { _, outputs in
+                [AnyReceiver(AnyReceiver.joined(outputs[0], as: Element.self))]
+            })
+    }
+
+    /// Begins a stage of its own here: an actor with a mailbox, so that what comes before and after run in parallel.
+    public func stage(
+        _ name: String, file: StaticString = #fileID, line: UInt = #line
+    ) -> EventStream<Element> {
+        transform("stage", name: name, boundary: true, at: SourceLocation(file, line)) {
+            _, downstream in downstream
+        }
+    }
+
+    /// Sets the bounds of the mailbox of the stage that produces this stream. Default: 8,192 events, senders wait.
+    public func mailbox(
+        _ policy: MailboxPolicy, file: StaticString = #fileID, line: UInt = #line
+    ) -> EventStream<Element> {
+        attribute("mailbox", .mailbox(policy), at: SourceLocation(file, line))
+    }
+
+    /// Places the stage that produces this stream under a supervisor.
+    public func supervised(
+        _ supervisor: Supervisor, file: StaticString = #fileID, line: UInt = #line
+    ) -> EventStream<Element> {
+        attribute("supervised", .supervisor(supervisor), at: SourceLocation(file, line))
+    }
+
+    /// Ends the stream at a sink, which is a stage of its own.
+    public func sink(
+        _ sink: Sink<Element>, file: StaticString = #fileID, line: UInt = #line
+    ) -> Pipeline {
+        Pipeline(
+            node: Node(
+                kind: sink.label, name: sink.name, inputs: [edge()], role: .sink(sink.definition),
+                isBoundary: true, location: SourceLocation(file, line)
+            ) { scope, _ in [sink.makeReceiver(scope)] })
+    }
+}
+
+/// A finished branch of a topology: a stream that ends in a sink.
+public struct Pipeline: Sendable {
+    package enum Part: Sendable {
+        case node(Node)
+        case component(any TopologyComponent)
+    }
+
+    package let part: Part
+
+    init(node: Node) {
+        part = .node(node)
+    }
+
+    init(component: any TopologyComponent) {
+        part = .component(component)
+    }
+}
+
+/// Something that runs beside the streams of a topology, such as a page that a server shows.
+public protocol TopologyComponent: Sendable {
+    /// What to call it in drawings and errors.
+    var label: String { get }
+
+    /// Sets it up before the sources start. It may use ``SourceContext/resources``; what it sets up ends with the run.
+    func start(_ context: SourceContext) async throws
+}

@@ -1,0 +1,139 @@
+/// A node of a topology: an operator, a source or a sink, with where its events come from. Immutable.
+@usableFromInline
+package final class Node: Sendable {
+    /// Where an input's events come from, and how they travel if that is another stage.
+    @usableFromInline
+    package struct Input: Sendable {
+        package let node: Node
+        package let output: Int
+        package let isKeyed: Bool
+        /// Makes the port of this edge, with the receiver that feeds it; the closure knows the element type.
+        package let makePort:
+            @Sendable ([PortTarget], StageScope) -> (receiver: AnyReceiver, port: any AnyOutputPort)
+    }
+
+    /// What a node is to the planner.
+    package enum Role: Sendable {
+        case source(SourceDefinition)
+        case transform
+        case sink(SinkDefinition)
+        /// Changes the stage it stands in, not the events.
+        case attribute(StageAttribute)
+        /// A second output of a node that is found by its tap, such as the late events of a window.
+        case tap(TapID)
+    }
+
+    package let kind: String
+    package let name: String?
+    package let inputs: [Input]
+    package let role: Role
+    /// Whether the node begins a stage of its own.
+    package let isBoundary: Bool
+    /// How many instances a keyed stage runs as; nil for what the run's configuration says.
+    package let parallelism: Int?
+    package let traits: NodeTraits
+    package let location: SourceLocation
+    /// Makes the receivers of the inputs from those of the outputs' consumers, on the stage's actor.
+    package let build: @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
+
+    /// A transforming node.
+    @usableFromInline
+    package convenience init(
+        kind: String, name: String? = nil, inputs: [Input], isBoundary: Bool,
+        parallelism: Int? = nil, traits: NodeTraits = NodeTraits(), location: SourceLocation,
+        build: @escaping @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
+    ) {
+        self.init(
+            kind: kind, name: name, inputs: inputs, role: .transform, isBoundary: isBoundary,
+            parallelism: parallelism, traits: traits, location: location, build: build)
+    }
+
+    package init(
+        kind: String, name: String? = nil, inputs: [Input], role: Role, isBoundary: Bool,
+        parallelism: Int? = nil, traits: NodeTraits = NodeTraits(), location: SourceLocation,
+        build: @escaping @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
+    ) {
+        self.kind = kind
+        self.name = name
+        self.inputs = inputs
+        self.role = role
+        self.isBoundary = isBoundary
+        self.parallelism = parallelism
+        self.traits = traits
+        self.location = location
+        self.build = build
+    }
+}
+
+/// What validation needs to know of a node.
+@usableFromInline
+package struct NodeTraits: Sendable {
+    /// The number of outputs; output 0 is the main one.
+    package var outputs = 1
+    /// Event times are assigned here.
+    package var assignsEventTime = false
+    /// Event times must have been assigned upstream.
+    package var needsEventTime = false
+    /// Where `.late` and the like find this node.
+    package var tap: TapID?
+    /// Input 0 is split by key.
+    package var isKeyed = false
+    /// A problem that the builder method noticed, reported by `validate()`.
+    package var problem: String?
+
+    @usableFromInline
+    package init() {}
+
+    @usableFromInline
+    package init(
+        outputs: Int = 1, assignsEventTime: Bool = false, needsEventTime: Bool = false,
+        tap: TapID? = nil, isKeyed: Bool = false, problem: String? = nil
+    ) {
+        self.outputs = outputs
+        self.assignsEventTime = assignsEventTime
+        self.needsEventTime = needsEventTime
+        self.tap = tap
+        self.isKeyed = isKeyed
+        self.problem = problem
+    }
+}
+
+/// Identifies a place from which a further output can be taken, across the operators applied to it.
+@usableFromInline
+package final class TapID: Sendable, Hashable {
+    package let label: String
+
+    @usableFromInline
+    package init(_ label: String) {
+        self.label = label
+    }
+
+    @usableFromInline
+    package static func == (left: TapID, right: TapID) -> Bool { left === right }
+
+    @usableFromInline
+    package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}
+
+/// A property of the stage that contains the node.
+package enum StageAttribute: Sendable {
+    case name(String)
+    case mailbox(MailboxPolicy)
+    case supervisor(Supervisor)
+}
+
+/// A place in the user's code.
+@usableFromInline
+package struct SourceLocation: Sendable, CustomStringConvertible {
+    package let file: String
+    package let line: Int
+
+    @usableFromInline
+    package init(_ file: StaticString, _ line: UInt) {
+        self.file = "\(file)"
+        self.line = Int(line)
+    }
+
+    @usableFromInline
+    package var description: String { "\(file):\(line)" }
+}

@@ -1,0 +1,228 @@
+/// A topology cut into stages: which operators run fused in one actor, and which edges become mailboxes.
+package struct Plan: Sendable {
+    /// An edge into a stage.
+    package struct Edge: Sendable {
+        /// The stage and node the events come from.
+        package let from: Int
+        package let node: Int
+        package let output: Int
+        /// The stage they go to, and which of its head's inputs.
+        package let to: Int
+        package let input: Int
+        package let isKeyed: Bool
+    }
+
+    package struct Stage: Sendable {
+        package let index: Int
+        package var name: String
+        package var isExplicitlyNamed: Bool
+        /// The nodes in the order of the flow; the first is the head.
+        package var nodes: [Int]
+        package var mailbox = MailboxPolicy.default
+        package var supervisor: Supervisor?
+        package var parallelism: Int?
+        package var isKeyed = false
+
+        package var head: Int { nodes[0] }
+    }
+
+    package private(set) var nodes: [Node] = []
+    package private(set) var stages: [Stage] = []
+    package private(set) var edges: [Edge] = []
+    package private(set) var problems: [TopologyError.Problem] = []
+    /// The stage of each node.
+    package private(set) var stageOfNode: [Int] = []
+    /// Who takes the events of a node's output: (consumer node, its input).
+    package private(set) var consumers: [[[(node: Int, input: Int)]]] = []
+    private var indexOfNode: [ObjectIdentifier: Int] = [:]
+    private var tapped: [TapID: Int] = [:]
+
+    package init(_ pipelines: [Pipeline]) {
+        for pipeline in pipelines {
+            if case .node(let node) = pipeline.part { visit(node) }
+        }
+        resolveTaps()
+        connect()
+        cutIntoStages()
+        nameStages()
+        collectEdges()
+    }
+
+    /// Numbers the nodes so that inputs come before the nodes they feed.
+    private mutating func visit(_ node: Node) {
+        if indexOfNode[ObjectIdentifier(node)] != nil { return }
+        for input in node.inputs { visit(input.node) }
+        indexOfNode[ObjectIdentifier(node)] = nodes.count
+        nodes.append(node)
+        if let tap = node.traits.tap, tapped[tap] == nil { tapped[tap] = nodes.count - 1 }
+        if let problem = node.traits.problem {
+            problems.append(.init(code: .invalidArgument, message: problem, location: node.location))
+        }
+    }
+
+    private mutating func resolveTaps() {
+        for node in nodes {
+            guard case .tap(let tap) = node.role, tapped[tap] == nil else { continue }
+            problems.append(
+                .init(
+                    code: .unconnected,
+                    message: """
+                        '.\(node.kind)' of \(tap.label) is used, but nothing else of it: apply an aggregate to it \
+                        whose result goes to a sink
+                        """, location: node.location))
+        }
+    }
+
+    /// The node that really produces an input: taps stand for a second output of another node.
+    private func producer(of input: Node.Input) -> (node: Int, output: Int)? {
+        guard let index = indexOfNode[ObjectIdentifier(input.node)] else { return nil }
+        guard case .tap(let tap) = nodes[index].role else { return (index, input.output) }
+        return tapped[tap].map { ($0, 1) }
+    }
+
+    private mutating func connect() {
+        consumers = nodes.map { Array(repeating: [], count: $0.traits.outputs) }
+        for (index, node) in nodes.enumerated() {
+            for (position, input) in node.inputs.enumerated() {
+                guard let producer = producer(of: input) else { continue }
+                consumers[producer.node][producer.output].append((index, position))
+            }
+        }
+    }
+
+    private mutating func cutIntoStages() {
+        stageOfNode = Array(repeating: -1, count: nodes.count)
+        // A tap's consumer may come before the tapped node in number: go on until all are placed.
+        var unplaced = Array(nodes.indices)
+        while !unplaced.isEmpty {
+            let before = unplaced.count
+            unplaced.removeAll { place($0) }
+            if unplaced.count == before { break }
+        }
+    }
+
+    private mutating func place(_ index: Int) -> Bool {
+        let node = nodes[index]
+        if case .tap = node.role { return true }
+        if node.isBoundary {
+            stageOfNode[index] = stages.count
+            stages.append(
+                Stage(
+                    index: stages.count, name: node.name ?? "",
+                    isExplicitlyNamed: node.name != nil, nodes: [index],
+                    parallelism: node.traits.isKeyed ? node.parallelism : 1,
+                    isKeyed: node.traits.isKeyed))
+            return true
+        }
+        guard let input = node.inputs.first, let producer = producer(of: input) else { return true }
+        let stage = stageOfNode[producer.node]
+        guard stage >= 0 else { return false }
+        stageOfNode[index] = stage
+        stages[stage].nodes.append(index)
+        if case .attribute(let attribute) = node.role {
+            switch attribute {
+            case .name(let name):
+                stages[stage].name = name
+                stages[stage].isExplicitlyNamed = true
+            case .mailbox(let policy): stages[stage].mailbox = policy
+            case .supervisor(let supervisor): stages[stage].supervisor = supervisor
+            }
+        }
+        return true
+    }
+
+    private mutating func nameStages() {
+        var used: [String: SourceLocation] = [:]
+        for stage in stages where stage.isExplicitlyNamed {
+            if let other = used[stage.name] {
+                problems.append(
+                    .init(
+                        code: .duplicateName,
+                        message: """
+                            two stages are named '\(stage.name)' (the other at \(other)): give each its own name, \
+                            it identifies the stage in checkpoints and metrics
+                            """, location: nodes[stage.head].location))
+            }
+            used[stage.name] = nodes[stage.head].location
+        }
+        var counts: [String: Int] = [:]
+        for index in stages.indices where !stages[index].isExplicitlyNamed {
+            let kind = nodes[stages[index].head].kind
+            var name: String
+            repeat {
+                counts[kind, default: 0] += 1
+                let count = counts[kind, default: 1]
+                name = count == 1 ? kind : "\(kind)-\(count)"
+            } while used[name] != nil
+            stages[index].name = name
+            used[name] = nodes[stages[index].head].location
+        }
+    }
+
+    private mutating func collectEdges() {
+        for stage in stages {
+            for (position, input) in nodes[stage.head].inputs.enumerated() {
+                guard let producer = producer(of: input) else { continue }
+                edges.append(
+                    Edge(
+                        from: stageOfNode[producer.node], node: producer.node,
+                        output: producer.output, to: stage.index, input: position,
+                        isKeyed: input.isKeyed))
+            }
+        }
+    }
+
+    /// The number of instances of a stage under a default for keyed stages that don't say.
+    package func parallelism(of stage: Int, default value: Int) -> Int {
+        max(1, stages[stage].parallelism ?? value)
+    }
+
+    /// The stages that receive from this one, without repetition.
+    package func successors(of stage: Int) -> [Int] {
+        var seen: Set<Int> = []
+        return edges.filter { $0.from == stage && seen.insert($0.to).inserted }.map(\.to)
+    }
+
+    /// The stages whose events reach this one, itself included.
+    package func ancestors(of stage: Int) -> Set<Int> {
+        var result: Set<Int> = [stage]
+        var open = [stage]
+        while let next = open.popLast() {
+            for edge in edges where edge.to == next && result.insert(edge.from).inserted {
+                open.append(edge.from)
+            }
+        }
+        return result
+    }
+
+    // MARK: Building a stage instance
+
+    /// The receivers of a stage's head, one per input, with everything fused behind them. Runs on the stage's actor.
+    ///
+    /// - Parameter targets: Where the deliveries of an edge go: the instances of the receiving stage.
+    package func buildHead(
+        of stage: Int, _ scope: StageScope, targets: (Edge) -> [PortTarget]
+    ) -> [AnyReceiver] {
+        build(node: stages[stage].head, stage: stage, scope, targets)
+    }
+
+    private func build(
+        node index: Int, stage: Int, _ scope: StageScope, _ targets: (Edge) -> [PortTarget]
+    ) -> [AnyReceiver] {
+        let outputs = consumers[index].indices.map { output in
+            consumers[index][output].map { consumer -> AnyReceiver in
+                if stageOfNode[consumer.node] == stage && !nodes[consumer.node].isBoundary {
+                    return build(node: consumer.node, stage: stage, scope, targets)[consumer.input]
+                }
+                let edge = Edge(
+                    from: stage, node: index, output: output, to: stageOfNode[consumer.node],
+                    input: consumer.input, isKeyed: nodes[consumer.node].inputs[consumer.input].isKeyed)
+                let (receiver, port) = nodes[consumer.node].inputs[consumer.input].makePort(
+                    targets(edge), scope)
+                scope.register(port)
+                return receiver
+            }
+        }
+        return nodes[index].build(scope, outputs)
+    }
+}

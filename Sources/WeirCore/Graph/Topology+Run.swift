@@ -1,0 +1,56 @@
+public import ServiceLifecycle
+import Logging
+
+extension Topology {
+    /// Starts the topology and returns once all sinks are open and the sources may send.
+    ///
+    /// - Throws: ``TopologyError`` before anything is opened, or what a sink throws when it can't be opened.
+    public func start(
+        _ configuration: RunConfiguration = RunConfiguration()
+    ) async throws -> RunningTopology {
+        try validate()
+        let running = RunningTopology(topology: self, configuration: configuration)
+        try await running.launch(components)
+        return running
+    }
+
+    /// Runs the topology until all its streams have ended.
+    ///
+    /// Under a ServiceLifecycle `ServiceGroup` a graceful shutdown drains; cancelling the task cancels.
+    ///
+    /// - Throws: ``TopologyError``, what opening a sink throws, or the ``StageFailure`` with which the root
+    ///   supervisor gave up.
+    public func run(_ configuration: RunConfiguration) async throws {
+        let running = try await start(configuration)
+        try await withGracefulShutdownHandler {
+            try await running.waitUntilFinished()
+        } onGracefulShutdown: {
+            running.beginDrain()
+        }
+    }
+}
+
+extension Topology: Service {
+    /// Runs the topology with the default configuration.
+    public func run() async throws {
+        try await run(RunConfiguration())
+    }
+}
+
+extension RunningTopology {
+    /// Begins a drain, with the configuration's time limit, and returns.
+    package func beginDrain() {
+        stopSources { _ in true }
+        resume()
+        let environment = environment
+        let timeout = configuration.drainTimeout
+        let limit = environment.clock.schedule(
+            at: environment.clock.now().advanced(by: timeout)
+        ) { [weak self] in
+            environment.logger.warning(
+                "drain took too long: cancelling", metadata: ["limit": "\(timeout)"])
+            self?.cancel()
+        }
+        whenFinished { limit.cancel() }
+    }
+}

@@ -1,0 +1,35 @@
+/// What travels in band besides events, in order with them.
+@usableFromInline
+package enum Signal: Sendable, Equatable {
+    /// No event at or before this time is expected any more.
+    case watermark(EventTime)
+    /// Nothing is expected for now: the input does not hold event time back until it sends again.
+    case idle
+    /// The input has sent its last event.
+    case end
+}
+
+/// One entry of a mailbox: a batch or a signal, and the input channel it came by.
+@usableFromInline
+package struct Delivery: Sendable {
+    package enum Item: Sendable {
+        case batch(any AnyBatch)
+        case signal(Signal)
+    }
+
+    package var channel: Int
+    package var item: Item
+
+    package init(channel: Int, item: Item) {
+        self.channel = channel
+        self.item = item
+    }
+
+    /// The number of events, which is what counts against a mailbox's capacity; signals are free.
+    package var weight: Int {
+        switch item {
+        case .batch(let batch): batch.count
+        case .signal: 0
+        }
+    }
+}

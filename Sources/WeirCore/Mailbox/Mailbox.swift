@@ -1,0 +1,259 @@
+package import DequeModule
+package import Synchronization
+
+/// Something that holds events back to fill a batch, and gives them up as soon as the consumer has nothing to do.
+package protocol BatchFiller: AnyObject, Sendable {
+    /// Hands over what is there, or nil.
+    func takeOpenBatch() -> (any AnyBatch)?
+}
+
+/// The bounded, ordered queue in front of a stage: several producers, one consumer.
+///
+/// A Swift actor is re-entrant, unbounded and not first-in-first-out; this queue is what orders and limits. `send`
+/// suspends while it is full, first come, first served, so that producers share it fairly; `next` suspends while it is
+/// empty. Cancellation and closing wake both.
+package final class Mailbox: Sendable {
+    /// Why ``next(into:)`` came back.
+    package enum Turn: Sendable { case deliveries, woken, closed }
+
+    private struct Locked: Sendable {
+        var machine: MailboxStateMachine
+        var consumer: UnsafeContinuation<Void, Never>?
+        var spaceCallbacks: [@Sendable () -> Void] = []
+        var fillers: [any BatchFiller] = []
+        var nextWaiterID: UInt64 = 0
+    }
+
+    package let owner: String
+    package let capacity: Int
+    package let dropped = Atomic<Int>(0)
+    /// Whether the consumer has nothing to do: producers read it to decide to hand over a batch that is not full.
+    private let consumerIsIdle = Atomic<Bool>(false)
+    private let locked: Mutex<Locked>
+
+    package init(owner: String, policy: MailboxPolicy) {
+        self.owner = owner
+        let machine = MailboxStateMachine(policy: policy)
+        capacity = machine.capacity
+        locked = Mutex(Locked(machine: machine))
+    }
+
+    /// Whether a producer should hand over what it has.
+    package var wantsMore: Bool { consumerIsIdle.load(ordering: .relaxed) }
+
+    /// The number of events that wait.
+    package var depth: Int { locked.withLock { $0.machine.depth } }
+
+    package var isClosed: Bool { locked.withLock { $0.machine.isClosed } }
+
+    /// Registers a producer that fills batches, so that its open batch is taken when the consumer runs dry.
+    package func attach(_ filler: any BatchFiller) {
+        locked.withLock { $0.fillers.append(filler) }
+    }
+
+    // MARK: Producers
+
+    /// Offers a delivery without waiting. `.full` leaves it with the caller.
+    package func trySend(_ delivery: Delivery) -> MailboxStateMachine.SendResult {
+        let (action, consumer) = locked.withLock { locked in
+            let action = locked.machine.offer(delivery)
+            guard case .accepted(true, _) = action else {
+                return (action, UnsafeContinuation<Void, Never>?.none)
+            }
+            return (action, locked.consumer.take())
+        }
+        switch action {
+        case .accepted(_, let lost):
+            if lost > 0 { dropped.add(lost, ordering: .relaxed) }
+            wakeUp(consumer)
+            return .sent
+        case .full: return .full
+        case .overflow: return .overflow
+        case .closed: return .closed
+        }
+    }
+
+    /// Sends a delivery, waiting for room.
+    ///
+    /// - Throws: `MailboxOverflow` by policy, `MailboxClosed` when the consumer is gone, `CancellationError`.
+    package func send(_ delivery: Delivery) async throws {
+        switch trySend(delivery) {
+        case .sent: return
+        case .closed: throw MailboxClosed()
+        case .overflow: throw MailboxOverflow(stage: owner, capacity: capacity)
+        case .cancelled: throw CancellationError()
+        case .full: break
+        }
+        let id = locked.withLock { locked in
+            locked.nextWaiterID += 1
+            return locked.nextWaiterID
+        }
+        let result = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                waitForRoom(id: id, delivery) { continuation.resume(returning: $0) }
+            }
+        } onCancel: {
+            let waiter = locked.withLock { $0.machine.removeWaiter(id: id) }
+            waiter?.resume(.cancelled)
+        }
+        switch result {
+        case .sent, .full: return
+        case .closed: throw MailboxClosed()
+        case .overflow: throw MailboxOverflow(stage: owner, capacity: capacity)
+        case .cancelled: throw CancellationError()
+        }
+    }
+
+    private func waitForRoom(
+        id: UInt64, _ delivery: Delivery,
+        _ resume: @escaping @Sendable (MailboxStateMachine.SendResult) -> Void
+    ) {
+        let isCancelled = Task.isCancelled
+        let (result, consumer): (MailboxStateMachine.SendResult?, UnsafeContinuation<Void, Never>?) =
+            locked.withLock { locked in
+                switch locked.machine.offer(delivery) {
+                case .accepted(let wake, let lost):
+                    if lost > 0 { dropped.add(lost, ordering: .relaxed) }
+                    return (.sent, wake ? locked.consumer.take() : nil)
+                case .closed: return (.closed, nil)
+                case .overflow: return (.overflow, nil)
+                case .full:
+                    if isCancelled { return (.cancelled, nil) }
+                    locked.machine.enqueueWaiter(
+                        .init(id: id, delivery: delivery, resume: resume))
+                    return (nil, nil)
+                }
+            }
+        wakeUp(consumer)
+        if let result { resume(result) }
+    }
+
+    /// Calls back once, when the consumer has made room. At once when there is room now.
+    package func whenSpace(_ callback: @escaping @Sendable () -> Void) {
+        let now = locked.withLock { locked in
+            if locked.machine.isClosed
+                || (locked.machine.waiters.isEmpty && locked.machine.hasRoom(for: 1))
+            {
+                return true
+            }
+            locked.spaceCallbacks.append(callback)
+            return false
+        }
+        if now { callback() }
+    }
+
+    // MARK: The consumer
+
+    /// Moves all that is queued into `deliveries` (which must be empty), waiting while there is nothing.
+    ///
+    /// - Parameter holding: Leave the queue alone and come back only for `.woken` and `.closed`.
+    package func next(
+        into deliveries: inout Deque<Delivery>, holding: Bool = false
+    ) async -> Turn {
+        while true {
+            if let turn = takeNow(into: &deliveries, holding: holding) { return turn }
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                let ready = locked.withLock { locked in
+                    let hasDeliveries = !holding && locked.machine.hasDeliveries
+                    if hasDeliveries || locked.machine.isWoken || locked.machine.isClosed {
+                        return true
+                    }
+                    locked.machine.consumerWillWait()
+                    locked.consumer = continuation
+                    return false
+                }
+                if ready { continuation.resume() }
+            }
+        }
+    }
+
+    /// The same without waiting: nil when there is nothing.
+    package func takeNow(
+        into deliveries: inout Deque<Delivery>, holding: Bool = false
+    ) -> Turn? {
+        if holding { return locked.withLock { $0.machine.takeWakeUp() } }
+        if let turn = takeQueued(into: &deliveries) {
+            consumerIsIdle.store(false, ordering: .relaxed)
+            return turn
+        }
+        // From here on producers hand over at once; what they held back until now is taken from them.
+        consumerIsIdle.store(true, ordering: .sequentiallyConsistent)
+        let fillers = locked.withLock { $0.machine.isPaused ? [] : $0.fillers }
+        var found = false
+        for filler in fillers {
+            guard let batch = filler.takeOpenBatch() else { continue }
+            deliveries.append(Delivery(channel: 0, item: .batch(batch)))
+            found = true
+        }
+        if found {
+            consumerIsIdle.store(false, ordering: .relaxed)
+            return .deliveries
+        }
+        return nil
+    }
+
+    private func takeQueued(into deliveries: inout Deque<Delivery>) -> Turn? {
+        var taken = Deque<Delivery>()
+        swap(&taken, &deliveries)
+        let (action, callbacks) = locked.withLock { locked in
+            let action = locked.machine.take(into: &taken)
+            guard case .taken = action else { return (action, [@Sendable () -> Void]()) }
+            defer { locked.spaceCallbacks.removeAll() }
+            return (action, locked.spaceCallbacks)
+        }
+        swap(&taken, &deliveries)
+        switch action {
+        case .taken(let resumed):
+            for waiter in resumed { waiter.resume(.sent) }
+            for callback in callbacks { callback() }
+            return .deliveries
+        case .woken: return .woken
+        case .closed: return .closed
+        case .empty: return nil
+        }
+    }
+
+    // MARK: Control
+
+    /// Lets ``next(into:)`` come back with `.woken`.
+    package func wake() {
+        wakeUp(locked.withLock { $0.machine.wake() ? $0.consumer.take() : nil })
+    }
+
+    package func setPaused(_ paused: Bool) {
+        wakeUp(locked.withLock { $0.machine.setPaused(paused) ? $0.consumer.take() : nil })
+    }
+
+    package var isPaused: Bool { locked.withLock { $0.machine.isPaused } }
+
+    /// Closes both ends; returns how many queued events are discarded.
+    @discardableResult
+    package func close() -> Int {
+        let (waiters, consumer, callbacks, discarded) = locked.withLock { locked in
+            let (wake, waiters, discarded) = locked.machine.close()
+            defer {
+                locked.spaceCallbacks.removeAll()
+                locked.fillers.removeAll()
+            }
+            return (
+                waiters, wake ? locked.consumer.take() : nil, locked.spaceCallbacks, discarded
+            )
+        }
+        wakeUp(consumer)
+        for waiter in waiters { waiter.resume(.closed) }
+        for callback in callbacks { callback() }
+        return discarded
+    }
+
+    private func wakeUp(_ consumer: UnsafeContinuation<Void, Never>?) {
+        guard let consumer else { return }
+        consumerIsIdle.store(false, ordering: .relaxed)
+        consumer.resume()
+    }
+}
+
+/// The consumer of a mailbox is gone: nothing more will be taken.
+package struct MailboxClosed: Error, CustomStringConvertible {
+    package init() {}
+    package var description: String { "the receiving stage has stopped" }
+}

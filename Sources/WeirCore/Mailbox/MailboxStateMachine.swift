@@ -1,0 +1,200 @@
+package import DequeModule
+
+/// The queue of a mailbox and who waits at its two ends; the mailbox performs the actions outside its lock.
+///
+/// Invariants: `depth` is the sum of the queued weights and exceeds `capacity` only by one batch that found the queue
+/// empty; senders wait only while the queue is not empty; the consumer waits only while it has nothing to take.
+package struct MailboxStateMachine: Sendable {
+    /// A sender that waits for room.
+    package struct Waiter: Sendable {
+        package let id: UInt64
+        package var delivery: Delivery
+        package let resume: @Sendable (SendResult) -> Void
+    }
+
+    package enum SendResult: Sendable, Equatable { case sent, closed, cancelled, overflow, full }
+
+    package enum SendAction {
+        /// Taken (or dropped by policy): wake the consumer if there is one waiting.
+        case accepted(wakeConsumer: Bool, dropped: Int)
+        case full
+        case overflow
+        case closed
+    }
+
+    package private(set) var queue = Deque<Delivery>()
+    package private(set) var waiters = Deque<Waiter>()
+    package private(set) var depth = 0
+    package private(set) var isClosed = false
+    package private(set) var isPaused = false
+    /// Whether somebody asked the consumer to look at something other than the queue.
+    package private(set) var isWoken = false
+    package private(set) var isConsumerWaiting = false
+    package let capacity: Int
+    package let overflow: OverflowPolicy
+
+    package init(policy: MailboxPolicy) {
+        capacity = max(1, policy.capacity)
+        overflow = policy.overflow
+    }
+
+    /// Whether a delivery of this weight may enter now, behind nobody who waits.
+    package func hasRoom(for weight: Int) -> Bool {
+        weight == 0 || depth == 0 || depth + weight <= capacity
+    }
+
+    /// Offers a delivery; `.full` leaves it with the caller.
+    package mutating func offer(_ delivery: Delivery) -> SendAction {
+        if isClosed { return .closed }
+        let weight = delivery.weight
+        if weight == 0 || (waiters.isEmpty && hasRoom(for: weight)) {
+            return .accepted(wakeConsumer: push(delivery), dropped: 0)
+        }
+        switch overflow.kind {
+        case .suspend: return .full
+        case .fail: return .overflow
+        case .dropNewest:
+            let room = max(0, capacity - depth)
+            guard case .batch(let batch) = delivery.item, room > 0 else {
+                return .accepted(wakeConsumer: false, dropped: weight)
+            }
+            let kept = Delivery(channel: delivery.channel, item: .batch(batch.slice(0..<room)))
+            return .accepted(wakeConsumer: push(kept), dropped: weight - room)
+        case .dropOldest:
+            let dropped = dropOldest(atLeast: depth + min(weight, capacity) - capacity)
+            guard case .batch(let batch) = delivery.item, weight > capacity else {
+                return .accepted(wakeConsumer: push(delivery), dropped: dropped)
+            }
+            let kept = batch.slice((weight - capacity)..<weight)
+            return .accepted(
+                wakeConsumer: push(Delivery(channel: delivery.channel, item: .batch(kept))),
+                dropped: dropped + weight - capacity)
+        case .conflate(let merge):
+            return .accepted(wakeConsumer: conflate(delivery, merge), dropped: 0)
+        }
+    }
+
+    /// Lines a sender up behind those who already wait.
+    package mutating func enqueueWaiter(_ waiter: Waiter) {
+        waiters.append(waiter)
+    }
+
+    /// Takes a waiting sender out, when its task was cancelled.
+    package mutating func removeWaiter(id: UInt64) -> Waiter? {
+        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
+        return waiters.remove(at: index)
+    }
+
+    package enum TakeAction {
+        /// Deliveries are in the array; resume these senders with `.sent`.
+        case taken(resume: [Waiter])
+        case woken
+        case empty
+        case closed
+    }
+
+    /// Moves what is there into `deliveries`, then lets waiting senders in, first come, first served.
+    package mutating func take(into deliveries: inout Deque<Delivery>) -> TakeAction {
+        if isWoken {
+            isWoken = false
+            return .woken
+        }
+        if isPaused && !isClosed { return .empty }
+        if queue.isEmpty { return isClosed ? .closed : .empty }
+        swap(&queue, &deliveries)
+        queue.removeAll(keepingCapacity: true)
+        depth = 0
+        var resumed: [Waiter] = []
+        while let first = waiters.first, hasRoom(for: first.delivery.weight) {
+            waiters.removeFirst()
+            queue.append(first.delivery)
+            depth += first.delivery.weight
+            resumed.append(first)
+        }
+        return .taken(resume: resumed)
+    }
+
+    /// Whether a consumer would get something now.
+    package var hasDeliveries: Bool { !queue.isEmpty && !isPaused }
+
+    /// The state of things for a consumer that leaves the queue alone.
+    package mutating func takeWakeUp() -> Mailbox.Turn? {
+        if isClosed { return .closed }
+        defer { isWoken = false }
+        return isWoken ? .woken : nil
+    }
+
+    /// The consumer waits until something is pushed or it is woken.
+    package mutating func consumerWillWait() {
+        isConsumerWaiting = true
+    }
+
+    /// Asks the consumer to come back although nothing may be queued. Returns whether it must be resumed.
+    package mutating func wake() -> Bool {
+        isWoken = true
+        return takeConsumer()
+    }
+
+    package mutating func setPaused(_ paused: Bool) -> Bool {
+        isPaused = paused
+        return !paused && !queue.isEmpty ? takeConsumer() : false
+    }
+
+    /// Refuses everything from now on. What is queued is discarded, its number of events returned.
+    package mutating func close() -> (wakeConsumer: Bool, waiters: [Waiter], discarded: Int) {
+        let discarded = depth
+        isClosed = true
+        queue.removeAll()
+        depth = 0
+        let resumed = Array(waiters)
+        waiters.removeAll()
+        return (takeConsumer(), resumed, discarded)
+    }
+
+    private mutating func takeConsumer() -> Bool {
+        defer { isConsumerWaiting = false }
+        return isConsumerWaiting
+    }
+
+    private mutating func push(_ delivery: Delivery) -> Bool {
+        queue.append(delivery)
+        depth += delivery.weight
+        return isPaused ? false : takeConsumer()
+    }
+
+    /// Drops events, never signals, from the front until `count` of them are gone.
+    private mutating func dropOldest(atLeast count: Int) -> Int {
+        var dropped = 0
+        var index = 0
+        while dropped < count, index < queue.count {
+            guard case .batch(let batch) = queue[index].item else {
+                index += 1
+                continue
+            }
+            let wanted = count - dropped
+            if batch.count <= wanted {
+                dropped += batch.count
+                queue.remove(at: index)
+            } else {
+                queue[index].item = .batch(batch.slice(wanted..<batch.count))
+                dropped += wanted
+                index += 1
+            }
+        }
+        depth -= dropped
+        return dropped
+    }
+
+    private mutating func conflate(
+        _ delivery: Delivery, _ merge: (any AnyBatch, any AnyBatch) -> any AnyBatch
+    ) -> Bool {
+        guard case .batch(let batch) = delivery.item,
+            let last = queue.lastIndex(where: { $0.weight > 0 }),
+            case .batch(let waiting) = queue[last].item
+        else { return push(delivery) }
+        let merged = merge(waiting, batch)
+        depth += merged.count - waiting.count
+        queue[last].item = .batch(merged)
+        return isPaused ? false : takeConsumer()
+    }
+}

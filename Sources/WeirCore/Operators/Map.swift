@@ -1,0 +1,113 @@
+extension EventStream {
+    /// Turns each event into another one.
+    ///
+    /// A throwing `transform` makes the stage restart and try the event again; see ``recover(from:_:)``.
+    ///
+    /// - Complexity: One call per event, inlined into a loop over the batch.
+    ///
+    /// **Emits when** an event arrives. **Suspends upstream when** the next stage is full.
+    /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
+    @inlinable
+    public func map<Output: Sendable, Failure: Error>(
+        _ transform: @escaping @Sendable (Element) throws(Failure) -> Output,
+        file: StaticString = #fileID, line: UInt = #line
+    ) -> EventStream<Output> {
+        self.transform("map", at: SourceLocation(file, line)) { scope, downstream in
+            if Failure.self != Never.self { scope.markFallible() }
+            return Receiver(
+                batch: { batch in
+                    try downstream.batch(
+                        Batch(
+                            unchecked: try batch.elements.mapped(transform), times: batch.times))
+                }, signal: downstream.signal)
+        }
+    }
+
+    /// Turns each event into another one, or leaves it out.
+    ///
+    /// **Emits when** `transform` returns a value. **Suspends upstream when** the next stage is full.
+    /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
+    @inlinable
+    public func compactMap<Output: Sendable, Failure: Error>(
+        _ transform: @escaping @Sendable (Element) throws(Failure) -> Output?,
+        file: StaticString = #fileID, line: UInt = #line
+    ) -> EventStream<Output> {
+        self.transform("compactMap", at: SourceLocation(file, line)) { scope, downstream in
+            if Failure.self != Never.self { scope.markFallible() }
+            return Receiver(
+                batch: { batch in
+                    var output = Batch<Output>()
+                    output.elements.reserveCapacity(batch.count)
+                    for index in batch.elements.indices {
+                        guard let value = try transform(batch.elements[index]) else { continue }
+                        output.elements.append(value)
+                        if batch.hasTimes { output.times.append(batch.times[index]) }
+                    }
+                    if !output.isEmpty { try downstream.batch(output) }
+                }, signal: downstream.signal)
+        }
+    }
+
+    /// Turns each event into any number of others, which keep its event time.
+    ///
+    /// **Emits when** `transform` returns events. **Suspends upstream when** the next stage is full.
+    /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
+    @inlinable
+    public func flatMap<Outputs: Sequence, Failure: Error>(
+        _ transform: @escaping @Sendable (Element) throws(Failure) -> Outputs,
+        file: StaticString = #fileID, line: UInt = #line
+    ) -> EventStream<Outputs.Element> where Outputs.Element: Sendable {
+        self.transform("flatMap", at: SourceLocation(file, line)) { scope, downstream in
+            if Failure.self != Never.self { scope.markFallible() }
+            return Receiver(
+                batch: { batch in
+                    var output = Batch<Outputs.Element>()
+                    for index in batch.elements.indices {
+                        output.elements.append(
+                            contentsOf: try transform(batch.elements[index]))
+                        if batch.hasTimes {
+                            let missing = output.elements.count - output.times.count
+                            output.times.append(
+                                contentsOf: repeatElement(batch.times[index], count: missing))
+                        }
+                    }
+                    if !output.isEmpty { try downstream.batch(output) }
+                }, signal: downstream.signal)
+        }
+    }
+}
+
+extension ContiguousArray {
+    /// `map` that writes straight into the new array's storage.
+    @inlinable
+    func mapped<Output, Failure: Error>(
+        _ transform: (Element) throws(Failure) -> Output
+    ) throws(Failure) -> ContiguousArray<Output> {
+        var failure: Failure?
+        let result = ContiguousArray<Output>(unsafeUninitializedCapacity: count) {
+            buffer, initialized in
+            for element in self {
+                do throws(Failure) {
+                    // Safety: at most `count` elements are written, each slot once; `initialized` follows each write.
+                    (buffer.baseAddress.unsafelyUnwrapped + initialized).initialize(
+                        to: try transform(element))
+                    initialized += 1
+                } catch {
+                    failure = error
+                    return
+                }
+            }
+        }
+        if let failure { throw failure }
+        return result
+    }
+}
+
+extension Batch {
+    /// A batch whose columns are known to fit each other.
+    @inlinable
+    init(unchecked elements: ContiguousArray<Element>, times: ContiguousArray<EventTime>) {
+        self.elements = elements
+        self.times = times
+    }
+}

@@ -1,0 +1,42 @@
+public import Logging
+
+/// How a topology is run.
+public struct RunConfiguration: Sendable {
+    /// The largest number of events in a batch. Default 512.
+    public var batchSize = 512
+
+    /// The number of instances of a keyed stage that doesn't say its own. Default 1.
+    public var parallelism = 1
+
+    /// How many dead letters are kept for inspection; older ones are only counted. Default 1,000.
+    public var deadLetterCapacity = 1_000
+
+    /// The seed of everything random in the run; equal seeds give equal runs in a simulation. Default: random.
+    public var seed = UInt64.random(in: .min ... .max)
+
+    /// Where the run's log goes.
+    public var logger = Logger(label: "weir")
+
+    /// How often metrics are handed to swift-metrics; zero turns that off. Default 1 second.
+    public var metricsInterval: Duration = .seconds(1)
+
+    /// How long a graceful shutdown may take before the run is cancelled. Default 30 seconds.
+    public var drainTimeout: Duration = .seconds(30)
+
+    package var clock: any RuntimeClock = SystemClock()
+    package var executor: (any TaskExecutor)?
+
+    /// The defaults.
+    public init() {}
+
+    /// The defaults, except for what is given.
+    public init(
+        batchSize: Int = 512, parallelism: Int = 1, logger: Logger = Logger(label: "weir"),
+        seed: UInt64? = nil
+    ) {
+        self.batchSize = max(1, batchSize)
+        self.parallelism = max(1, parallelism)
+        self.logger = logger
+        if let seed { self.seed = seed }
+    }
+}

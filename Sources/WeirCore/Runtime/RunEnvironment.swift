@@ -1,0 +1,66 @@
+package import Logging
+import Synchronization
+
+/// What all the stages of one run share.
+@usableFromInline
+package final class RunEnvironment: Sendable {
+    package let clock: any RuntimeClock
+    package let seed: UInt64
+    package let logger: Logger
+    package let deadLetters: DeadLetterQueue
+    package let batchSize: Int
+    package let executor: (any TaskExecutor)?
+    package let resources = RunResources()
+
+    package init(
+        clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,
+        batchSize: Int, executor: (any TaskExecutor)?
+    ) {
+        self.clock = clock
+        self.seed = seed
+        self.logger = logger
+        self.deadLetters = deadLetters
+        self.batchSize = batchSize
+        self.executor = executor
+    }
+}
+
+/// Things that the sources and sinks of one run share, such as the server behind a port; closed when the run ends.
+public final class RunResources: Sendable {
+    private struct Entry: Sendable {
+        var resource: any Sendable
+        var close: @Sendable () async -> Void
+    }
+
+    private let entries = Mutex<[(key: String, entry: Entry)]>([])
+
+    init() {}
+
+    /// The resource under this key, made at the first call. `make` must not block.
+    public func shared<Resource: Sendable>(
+        _ key: String, make: () throws -> Resource,
+        close: @escaping @Sendable (Resource) async -> Void
+    ) rethrows -> Resource {
+        try entries.withLock { entries in
+            if let found = entries.first(where: { $0.key == key })?.entry.resource as? Resource {
+                return found
+            }
+            let made = try make()
+            entries.append((key, Entry(resource: made) { await close(made) }))
+            return made
+        }
+    }
+
+    /// All the resources of a type, such as every listening server.
+    public func all<Resource: Sendable>(of type: Resource.Type) -> [Resource] {
+        entries.withLock { $0.compactMap { $0.entry.resource as? Resource } }
+    }
+
+    func closeAll() async {
+        let all = entries.withLock { entries in
+            defer { entries.removeAll() }
+            return entries.map(\.entry)
+        }
+        for entry in all.reversed() { await entry.close() }
+    }
+}

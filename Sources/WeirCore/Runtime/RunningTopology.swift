@@ -1,0 +1,228 @@
+import Logging
+import Synchronization
+
+/// A topology that runs: its outlets, its state, and the handles to steer it.
+public final class RunningTopology: Sendable {
+    /// The topology's name.
+    public let name: String
+
+    /// The events that could not be handled.
+    public let deadLetters: DeadLetterQueue
+
+    package let plan: Plan
+    package let configuration: RunConfiguration
+    package let environment: RunEnvironment
+    package let supervisors: SupervisorTree
+    /// The instances of each stage; empty for an outlet.
+    package let instances: [[StageActor]]
+    package let outlets: [String: OutletChannel]
+    package let startedAt: Int64
+    private let pumps: [SourcePump]
+    private let state = Mutex(State())
+
+    private struct State: Sendable {
+        var task: Task<Void, any Error>?
+        var isFinished = false
+        var finishActions: [@Sendable () -> Void] = []
+    }
+
+    init(topology: Topology, configuration: RunConfiguration) {
+        name = topology.name
+        plan = topology.plan
+        self.configuration = configuration
+        deadLetters = DeadLetterQueue(capacity: configuration.deadLetterCapacity)
+        var logger = configuration.logger
+        logger[metadataKey: "topology"] = "\(topology.name)"
+        environment = RunEnvironment(
+            clock: configuration.clock, seed: configuration.seed, logger: logger,
+            deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
+            executor: configuration.executor)
+        supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
+        startedAt = configuration.clock.monotonicNanoseconds()
+        var assembly = Assembly(
+            plan: plan, configuration: configuration, environment: environment,
+            supervisors: supervisors)
+        assembly.assemble()
+        instances = assembly.instances
+        outlets = assembly.outlets
+        pumps = assembly.pumps
+    }
+
+    /// Sets everything up, then lets the sources go.
+    func launch(_ components: [any TopologyComponent]) async throws {
+        do {
+            for stage in instances {
+                for instance in stage { try await instance.prepare() }
+            }
+            let context = SourceContext(
+                stage: name, logger: environment.logger, resources: environment.resources,
+                environment: environment, metrics: StageMetrics())
+            for component in components { try await component.start(context) }
+        } catch {
+            await environment.resources.closeAll()
+            throw error
+        }
+        let task = Task(executorPreference: configuration.executor) { try await self.runAll() }
+        state.withLock { $0.task = task }
+    }
+
+    /// Runs an action when the run has ended; at once if it has.
+    func whenFinished(_ action: @escaping @Sendable () -> Void) {
+        let now = state.withLock { state in
+            if !state.isFinished { state.finishActions.append(action) }
+            return state.isFinished
+        }
+        if now { action() }
+    }
+
+    private func runAll() async throws {
+        defer {
+            let actions = state.withLock { state in
+                state.isFinished = true
+                defer { state.finishActions.removeAll() }
+                return state.finishActions
+            }
+            for action in actions { action() }
+        }
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let reporter = MetricsReporter(running: self)
+                let reporting = Task(executorPreference: configuration.executor) {
+                    await reporter.run()
+                }
+                defer { reporting.cancel() }
+                for instance in instances.joined() {
+                    group.addTask(executorPreference: configuration.executor) {
+                        try await instance.run()
+                    }
+                }
+                for pump in pumps {
+                    group.addTask(executorPreference: configuration.executor) {
+                        try await pump.run()
+                    }
+                }
+                do {
+                    try await group.waitForAll()
+                } catch {
+                    group.cancelAll()
+                    closeMailboxes()
+                    throw error
+                }
+                reporter.report()
+            }
+        } catch {
+            finishOutlets(throwing: error)
+            await environment.resources.closeAll()
+            environment.logger.error("topology failed", metadata: ["error": "\(error)"])
+            throw error
+        }
+        finishOutlets(throwing: nil)
+        await environment.resources.closeAll()
+    }
+
+    private func finishOutlets(throwing error: (any Error)?) {
+        for outlet in outlets.values { outlet.finish(throwing: error) }
+    }
+
+    private func closeMailboxes() {
+        for instance in instances.joined() { instance.mailbox.close() }
+        for outlet in outlets.values { outlet.mailbox.close() }
+    }
+
+    // MARK: Steering
+
+    /// Waits until all streams have ended.
+    ///
+    /// - Throws: The error with which the root supervisor gave up, a ``StageFailure`` mostly.
+    public func waitUntilFinished() async throws {
+        guard let task = state.withLock({ $0.task }) else { return }
+        try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            cancel()
+        }
+    }
+
+    /// Ends in good order: the sources stop, everything under way is handled, windows fire, sinks flush.
+    ///
+    /// - Throws: What ``waitUntilFinished()`` throws.
+    public func drain() async throws {
+        stopSources { _ in true }
+        for instance in instances.joined() { instance.mailbox.setPaused(false) }
+        try await waitUntilFinished()
+    }
+
+    /// Ends now. Events that wait in mailboxes are dropped and counted.
+    public func cancel() {
+        for pump in pumps { pump.stop() }
+        closeMailboxes()
+        state.withLock { $0.task }?.cancel()
+    }
+
+    /// Holds all stages: they finish what they have taken, mailboxes fill, senders wait.
+    public func pause() {
+        for instance in instances.joined() { instance.mailbox.setPaused(true) }
+    }
+
+    /// Lets all stages go on.
+    public func resume() {
+        for instance in instances.joined() { instance.mailbox.setPaused(false) }
+    }
+
+    /// The names of the stages, in the order of the flow.
+    public var stages: [String] { plan.stages.map(\.name) }
+
+    /// A handle on one stage, or nil when there is none of that name.
+    public func stage(_ name: String) -> StageHandle? {
+        plan.stages.first { $0.name == name }.map { StageHandle(running: self, index: $0.index) }
+    }
+
+    /// Stops the sources of stages that `isAffected` names, letting what they have sent flow on.
+    func stopSources(_ isAffected: (Int) -> Bool) {
+        for pump in pumps where isAffected(pump.stage) { pump.stop() }
+    }
+}
+
+/// A handle on one stage of a running topology.
+public struct StageHandle: Sendable {
+    let running: RunningTopology
+    let index: Int
+
+    /// The stage's name.
+    public var name: String { running.plan.stages[index].name }
+
+    private var instances: [StageActor] { running.instances[index] }
+
+    /// Holds the stage: it finishes what it has taken, its mailbox fills, its senders wait.
+    public func pause() {
+        for instance in instances { instance.mailbox.setPaused(true) }
+    }
+
+    /// Lets the stage go on.
+    public func resume() {
+        for instance in instances { instance.mailbox.setPaused(false) }
+    }
+
+    /// Restarts the stage at its next turn: handlers are made anew, state and mailbox stay.
+    public func restart() {
+        for instance in instances { instance.requestRestart() }
+    }
+
+    /// Ends the stage in good order: the sources above it stop, and it finishes when all they have sent is handled.
+    ///
+    /// Other branches of the same sources end with them. Returns when the stage has finished.
+    public func drain() async throws {
+        let above = running.plan.ancestors(of: index)
+        running.stopSources { above.contains($0) }
+        for stage in above {
+            for instance in running.instances[stage] { instance.mailbox.setPaused(false) }
+        }
+        for instance in instances { await instance.waitUntilStopped() }
+    }
+
+    /// Ends the stage now. What waits in its mailbox is dropped and counted; stages that send only to it end as well,
+    /// and those it sends to see the end of their input.
+    public func cancel() {
+        for instance in instances { instance.mailbox.close() }
+    }
+}

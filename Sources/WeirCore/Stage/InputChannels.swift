@@ -1,0 +1,74 @@
+/// The input channels of a stage instance: merges their watermarks, idleness and ends into one.
+package struct InputChannels: Sendable {
+    private struct Channel: Sendable {
+        var watermark = EventTime.min
+        var isIdle = false
+        var hasEnded = false
+    }
+
+    private var channels: [Channel]
+    private var isIdle = false
+    package private(set) var watermark = EventTime.min
+
+    package init(count: Int) {
+        channels = Array(repeating: Channel(), count: count)
+    }
+
+    /// What the stage tells its operators after a signal.
+    package enum Change: Equatable, Sendable {
+        case none
+        case watermark(EventTime)
+        case idle
+        /// All inputs have ended.
+        case end
+    }
+
+    /// Takes note that a channel sends again.
+    package mutating func receivedBatch(on channel: Int) {
+        if channels[channel].isIdle {
+            channels[channel].isIdle = false
+            isIdle = false
+        }
+    }
+
+    package mutating func received(_ signal: Signal, on channel: Int) -> Change {
+        switch signal {
+        case .watermark(let time):
+            channels[channel].isIdle = false
+            isIdle = false
+            channels[channel].watermark = max(channels[channel].watermark, time)
+        case .idle: channels[channel].isIdle = true
+        case .end: channels[channel].hasEnded = true
+        }
+        if channels.allSatisfy(\.hasEnded) { return .end }
+        return merged()
+    }
+
+    /// The channels that have ended, for a look at who holds things up.
+    package var openChannels: [Int] { channels.indices.filter { !channels[$0].hasEnded } }
+
+    private mutating func merged() -> Change {
+        var lowest = EventTime.max
+        var highestIdle = EventTime.min
+        var hasActive = false
+        for channel in channels where !channel.hasEnded {
+            if channel.isIdle {
+                highestIdle = max(highestIdle, channel.watermark)
+            } else {
+                hasActive = true
+                lowest = min(lowest, channel.watermark)
+            }
+        }
+        // With nobody left to wait for, time is where the furthest input has brought it.
+        let merged = hasActive ? lowest : highestIdle
+        if merged > watermark {
+            watermark = merged
+            return .watermark(merged)
+        }
+        if !hasActive && !isIdle {
+            isIdle = true
+            return .idle
+        }
+        return .none
+    }
+}

@@ -1,0 +1,248 @@
+import Synchronization
+package import Logging
+
+/// What the operators of one stage instance share; confined to the stage's actor.
+@usableFromInline
+package final class StageScope {
+    package let name: String
+    /// Which of the stage's parallel instances this is, from 0.
+    package let instance: Int
+    package let parallelism: Int
+    package let environment: RunEnvironment
+    package let metrics: StageMetrics
+
+    /// Processing time as of the delivery being handled: the only clock that handlers see.
+    @usableFromInline package var now: EventTime
+    /// The merged watermark of the stage's inputs.
+    @usableFromInline package var watermark = EventTime.min
+    /// The seeded generator of this instance.
+    package var random: SplitMix64
+
+    package private(set) var participants: [any TransactionParticipant] = []
+    package private(set) var restartActions: [() -> Void] = []
+    package private(set) var recoveries: [Recovery] = []
+    package private(set) var timers: [StageTimer] = []
+    package private(set) var ports: [any AnyOutputPort] = []
+    package var writers: [any SinkDriver] = []
+    package private(set) var isFallible = false
+    /// Work that an operator has put off so that its outputs leave in portions; done before the next delivery.
+    package private(set) var backlog: [BacklogItem] = []
+    /// How many units of put-off work make a portion: 1 while the stage looks for the one that fails.
+    @usableFromInline package var portion: Int
+    package private(set) var asyncWork: [any AsyncWork] = []
+    private var inputEndActions: [(Int) throws -> Void] = []
+    private var gauges: [() -> (keys: Int, timers: Int)] = []
+    private var backlogAtBegin = 0
+    private var mailbox: Mailbox?
+
+    package init(
+        name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
+        metrics: StageMetrics
+    ) {
+        self.name = name
+        self.instance = instance
+        self.parallelism = parallelism
+        self.environment = environment
+        self.metrics = metrics
+        now = environment.clock.now()
+        portion = environment.batchSize
+        random = SplitMix64(
+            seed: environment.seed &+ name.utf8.reduce(UInt64(instance)) { $0 &* 31 &+ UInt64($1) })
+    }
+
+    package var logger: Logger { environment.logger }
+
+    // MARK: What operators register when they are built
+
+    /// Says that an operator calls code that may throw, so that batches have to be transactions.
+    @usableFromInline
+    package func markFallible() {
+        isFallible = true
+    }
+
+    @usableFromInline
+    package func register(_ participant: some TransactionParticipant) {
+        participants.append(participant)
+    }
+
+    /// Runs when the stage is restarted: for making a handler anew.
+    @usableFromInline
+    package func onRestart(_ action: @escaping () -> Void) {
+        restartActions.append(action)
+    }
+
+    package func register(_ recovery: Recovery) {
+        recoveries.append(recovery)
+    }
+
+    package func register(_ port: any AnyOutputPort) {
+        ports.append(port)
+    }
+
+    /// A timer in processing time whose action runs on the stage like an event.
+    @usableFromInline
+    package func makeTimer(_ action: @escaping (EventTime) throws -> Void) -> StageTimer {
+        let timer = StageTimer(action: action)
+        timers.append(timer)
+        return timer
+    }
+
+    /// An operator that waits for calls outside the actor.
+    package func register(_ work: any AsyncWork) {
+        asyncWork.append(work)
+    }
+
+    /// Runs when one of several inputs has ended while others go on.
+    @usableFromInline
+    package func onInputEnd(_ action: @escaping (Int) throws -> Void) {
+        inputEndActions.append(action)
+    }
+
+    package func attach(_ mailbox: Mailbox) {
+        self.mailbox = mailbox
+    }
+
+    /// What brings the stage back to its asynchronous operators; callable from any thread.
+    package var wake: @Sendable () -> Void {
+        guard let mailbox else { return {} }
+        return { mailbox.wake() }
+    }
+
+    // MARK: What the stage's actor uses
+
+    package func begin() {
+        backlogAtBegin = backlog.count
+        for participant in participants { participant.beginBatch() }
+    }
+
+    package func commit() {
+        for participant in participants { participant.commitBatch() }
+        for port in ports { port.commit() }
+    }
+
+    package func rollback() {
+        for participant in participants { participant.rollbackBatch() }
+        for port in ports { port.rollback() }
+        backlog.removeLast(max(0, backlog.count - backlogAtBegin))
+    }
+
+    package func inputEnded(_ input: Int) throws {
+        for action in inputEndActions { try action(input) }
+    }
+
+    package func verdict(on error: any Error) -> Recovery.Verdict {
+        for recovery in recoveries {
+            if let verdict = recovery.verdict(error) { return verdict }
+        }
+        return .restart
+    }
+
+    package var readyEvents: Int { ports.reduce(0) { $0 + $1.readyEvents } }
+
+    /// Whether nobody takes what this stage emits any more.
+    package var isAbandoned: Bool {
+        !ports.isEmpty && writers.isEmpty && ports.allSatisfy(\.isClosed)
+    }
+
+    /// Whether an asynchronous operator can't take more events now.
+    package var isSaturated: Bool { asyncWork.contains { $0.isSaturated } }
+
+    package var hasAsyncWork: Bool { asyncWork.contains { !$0.isIdle } }
+
+    /// Adds what is to be shown of the operators' state.
+    @usableFromInline
+    package func onPublish(_ gauge: @escaping () -> (keys: Int, timers: Int)) {
+        gauges.append(gauge)
+    }
+
+    package func publishMetrics() {
+        if gauges.isEmpty { return }
+        var keys = 0
+        var timers = 0
+        for gauge in gauges {
+            let (gaugeKeys, gaugeTimers) = gauge()
+            keys += gaugeKeys
+            timers += gaugeTimers
+        }
+        metrics.stateKeys.store(keys, ordering: .relaxed)
+        metrics.pendingTimers.store(timers, ordering: .relaxed)
+    }
+
+    // MARK: What operators use while they run
+
+    /// Puts work off in portions: done before the next delivery, with the outputs flushed in between.
+    ///
+    /// - Parameters:
+    ///   - step: Does at most ``portion`` units; returns whether there is more. A transaction each.
+    ///   - abandon: Drops the unit at the head, which keeps failing, and returns it for the dead letters; nil when there
+    ///     is no such unit to drop.
+    @usableFromInline
+    package func enqueue(
+        _ step: @escaping () throws -> Bool,
+        abandon: @escaping () -> (any Sendable)? = { nil }
+    ) {
+        backlog.append(BacklogItem(step: step, abandon: abandon))
+    }
+
+    package func removeBacklogItem() {
+        backlog.removeFirst()
+    }
+
+    /// Counts events that arrived behind the watermark and went to the late stream.
+    @usableFromInline
+    package func countLate(_ count: Int) {
+        metrics.late.add(count, ordering: .relaxed)
+    }
+
+    /// Counts events that are dropped by policy.
+    @usableFromInline
+    package func countDropped(_ count: Int, reason: DropReason) {
+        metrics.countDropped(count, reason: reason)
+    }
+
+    /// Sends an event to the dead letters.
+    @usableFromInline
+    package func deadLetter(_ event: any Sendable, reason: String) {
+        metrics.deadLetters.add(1, ordering: .relaxed)
+        environment.deadLetters.append(
+            DeadLetter(
+                stage: name, event: event, reason: reason, attempts: 1, time: now))
+    }
+}
+
+/// Work that an operator has put off.
+package struct BacklogItem {
+    package let step: () throws -> Bool
+    package let abandon: () -> (any Sendable)?
+}
+
+/// An operator whose events are out of the actor's hands for a while.
+package protocol AsyncWork: AnyObject {
+    /// Whether nothing is under way.
+    var isIdle: Bool { get }
+    /// Whether it can't take more events.
+    var isSaturated: Bool { get }
+    /// Takes in what has come back, emits it, starts what waits. Called after `StageScope.wake`.
+    func collect() throws
+}
+
+/// A processing-time timer of a stage: at most one deadline, set anew at will.
+@usableFromInline
+package final class StageTimer {
+    package private(set) var deadline: EventTime?
+    package let action: (EventTime) throws -> Void
+
+    init(action: @escaping (EventTime) throws -> Void) {
+        self.action = action
+    }
+
+    /// Sets the deadline, replacing an earlier setting.
+    @usableFromInline
+    package func set(_ deadline: EventTime?) {
+        self.deadline = deadline
+    }
+
+    package func clear() {
+        deadline = nil
+    }
+}

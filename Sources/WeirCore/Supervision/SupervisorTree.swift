@@ -1,0 +1,142 @@
+import Synchronization
+
+/// A stage as its supervisor sees it.
+package protocol SupervisedChild: AnyObject, Sendable {
+    var name: String { get }
+    /// Position in the flow: a child with a higher one is downstream or beside.
+    var order: Int { get }
+    /// Asks the stage to restart at its next turn.
+    func requestRestart()
+}
+
+/// The supervisors of a run and their children.
+package final class SupervisorTree: Sendable {
+    /// What a failed stage is to do.
+    package enum Verdict: Sendable {
+        /// Wait, restart, go on.
+        case restart(after: Duration)
+        /// The root has given up: end the run with the error.
+        case giveUp(supervisor: String)
+    }
+
+    private struct Group: Sendable {
+        let supervisor: Supervisor
+        let label: String
+        let parent: Int?
+        var children: [any SupervisedChild] = []
+        var childGroups: [Int] = []
+        var intensity: RestartIntensity
+        var restarts = 0
+    }
+
+    private struct Locked: Sendable {
+        var groups: [Group] = []
+        var byName: [String: Int] = [:]
+        var groupOfChild: [ObjectIdentifier: Int] = [:]
+        var random: SplitMix64
+    }
+
+    private let locked: Mutex<Locked>
+
+    package init(root: Supervisor, seed: UInt64) {
+        var locked = Locked(random: SplitMix64(seed: seed))
+        locked.groups.append(Self.makeGroup(root, label: "root", parent: nil))
+        self.locked = Mutex(locked)
+    }
+
+    private static func makeGroup(_ supervisor: Supervisor, label: String, parent: Int?) -> Group {
+        Group(
+            supervisor: supervisor, label: label, parent: parent,
+            intensity: RestartIntensity(limit: supervisor.intensity, period: supervisor.period))
+    }
+
+    /// Places a stage under a supervisor, or under the root when it has none.
+    package func add(_ child: any SupervisedChild, under supervisor: Supervisor?) {
+        locked.withLock { locked in
+            let index = supervisor.map { Self.group(of: $0, for: child.name, &locked) } ?? 0
+            locked.groups[index].children.append(child)
+            locked.groupOfChild[ObjectIdentifier(child)] = index
+        }
+    }
+
+    private static func group(
+        of supervisor: Supervisor, for child: String, _ locked: inout Locked
+    ) -> Int {
+        // Parallel instances of one stage share its supervisor.
+        let key = supervisor.name ?? "supervisor of \(child)"
+        if let known = locked.byName[key] { return known }
+        let parent = supervisor.parent.map { group(of: $0, for: key, &locked) } ?? 0
+        locked.groups.append(makeGroup(supervisor, label: key, parent: parent))
+        let index = locked.groups.count - 1
+        locked.byName[key] = index
+        locked.groups[parent].childGroups.append(index)
+        return index
+    }
+
+    /// The settings that apply to a child.
+    package func supervisor(of child: any SupervisedChild) -> Supervisor {
+        locked.withLock { locked in
+            let index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
+            return locked.groups[index].supervisor
+        }
+    }
+
+    /// A child has failed: counts the restart and has siblings restarted as the strategy says.
+    package func childFailed(_ child: any SupervisedChild, at now: EventTime) -> Verdict {
+        let (verdict, others) = locked.withLock { locked -> (Verdict, [any SupervisedChild]) in
+            var index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
+            var failedOrder = child.order
+            var wholeGroup: Int?
+            while true {
+                let count = locked.groups[index].intensity.count
+                if locked.groups[index].intensity.record(at: now) {
+                    locked.groups[index].restarts += 1
+                    let random = Double(locked.random.next() >> 11) * 0x1p-53
+                    let previous = min(count, locked.groups[index].intensity.count - 1)
+                    let delay = locked.groups[index].supervisor.backoff.delay(
+                        afterRestarts: previous, random: random)
+                    var others = Self.affected(index, failedOrder, locked)
+                    if let wholeGroup { others += Self.all(wholeGroup, locked) }
+                    var seen: Set<ObjectIdentifier> = [ObjectIdentifier(child)]
+                    others = others.filter { seen.insert(ObjectIdentifier($0)).inserted }
+                    return (.restart(after: delay), others)
+                }
+                guard let parent = locked.groups[index].parent else {
+                    return (.giveUp(supervisor: locked.groups[index].label), [])
+                }
+                // The group itself has failed: it starts afresh under its parent, all of it.
+                locked.groups[index].intensity = RestartIntensity(
+                    limit: locked.groups[index].supervisor.intensity,
+                    period: locked.groups[index].supervisor.period)
+                failedOrder = Self.all(index, locked).map(\.order).min() ?? failedOrder
+                wholeGroup = index
+                index = parent
+            }
+        }
+        for other in others { other.requestRestart() }
+        return verdict
+    }
+
+    /// Gives restarts back that a poison event has cost.
+    package func refund(_ child: any SupervisedChild, restarts: Int) {
+        locked.withLock { locked in
+            let index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
+            locked.groups[index].intensity.refund(restarts)
+        }
+    }
+
+    private static func affected(
+        _ index: Int, _ failedOrder: Int, _ locked: Locked
+    ) -> [any SupervisedChild] {
+        switch locked.groups[index].supervisor.strategy.kind {
+        case .oneForOne: []
+        case .restForOne: all(index, locked).filter { $0.order >= failedOrder }
+        case .oneForAll: all(index, locked)
+        }
+    }
+
+    private static func all(_ index: Int, _ locked: Locked) -> [any SupervisedChild] {
+        locked.groups[index].children
+            + locked.groups[index].childGroups.flatMap { all($0, locked) }
+    }
+}

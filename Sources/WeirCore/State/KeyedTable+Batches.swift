@@ -1,0 +1,139 @@
+extension KeyedTable {
+    /// What an entry was before the current batch touched it for the first time.
+    @usableFromInline
+    struct Undo {
+        @usableFromInline let key: Key
+        @usableFromInline let hash: UInt64
+        /// Nil if the key was absent.
+        @usableFromInline let value: Value?
+        @usableFromInline let deadline: Int64
+
+        @inlinable
+        init(key: Key, hash: UInt64, value: Value?, deadline: Int64) {
+            self.key = key
+            self.hash = hash
+            self.value = value
+            self.deadline = deadline
+        }
+    }
+
+    /// What the table has once, beside its groups.
+    @usableFromInline
+    struct Shared {
+        @usableFromInline var count = 0
+        /// The number of the current batch, 0 outside batches and in tables that track no changes.
+        @usableFromInline var activeEpoch: UInt32 = 0
+        @usableFromInline var isBusy = false
+        @usableFromInline var lastEpoch: UInt32 = 0
+        @usableFromInline var undo: ContiguousArray<Undo> = []
+        @usableFromInline var capture: ((Int) -> Void)?
+        @usableFromInline var expired = 0
+        @usableFromInline var expiredBefore = 0
+        /// No registration is due before this time.
+        @usableFromInline var nextDue = Int64.max
+        @usableFromInline var sweepCursor = 0
+        @usableFromInline var expiry: ContiguousArray<BinaryHeap<Registration>>
+        // Safety: shared by all groups without a capacity; never written after `init`, freed with the table.
+        @usableFromInline let emptyTags: UnsafeMutablePointer<UInt8>
+        @usableFromInline let noEntries: UnsafeMutablePointer<Entry>
+
+        @inlinable
+        init(expires: Bool) {
+            emptyTags = .allocate(capacity: 16)
+            emptyTags.initialize(repeating: 0, count: 16)
+            noEntries = .allocate(capacity: 1)
+            expiry = expires ? .init(repeating: .init(), count: KeyGroup.count) : []
+        }
+
+        @inlinable
+        func free() {
+            emptyTags.deallocate()
+            noEntries.deallocate()
+        }
+    }
+
+    /// How many undo records a table keeps memory for from one batch to the next.
+    @inlinable
+    static var undoCapacityKept: Int { 4_096 }
+
+    /// Starts recording what ``rollbackBatch()`` needs; a batch that is open already is committed.
+    ///
+    /// - Complexity: O(1).
+    @inlinable
+    package func beginBatch() {
+        guard tracksChanges else { return }
+        commitBatch()
+        if shared.pointee.lastEpoch == .max { restartEpochs() }
+        shared.pointee.lastEpoch &+= 1
+        shared.pointee.activeEpoch = shared.pointee.lastEpoch
+        shared.pointee.expiredBefore = shared.pointee.expired
+    }
+
+    /// Makes the changes since ``beginBatch()`` final.
+    ///
+    /// - Complexity: O(entries touched), to release their old values.
+    @inlinable
+    package func commitBatch() {
+        guard shared.pointee.activeEpoch != 0 else { return }
+        shared.pointee.activeEpoch = 0
+        forgetUndo()
+    }
+
+    /// Restores every entry to what it was at ``beginBatch()``.
+    ///
+    /// - Complexity: O(entries touched).
+    @inlinable
+    package func rollbackBatch() {
+        guard shared.pointee.activeEpoch != 0 else { return }
+        shared.pointee.activeEpoch = 0
+        for undo in shared.pointee.undo.reversed() {
+            let group = groups + KeyGroup.keyGroup(ofHash: undo.hash)
+            if let value = undo.value {
+                put(undo.key, value, hash: undo.hash, group, deadline: undo.deadline)
+            } else {
+                let slot = group.pointee.find(undo.key, undo.hash)
+                if slot >= 0 { _ = drop(group, slot) }
+            }
+        }
+        shared.pointee.expired = shared.pointee.expiredBefore
+        forgetUndo()
+    }
+
+    @inlinable
+    func forgetUndo() {
+        let keeps = shared.pointee.undo.capacity <= Self.undoCapacityKept
+        shared.pointee.undo.removeAll(keepingCapacity: keeps)
+    }
+
+    /// Saves an entry before its first change in the current batch.
+    @inlinable
+    @inline(never)
+    func record(_ group: UnsafeMutablePointer<Group>, _ slot: Int) {
+        let entry = group.pointee.entries + slot
+        entry.pointee.epoch = shared.pointee.activeEpoch
+        shared.pointee.undo.append(
+            Undo(
+                key: entry.pointee.key, hash: placement(group, slot), value: entry.pointee.value,
+                deadline: group.pointee.deadline(slot)))
+    }
+
+    /// The bits of an entry's hash that decide its place, put back together.
+    @inlinable
+    func placement(_ group: UnsafeMutablePointer<Group>, _ slot: Int) -> UInt64 {
+        UInt64(group - groups) &<< 57
+            | UInt64(group.pointee.tags[slot] & 0x7f) &<< 32
+            | UInt64(group.pointee.entries[slot].hash)
+    }
+
+    /// Lets the epochs count from 1 again, once in four billion batches.
+    @inlinable
+    @inline(never)
+    func restartEpochs() {
+        for index in 0..<KeyGroup.count where groups[index].count > 0 {
+            for slot in 0...groups[index].mask where groups[index].tags[slot] != 0 {
+                groups[index].entries[slot].epoch = 0
+            }
+        }
+        shared.pointee.lastEpoch = 0
+    }
+}

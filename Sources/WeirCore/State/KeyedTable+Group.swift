@@ -1,0 +1,238 @@
+extension KeyedTable {
+    @usableFromInline
+    struct Entry {
+        @usableFromInline var key: Key
+        @usableFromInline var value: Value
+        /// The low half of the key's hash: its home slot, modulo the capacity.
+        @usableFromInline var hash: UInt32
+        /// The batch in which the entry was last recorded for undo.
+        @usableFromInline var epoch: UInt32
+
+        @inlinable
+        init(key: Key, value: Value, hash: UInt32, epoch: UInt32) {
+            self.key = key
+            self.value = value
+            self.hash = hash
+            self.epoch = epoch
+        }
+    }
+
+    /// The sub-table of one key group.
+    ///
+    /// A tag is 0 for a free slot, else 128 plus seven bits of the hash. The first eight tags are repeated after
+    /// the last, so that eight can be loaded at any slot. At most three quarters of the slots are taken.
+    @usableFromInline
+    struct Group {
+        // Safety: `tags` has capacity + 8 bytes, all initialised; an entry is initialised exactly while its tag is
+        // not 0; `deadlines` exists exactly in a table with a time-to-live once the group has a capacity.
+        @usableFromInline var tags: UnsafeMutablePointer<UInt8>
+        @usableFromInline var entries: UnsafeMutablePointer<Entry>
+        @usableFromInline var deadlines: UnsafeMutablePointer<Int64>?
+        @usableFromInline var mask = 0
+        @usableFromInline var count = 0
+        @usableFromInline var countToGrowAt = 0
+        /// Whether a snapshot that has begun still has to capture the group before it may change.
+        @usableFromInline var awaitsCapture = false
+
+        @inlinable
+        init(emptyTags: UnsafeMutablePointer<UInt8>, noEntries: UnsafeMutablePointer<Entry>) {
+            tags = emptyTags
+            entries = noEntries
+        }
+
+        @inlinable
+        func deadline(_ slot: Int) -> Int64 { deadlines?[slot] ?? .max }
+
+        /// The slot of `key`, or the complement of the slot where it would be inserted.
+        @inlinable
+        @inline(__always)
+        func find(_ key: Key, _ hash: UInt64) -> Int {
+            let low = UInt32(truncatingIfNeeded: hash)
+            let pattern = 0x0101_0101_0101_0101 &* UInt64(Self.tag(hash))
+            var position = Int(low) & mask
+            while true {
+                // Safety: `tags` has eight bytes more than slots.
+                let word = UInt64(
+                    littleEndian: UnsafeRawPointer(tags + position)
+                        .loadUnaligned(as: UInt64.self))
+                let difference = word ^ pattern
+                // The high bit of each byte that is equal; a byte above an equal one may be a false alarm.
+                var equal = (difference &- 0x0101_0101_0101_0101) & ~difference
+                equal &= 0x8080_8080_8080_8080
+                while equal != 0 {
+                    let slot = (position &+ (equal.trailingZeroBitCount &>> 3)) & mask
+                    if entries[slot].hash == low, entries[slot].key == key { return slot }
+                    equal &= equal &- 1
+                }
+                let free = ~word & 0x8080_8080_8080_8080
+                if free != 0 {
+                    return ~((position &+ (free.trailingZeroBitCount &>> 3)) & mask)
+                }
+                position = (position &+ 8) & mask
+            }
+        }
+
+        @inlinable
+        static func tag(_ hash: UInt64) -> UInt8 {
+            UInt8(truncatingIfNeeded: hash &>> 32) | 0x80
+        }
+
+        /// The first free slot for an entry with this low half of the hash.
+        @inlinable
+        func freeSlot(_ low: UInt32) -> Int {
+            var slot = Int(low) & mask
+            while tags[slot] != 0 { slot = (slot &+ 1) & mask }
+            return slot
+        }
+
+        @inlinable
+        func setTag(_ slot: Int, _ tag: UInt8) {
+            tags[slot] = tag
+            if slot < 8, mask > 0 { tags[slot &+ mask &+ 1] = tag }
+        }
+
+        /// Moves the entry out of `slot` and the entries behind it forward, so that no gap cuts a probe short.
+        @inlinable
+        mutating func take(_ slot: Int) -> Entry {
+            let entry = (entries + slot).move()
+            var hole = slot
+            var next = (hole &+ 1) & mask
+            while tags[next] != 0 {
+                let home = Int(entries[next].hash) & mask
+                if (next &- home) & mask >= (next &- hole) & mask {
+                    (entries + hole).moveInitialize(from: entries + next, count: 1)
+                    if let deadlines { deadlines[hole] = deadlines[next] }
+                    setTag(hole, tags[next])
+                    hole = next
+                }
+                next = (next &+ 1) & mask
+            }
+            setTag(hole, 0)
+            count &-= 1
+            return entry
+        }
+
+        @inlinable
+        mutating func resize(to capacity: Int, expires: Bool) {
+            var resized = self
+            resized.tags = .allocate(capacity: capacity + 8)
+            resized.tags.initialize(repeating: 0, count: capacity + 8)
+            resized.entries = .allocate(capacity: capacity)
+            resized.deadlines = expires ? .allocate(capacity: capacity) : nil
+            resized.deadlines?.initialize(repeating: .max, count: capacity)
+            resized.mask = capacity - 1
+            resized.countToGrowAt = capacity / 4 * 3
+            if mask > 0 {
+                for slot in 0...mask where tags[slot] != 0 {
+                    let target = resized.freeSlot(entries[slot].hash)
+                    (resized.entries + target).moveInitialize(from: entries + slot, count: 1)
+                    if let deadlines { resized.deadlines?[target] = deadlines[slot] }
+                    resized.setTag(target, tags[slot])
+                }
+                tags.deallocate()
+                entries.deallocate()
+                deadlines?.deallocate()
+            }
+            self = resized
+        }
+
+        @inlinable
+        mutating func free() {
+            guard mask > 0 else { return }
+            for slot in 0...mask where tags[slot] != 0 {
+                (entries + slot).deinitialize(count: 1)
+            }
+            tags.deallocate()
+            entries.deallocate()
+            deadlines?.deallocate()
+        }
+    }
+
+    /// The smallest capacity of a group that has entries.
+    @inlinable
+    static var capacityMin: Int { 16 }
+
+    /// Claims the table for one operation on the group of `hash`, which a pending snapshot captures first.
+    @inlinable
+    @inline(__always)
+    func enter(_ hash: UInt64) -> UnsafeMutablePointer<Group> {
+        precondition(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
+        let group = groups + KeyGroup.keyGroup(ofHash: hash)
+        if group.pointee.awaitsCapture { capture(group) }
+        shared.pointee.isBusy = true
+        return group
+    }
+
+    /// Stores an entry whose key is absent, recorded for undo.
+    @inlinable
+    @inline(never)
+    @discardableResult
+    func insertNew(
+        _ key: Key, _ value: Value, hash: UInt64, _ group: UnsafeMutablePointer<Group>,
+        at slot: Int, deadline: Int64
+    ) -> Int {
+        let epoch = shared.pointee.activeEpoch
+        if epoch != 0 {
+            shared.pointee.undo.append(Undo(key: key, hash: hash, value: nil, deadline: .max))
+        }
+        return place(key, value, hash: hash, group, at: slot, deadline: deadline, epoch: epoch)
+    }
+
+    @inlinable
+    func place(
+        _ key: Key, _ value: Value, hash: UInt64, _ group: UnsafeMutablePointer<Group>,
+        at preferred: Int, deadline: Int64, epoch: UInt32
+    ) -> Int {
+        let low = UInt32(truncatingIfNeeded: hash)
+        var slot = preferred
+        if group.pointee.count == group.pointee.countToGrowAt {
+            let capacity = group.pointee.mask > 0 ? (group.pointee.mask + 1) * 2 : Self.capacityMin
+            group.pointee.resize(to: capacity, expires: timeToLive != 0)
+            slot = group.pointee.freeSlot(low)
+        }
+        (group.pointee.entries + slot).initialize(
+            to: Entry(key: key, value: value, hash: low, epoch: epoch))
+        group.pointee.setTag(slot, Group.tag(hash))
+        group.pointee.count &+= 1
+        shared.pointee.count &+= 1
+        if timeToLive != 0 {
+            group.pointee.deadlines?[slot] = deadline
+            register(group, hash: hash, deadline: deadline == .max ? .min : deadline)
+        }
+        return slot
+    }
+
+    /// Stores an entry outside every batch.
+    @inlinable
+    func put(
+        _ key: Key, _ value: Value, hash: UInt64, _ group: UnsafeMutablePointer<Group>,
+        deadline: Int64
+    ) {
+        let slot = group.pointee.find(key, hash)
+        if slot >= 0 {
+            group.pointee.entries[slot].value = value
+            group.pointee.entries[slot].epoch = 0
+            group.pointee.deadlines?[slot] = deadline
+        } else {
+            _ = place(key, value, hash: hash, group, at: ~slot, deadline: deadline, epoch: 0)
+        }
+    }
+
+    /// Removes the entry in `slot`, recorded for undo.
+    @inlinable
+    func take(_ group: UnsafeMutablePointer<Group>, _ slot: Int) -> Value {
+        if group.pointee.entries[slot].epoch < shared.pointee.activeEpoch { record(group, slot) }
+        return drop(group, slot)
+    }
+
+    @inlinable
+    func drop(_ group: UnsafeMutablePointer<Group>, _ slot: Int) -> Value {
+        let entry = group.pointee.take(slot)
+        shared.pointee.count &-= 1
+        let capacity = group.pointee.mask + 1
+        if capacity > Self.capacityMin, group.pointee.count < capacity / 8 {
+            group.pointee.resize(to: capacity / 2, expires: timeToLive != 0)
+        }
+        return entry.value
+    }
+}

@@ -1,0 +1,29 @@
+/// How long keyed state outlives its last use.
+///
+/// Whether `duration` is event time or processing time depends on which of the two the stage passes as `now`.
+/// An expired entry behaves as absent at once; its memory is freed by later sweeps.
+public struct StateTTL: Sendable, Hashable {
+    /// What counts as a use that prolongs the life of an entry.
+    public struct Refresh: Sendable, Hashable {
+        @usableFromInline let onRead: Bool
+
+        /// Only writing prolongs it (the default).
+        public static let onWrite = Refresh(onRead: false)
+        /// Reading prolongs it as well as writing.
+        public static let onReadAndWrite = Refresh(onRead: true)
+    }
+
+    /// The time from the last use to expiry.
+    public var duration: Duration
+    /// What counts as a use.
+    public var refresh: Refresh
+
+    /// Creates a time-to-live.
+    ///
+    /// - Precondition: `duration` is positive.
+    public init(_ duration: Duration, refresh: Refresh = .onWrite) {
+        precondition(duration > .zero, "A time-to-live is positive.")
+        self.duration = duration
+        self.refresh = refresh
+    }
+}

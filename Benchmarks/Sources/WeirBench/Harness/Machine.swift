@@ -27,8 +27,9 @@ struct Machine: Codable, Sendable {
     var summary: String {
         let load = load.map { $0.formatted3 }.joined(separator: " ")
         let warning = optimised ? "" : "\nNOT AN OPTIMISED BUILD: these figures say nothing."
-        return "\(cpu), \(cores) cores, load \(load); \(system); \(swift); commit \(commit); \(date)"
-            + warning
+        return [
+            "\(cpu), \(cores) cores, load \(load)", system, swift, "commit \(commit)", date,
+        ].joined(separator: "; ") + warning
     }
 
     private static func cpuModel() -> String {
@@ -54,7 +55,11 @@ struct Machine: Codable, Sendable {
 
     private static func isOptimised() -> Bool {
         var isDebug = false
-        assert({ isDebug = true; return true }())
+        func mark() -> Bool {
+            isDebug = true
+            return true
+        }
+        assert(mark())
         return !isDebug
     }
 

@@ -13,9 +13,8 @@ struct GenerateTCP: ParsableCommand {
     static let perBlock = IngestPayload.blockLengthMax / (4 + IngestPayload.length)
 
     func run() throws {
-        let block = (0..<Self.perBlock).flatMap { number in
-            [0, 0, 0, UInt8(IngestPayload.length)] + IngestPayload.bytes(number)
-        }
+        let header: [UInt8] = [0, 0, 0, UInt8(IngestPayload.length)]
+        let block = (0..<Self.perBlock).flatMap { header + IngestPayload.bytes($0) }
         try load.send(block: block, frameLength: 4 + IngestPayload.length, tail: [])
     }
 }
@@ -65,7 +64,7 @@ struct GenerateWebSocket: ParsableCommand {
         let length = cload_exchange(socket, bytes, bytes.count, &answer, answer.count)
         let text = String(decoding: answer.prefix(max(0, Int(length))), as: UTF8.self)
         guard text.hasPrefix("HTTP/1.1 101 ") else {
-            throw MeasurementError(description: "the WebSocket handshake failed (\(length)) \(text)")
+            throw MeasurementError(description: "no WebSocket handshake (\(length)): \(text)")
         }
     }
 }
@@ -84,7 +83,8 @@ struct GeneratorOptions: ParsableArguments {
         var connections = try (0..<self.connections).map { index in
             let socket = cload_connect(port)
             guard socket >= 0 else {
-                throw MeasurementError(description: "connect: \(String(cString: strerror(-socket)))")
+                let reason = String(cString: strerror(-socket))
+                throw MeasurementError(description: "connect: \(reason)")
             }
             try handshake(socket)
             let share = IngestPayload.share(

@@ -1,3 +1,4 @@
+import CMeasure
 import Dispatch
 import Foundation
 

@@ -85,7 +85,8 @@ struct MeasurementOptions: ParsableArguments {
             results.append(try await runner.run(benchmark))
         }
         let report = Report(
-            machine: machine, command: CommandLine.arguments, benchmarks: results)
+            machine: machine, loadAfter: Machine.loadAverages(), command: CommandLine.arguments,
+            benchmarks: results)
         print(report.table)
         if let json {
             let encoder = JSONEncoder()

@@ -55,12 +55,12 @@ enum Metric: Sendable {
         }
     }
 
-    func value(of sample: Sample) -> Double {
+    func value(of sample: Sample) -> Double? {
         switch self {
         case .wallTime: sample.wallNanosecondsPerEvent
         case .cpuTime: sample.cpuNanosecondsPerEvent
-        case .medianLatency: sample.latency?.p50 ?? .nan
-        case .allocations: sample.allocationsPerEvent ?? .nan
+        case .medianLatency: sample.latency?.p50
+        case .allocations: sample.allocationsPerEvent
         }
     }
 }

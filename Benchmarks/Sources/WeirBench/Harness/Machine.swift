@@ -39,7 +39,7 @@ struct Machine: Codable, Sendable {
         return name ?? firstLine("sysctl", "-n", "machdep.cpu.brand_string") ?? "unknown"
     }
 
-    private static func loadAverages() -> [Double] {
+    static func loadAverages() -> [Double] {
         var averages = [Double](repeating: 0, count: 3)
         let count = getloadavg(&averages, 3)
         return Array(averages.prefix(max(0, Int(count))))

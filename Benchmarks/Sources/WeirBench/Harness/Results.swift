@@ -3,6 +3,8 @@ import Foundation
 /// Everything that one call of `weir-bench` measured, as it is written to JSON.
 struct Report: Codable {
     let machine: Machine
+    /// Load averages over 1, 5 and 15 minutes, after the last benchmark.
+    let loadAfter: [Double]
     let command: [String]
     let benchmarks: [BenchmarkResult]
 }
@@ -101,11 +103,20 @@ extension SideResult {
         generatorCPUNanosecondsPerEvent = Spread(
             runs.map { run in run.generatorCPU.map { $0.nanoseconds / Double(run.events) } })
         checksum = runs.first?.checksum ?? 0
-        let ratio: Spread? =
-            side.isWeir
-            ? nil : weir.flatMap { weir in Spread(zip(runs, weir).map { value($0) / value($1) }) }
+        let ratio = side.isWeir ? nil : Self.ratio(of: runs, to: weir ?? [], value)
         ratioToWeir = ratio
         bars = Self.bars(benchmark, side, figure: figure, ratio: ratio)
+    }
+
+    /// The ratio run by run, as the runs of a pair are neighbours in time.
+    private static func ratio(
+        of runs: [Sample], to weir: [Sample], _ value: (Sample) -> Double?
+    ) -> Spread? {
+        Spread(
+            zip(runs, weir).map { run, weir in
+                guard let figure = value(run), let base = value(weir), base > 0 else { return nil }
+                return figure / base
+            })
     }
 
     private static func bars(

@@ -3,7 +3,8 @@ import Foundation
 extension Report {
     /// The report as a table for people: one line a side, under one heading a benchmark.
     var table: String {
-        var lines = [machine.summary, ""]
+        let load = loadAfter.map { $0.formatted3 }.joined(separator: " ")
+        var lines = [machine.summary, "load after the last benchmark \(load)", ""]
         for benchmark in benchmarks {
             lines.append(contentsOf: benchmark.table)
             lines.append("")
@@ -15,13 +16,17 @@ extension Report {
 extension BenchmarkResult {
     fileprivate var table: [String] {
         let heading = "\(id)  \(title)" + (peersOnly ? "  [peers only: nothing is compared]" : "")
-        let rows = [Self.header(unit)] + sides.map(\.row)
+        let rows = [header] + sides.map { $0.row(showsWall: showsWall) }
         return [heading] + Self.align(rows) + notes
     }
 
-    private static func header(_ unit: String) -> [String] {
+    /// Beside the processor time that is compared stands the wall time, else the other way round.
+    private var showsWall: Bool { unit == Metric.cpuTime.unit }
+
+    private var header: [String] {
         [
-            "side", unit, "min–max", "CPU ns/event", "alloc/event", "÷ Weir", "min–max", "bar",
+            "side", unit, "min–max", showsWall ? "wall ns/event" : "CPU ns/event", "alloc/event",
+            "÷ Weir", "min–max", "bar",
             "met?",
         ]
     }
@@ -45,12 +50,13 @@ extension BenchmarkResult {
 }
 
 extension SideResult {
-    fileprivate var row: [String] {
-        [
+    fileprivate func row(showsWall: Bool) -> [String] {
+        let other = showsWall ? wallNanosecondsPerEvent : cpuNanosecondsPerEvent
+        return [
             name,
             figure.median.formatted3,
             figure.range,
-            cpuNanosecondsPerEvent.median.formatted3,
+            other.median.formatted3,
             allocationsPerEvent?.median.formatted3 ?? "–",
             isWeir ? "1" : ratioToWeir?.median.formatted3 ?? "–",
             ratioToWeir?.range ?? "–",
@@ -66,9 +72,8 @@ extension SideResult {
                 + "the load was late by \(senderLatenessP99.median.formatted3) µs at p99"
         }
         if let generatorCPUNanosecondsPerEvent {
-            return "    \(name): wall \(wallNanosecondsPerEvent.median.formatted3) ns/event, "
-                + "load generator \(generatorCPUNanosecondsPerEvent.median.formatted3) "
-                + "CPU ns/event"
+            return "    \(name): the load generator used "
+                + "\(generatorCPUNanosecondsPerEvent.median.formatted3) CPU ns/event"
         }
         return nil
     }

@@ -17,7 +17,10 @@ extension Benchmark {
             sides: [
                 Side(
                     name: "NIO WebSocket, NIOAsyncChannel", bar: .faster(5),
-                    run: { try await NIOWebSocketPeer.asyncChannel($0) })
+                    run: { try await NIOWebSocketPeer.asyncChannel($0) }),
+                Side(
+                    name: "NIO WebSocket, ChannelInboundHandler",
+                    run: { try await NIOWebSocketPeer.handler($0) }),
             ],
             expectedChecksum: { IngestPayload.checksum($0, perBlock: GenerateWebSocket.perBlock) })
     }
@@ -32,7 +35,9 @@ private enum NIOWebSocketPeer {
         return try await withEventLoop { group in
             let server = try await ServerBootstrap(group: group).configuredForIngest()
                 .bind(host: "127.0.0.1", port: 0) { channel in
-                    channel.eventLoop.makeCompletedFuture { try upgrade(channel) }
+                    channel.eventLoop.makeCompletedFuture {
+                        try upgrade(channel) { try Connection(wrappingChannelSynchronously: $0) }
+                    }
                 }
             return try await server.serve { connection in
                 guard let connection = try await connection.get() else { return }
@@ -43,15 +48,39 @@ private enum NIOWebSocketPeer {
         }
     }
 
-    private static func upgrade(_ channel: any Channel) throws -> EventLoopFuture<Connection?> {
-        let upgrader = NIOTypedWebSocketServerUpgrader<Connection?>(
+    @concurrent
+    static func handler(_ messages: Int) async throws -> Sample {
+        let load = IngestLoad(.webSocket, messages: messages)
+        let tally = load.tally
+        return try await withEventLoop { group in
+            let server = try await ServerBootstrap(group: group).configuredForIngest()
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        _ = try upgrade(channel) { channel in
+                            try channel.pipeline.syncOperations.addHandler(FrameCounter(tally))
+                        }
+                    }
+                }
+                .bind(host: "127.0.0.1", port: 0).get()
+            let sample = try await load.measure(port: server.portNumber)
+            try await server.close()
+            return sample
+        }
+    }
+
+    /// Sets the HTTP pipeline up for the upgrade; `connected` runs on the event loop after it.
+    private static func upgrade<Upgraded: Sendable>(
+        _ channel: any Channel,
+        _ connected: @escaping @Sendable (any Channel) throws -> Upgraded
+    ) throws -> EventLoopFuture<Upgraded?> {
+        let upgrader = NIOTypedWebSocketServerUpgrader<Upgraded?>(
             shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture {
-                    try Connection(wrappingChannelSynchronously: channel)
+                    try connected(channel)
                 }
             })
-        let configuration = NIOTypedHTTPServerUpgradeConfiguration<Connection?>(
+        let configuration = NIOTypedHTTPServerUpgradeConfiguration<Upgraded?>(
             upgraders: [upgrader],
             notUpgradingCompletionHandler: { channel in
                 channel.close().map { nil }
@@ -78,5 +107,38 @@ private enum NIOWebSocketPeer {
             }
             tally.add(count: sum.count, checksum: sum.checksum)
         }
+    }
+}
+
+/// The sink behind NIO's frame decoder, without a hop to a task.
+private final class FrameCounter: ChannelInboundHandler {
+    typealias InboundIn = WebSocketFrame
+    typealias OutboundOut = WebSocketFrame
+
+    private var sum = IngestSum()
+    private let tally: IngestTally
+
+    init(_ tally: IngestTally) {
+        self.tally = tally
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = Self.unwrapInboundIn(data)
+        switch frame.opcode {
+        case .text, .binary:
+            sum.add(frame.unmaskedData)
+        case .ping:
+            let pong = WebSocketFrame(fin: true, opcode: .pong, data: frame.unmaskedData)
+            context.writeAndFlush(Self.wrapOutboundOut(pong), promise: nil)
+        case .connectionClose:
+            context.close(promise: nil)
+        default:
+            break
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        tally.add(count: sum.count, checksum: sum.checksum)
+        context.fireChannelInactive()
     }
 }

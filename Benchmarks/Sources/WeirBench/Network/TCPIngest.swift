@@ -152,6 +152,7 @@ private final class InPlaceFraming: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = Self.unwrapInboundIn(data)
         guard completePartial(from: &buffer) else { return }
+        // Safety: the pointer is used inside the closure only, every load behind a length check.
         let used = buffer.withUnsafeReadableBytes { bytes in frames(bytes) }
         guard let used else { return context.close(promise: nil) }
         buffer.moveReaderIndex(forwardBy: used)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Makes a machine that has a Swift toolchain ready to build Weir. Sourced by Tests/run, Samples/run
-# and .ci/run, which then call `weir_setup`. It asks nothing of the network when
-# nothing is missing, and all it says goes to stderr.
+# and .ci/run, which then call `weir_setup`. Asks nothing of the network when nothing is missing. All
+# it says goes to stderr.
 
 # Where this clone stands, for the scripts that source this one.
 # shellcheck disable=SC2034
@@ -148,8 +148,10 @@ weir_setup() {
 weir_tools() {
     local package missing=()
     for package in "$@"; do
-        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' ||
-            missing+=("$package")
+        case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
+            ii*) ;;
+            *) missing+=("$package") ;;
+        esac
     done
     if [ "${#missing[@]}" -gt 0 ]; then weir_install "${missing[@]}"; fi
 }

@@ -45,8 +45,10 @@ weir_package_of_library() {
 }
 
 # Prints the Debian packages that Swift itself needs to run, compile and link, and that are missing.
+# Other systems keep these things in other places.
 weir_missing_for_swift() {
     local bin library
+    command -v apt-get >/dev/null 2>&1 || return 0
     bin=$(dirname -- "$(readlink -f -- "$(command -v swift)")")
     ldd "$bin/swift-package" "$bin/swift-frontend" "$bin/lld" 2>/dev/null |
         awk '/not found/ && $1 ~ /^lib/ && !seen[$1]++ { print $1 }' |

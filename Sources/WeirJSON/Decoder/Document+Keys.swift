@@ -26,7 +26,7 @@ extension Document {
     private func matches(_ key: Int, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
         let token = token(key)
         guard token.extent == name.count else { return false }
-        let text = start + Int(token.offset)
+        let text = text(of: token)
         for index in 0..<name.count where text[index] != name[index] { return false }
         return true
     }
@@ -49,12 +49,13 @@ extension Document {
             setPayload(Token.KeyOrder.complex, at: object + 1)
             return findCarefully(name, in: object, order: Token.KeyOrder.complex)
         }
-        let base = name.baseAddress ?? start
-        let print = KeyFingerprint.of(base, name.count, end: base + name.count)
+        let print = name.baseAddress.map {
+            KeyFingerprint.of($0, name.count, end: $0 + name.count)
+        }
         var key = header.cursor
         for _ in 0..<elements {
             if key >= header.end { key = object + 2 }
-            if token(key).payload == print, matches(key, name) {
+            if token(key).payload == print ?? 0, matches(key, name) {
                 advance(object, header, past: key)
                 return key
             }
@@ -74,8 +75,7 @@ extension Document {
         switch order & 0xFF {
         case Token.KeyOrder.indexed:
             let index = Int(order >> 8)
-            guard index < indexes.count else { return -1 }
-            return Int(indexes[index][String(decoding: name, as: UTF8.self)] ?? -1)
+            return Int(self.index(index)[String(decoding: name, as: UTF8.self)] ?? -1)
         case Token.KeyOrder.unchecked:
             let areDistinct = hasDistinctFingerprints(object)
             let order = areDistinct ? Token.KeyOrder.distinct : Token.KeyOrder.complex
@@ -84,10 +84,9 @@ extension Document {
             return findCarefully(name, in: object, order: order)
         default:
             guard token(object).kind == Token.Kind.object else { return -1 }
-            indexes.append(buildIndex(of: object))
-            setPayload(
-                Token.KeyOrder.indexed | UInt64(indexes.count - 1) << 8, at: object + 1)
-            return Int(indexes[indexes.count - 1][String(decoding: name, as: UTF8.self)] ?? -1)
+            let index = buildIndex(of: object)
+            setPayload(Token.KeyOrder.indexed | UInt64(keep(index)) << 8, at: object + 1)
+            return Int(index[String(decoding: name, as: UTF8.self)] ?? -1)
         }
     }
 

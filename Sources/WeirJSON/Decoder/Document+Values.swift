@@ -15,7 +15,7 @@ extension Document {
         if type == Int64.self { return same(try integer(Int64.self, at: place), as: type) }
         if type == UInt8.self { return same(try integer(UInt8.self, at: place), as: type) }
         if type == Float.self { return same(try float(at: place), as: type) }
-        if let value = try foundationValue(type, at: place) { return value }
+        if isFoundation(type) { return try foundationValue(type, at: place) }
         return try Value(from: ValueDecoder(document: self, place: place))
     }
 

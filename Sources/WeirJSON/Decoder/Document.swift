@@ -1,30 +1,55 @@
-/// The tape and the bytes of the document that is being decoded.
-///
-/// Decoders and containers hold on to it, even past the call if user code keeps one. The call
-/// closes it when it ends: the document is empty then, so that nothing reads memory that is gone.
-final class Document {
-    private var tokens: UnsafeMutablePointer<Token>
-    private var count: Int
-    private(set) var start: UnsafePointer<UInt8>
-    private(set) var bytesEnd: UnsafePointer<UInt8>
+/// What a decoding call works on: the bytes, their tape, and what was built for look-ups.
+struct DocumentStorage {
+    fileprivate(set) var tape = Tape(capacity: Self.tokensAtFirst)
+    fileprivate(set) var start: UnsafePointer<UInt8>?
+    /// One more for each document that was here.
+    fileprivate(set) var generation: UInt32 = 0
     var indexes: [[String: Int32]] = []
 
-    init(_ scanner: Scanner) {
-        tokens = scanner.tape.tokens
-        count = scanner.tape.count
-        start = scanner.start
-        bytesEnd = scanner.end
-    }
+    static let tokensAtFirst = 256
+    /// A tape that has grown longer than this is not kept.
+    static let tokensKept = 1 << 16
+}
 
-    func close() {
-        count = 0
-        bytesEnd = start
-        indexes = []
+/// The document that is being decoded: a reference without counting, to a ``DocumentStorage``.
+///
+/// User code may keep a decoder or a container past the call. That is harmless: storage is never
+/// freed, only used again (``DocumentPool``), and a document of another generation looks empty.
+struct Document {
+    private let storage: UnsafeMutablePointer<DocumentStorage>
+    private let generation: UInt32
+
+    /// Takes storage for the document at `start`; ``scan(_:)`` fills it.
+    @inline(__always)
+    init(at start: UnsafePointer<UInt8>, in storage: UnsafeMutablePointer<DocumentStorage>) {
+        self.storage = storage
+        generation = storage.pointee.generation
+        storage.pointee.start = start
     }
 
     @inline(__always)
+    func scan(_ scanner: Scanner) throws(JSONError) {
+        try scanner.scan(into: &storage.pointee.tape)
+    }
+
+    /// Makes this document empty, for whoever still holds it, and its storage fit for the next.
+    @inline(__always)
+    func close() {
+        storage.pointee.generation &+= 1
+        storage.pointee.tape.removeAll()
+        if !storage.pointee.indexes.isEmpty { storage.pointee.indexes = [] }
+        if storage.pointee.tape.capacity > DocumentStorage.tokensKept {
+            storage.pointee.tape.tokens.deallocate()
+            storage.pointee.tape = Tape(capacity: DocumentStorage.tokensAtFirst)
+        }
+    }
+
+    @inline(__always) var isOpen: Bool { storage.pointee.generation == generation }
+
+    @inline(__always)
     func token(_ index: Int) -> Token {
-        index < count && index >= 0 ? tokens[index] : .absent
+        UInt(bitPattern: index) < UInt(bitPattern: storage.pointee.tape.count) && isOpen
+            ? storage.pointee.tape.tokens[index] : .absent
     }
 
     /// The index past the value at `index`.
@@ -36,76 +61,28 @@ final class Document {
 
     @inline(__always)
     func setPayload(_ payload: UInt64, at index: Int) {
-        if index < count { tokens[index].payload = payload }
+        guard index < storage.pointee.tape.count, isOpen else { return }
+        storage.pointee.tape.tokens[index].payload = payload
     }
 
     /// The number of elements of an array or object.
     @inline(__always)
     func elements(of container: Int) -> Int { Int(token(container + 1).extentAndKind) }
 
+    /// The bytes of a string, without its quotes, or of a number.
     @inline(__always)
     func text(of token: Token) -> UnsafeBufferPointer<UInt8> {
-        UnsafeBufferPointer(start: start + Int(token.offset), count: token.extent)
-    }
-}
-
-extension Document {
-    /// The keys and indexes that lead to a place, from the outside in.
-    func path(to place: Place) -> [any CodingKey] {
-        var path: [any CodingKey] = []
-        var parent = Int(place.parent)
-        var position = Int(place.position)
-        while parent >= 0, token(parent).isContainer {
-            if token(parent).kind == Token.Kind.object {
-                path.append(PathKey.name(string(of: token(position))))
-            } else {
-                path.append(PathKey.index(position))
-            }
-            position = Int(token(parent + 1).offset)
-            parent = token(parent).extent
-            if parent == Tape.noParent { break }
-        }
-        return path.reversed()
+        UnsafeBufferPointer(
+            start: storage.pointee.start.map { $0 + Int(token.offset) }, count: token.extent)
     }
 
-    /// The path to the elements of a container.
-    func path(of container: Int) -> [any CodingKey] {
-        path(to: place(of: container))
+    func index(_ number: Int) -> [String: Int32] {
+        isOpen && number < storage.pointee.indexes.count ? storage.pointee.indexes[number] : [:]
     }
 
-    /// The place of a container, from its tokens.
-    func place(of container: Int) -> Place {
-        let parent = token(container).extent
-        return Place(
-            token: Int32(truncatingIfNeeded: container),
-            parent: parent == Tape.noParent ? -1 : Int32(truncatingIfNeeded: parent),
-            position: Int32(truncatingIfNeeded: token(container + 1).offset))
-    }
-
-    /// The public form of an error that was thrown while decoding.
-    func resolve(_ error: any Error) -> any Error {
-        if let error = error as? JSONError { return located(error) }
-        guard let error = error as? DecodingError else { return error }
-        let code: JSONError.Code
-        let context: DecodingError.Context
-        switch error {
-        case .typeMismatch(_, let found): (code, context) = (.typeMismatch, found)
-        case .valueNotFound(_, let found): (code, context) = (.missingValue, found)
-        case .keyNotFound(_, let found): (code, context) = (.missingKey, found)
-        case .dataCorrupted(let found): (code, context) = (.dataCorrupted, found)
-        @unknown default: return error
-        }
-        if let cause = context.underlyingError as? JSONError { return located(cause) }
-        return JSONError(
-            code, .text(context.debugDescription),
-            codingPath: context.codingPath.map(PathKey.text))
-    }
-
-    private func located(_ error: JSONError) -> JSONError {
-        guard let place = error.place else { return error }
-        var located = error
-        located.codingPath = path(to: place).map(PathKey.text)
-        located.place = nil
-        return located
+    /// Keeps an index and gives its number.
+    func keep(_ index: [String: Int32]) -> Int {
+        storage.pointee.indexes.append(index)
+        return storage.pointee.indexes.count - 1
     }
 }

@@ -9,11 +9,17 @@
 /// A `Date` is a number and a `UUID` a string by their own conformances already.
 extension Document {
     @inline(__always)
-    func foundationValue<Value>(_ type: Value.Type, at place: Place) throws -> Value? {
+    func isFoundation<Value>(_ type: Value.Type) -> Bool {
+        type == Data.self || type == URL.self || type == Decimal.self
+    }
+
+    func foundationValue<Value: Decodable>(
+        _ type: Value.Type, at place: Place
+    ) throws -> Value {
         if type == Data.self { return same(try data(at: place), as: type) }
         if type == URL.self { return same(try url(at: place), as: type) }
         if type == Decimal.self { return same(try decimal(at: place), as: type) }
-        return nil
+        return try Value(from: ValueDecoder(document: self, place: place))
     }
 
     @inline(never)

@@ -47,20 +47,19 @@ public struct JSONEventDecoder: Sendable {
         guard bytes.count <= min(limits.maximumBytes, Self.bytesMaximum) else {
             throw tooLarge(bytes.count)
         }
-        return try withUnsafeTemporaryAllocation(
-            of: Token.self, capacity: Self.tokensOnStack
-        ) { stack in
-            let tape = Tape(stack)
-            var scanner = Scanner(bytes, maximumDepth: limits.maximumDepth, tape: tape)
-            defer { scanner.tape.free() }
-            try scanner.scan()
-            let document = Document(scanner)
-            defer { document.close() }
-            do {
-                return try document.value(type, at: .root)
-            } catch {
-                throw document.resolve(error)
-            }
+        let storage = DocumentPool.shared.take()
+        defer { DocumentPool.shared.put(storage) }
+        // Safety: the bytes are read as UInt8, and by nobody once the document is closed.
+        let start = bytes.baseAddress.map { $0.assumingMemoryBound(to: UInt8.self) }
+        guard let start else { throw JSONError(.invalidSyntax, .unexpected("a value", nil)) }
+        let document = Document(at: start, in: storage)
+        defer { document.close() }
+        try document.scan(
+            Scanner(start, count: bytes.count, maximumDepth: limits.maximumDepth))
+        do {
+            return try document.value(type, at: .root)
+        } catch {
+            throw document.resolve(error)
         }
     }
 
@@ -68,6 +67,7 @@ public struct JSONEventDecoder: Sendable {
     ///
     /// - Throws: ``JSONError`` or what `Value.init(from:)` throws.
     /// - Complexity: O(*n*) in the number of bytes, for types that read each member once.
+    @inlinable
     public func decode<Value: Decodable>(
         _ type: Value.Type, from bytes: some Sequence<UInt8>
     ) throws -> Value {
@@ -75,7 +75,7 @@ public struct JSONEventDecoder: Sendable {
             try decode(type, from: UnsafeRawBufferPointer($0))
         }
         if let value { return value }
-        let copy = Array(bytes.prefix(min(limits.maximumBytes, Self.bytesMaximum - 1) + 1))
+        let copy = Array(bytes.prefix(min(limits.maximumBytes, Self.bytesMaximum) + 1))
         return try copy.withUnsafeBytes { try decode(type, from: $0) }
     }
 
@@ -83,6 +83,7 @@ public struct JSONEventDecoder: Sendable {
     ///
     /// - Throws: ``JSONError`` or what `Value.init(from:)` throws.
     /// - Complexity: O(*n*) in the number of bytes, for types that read each member once.
+    @inlinable
     public func decode<Value: Decodable>(
         _ type: Value.Type, from text: String
     ) throws -> Value {
@@ -91,10 +92,7 @@ public struct JSONEventDecoder: Sendable {
     }
 
     /// What 28 bits of a token can index: every byte makes two tokens at most.
-    private static let bytesMaximum = (1 << 27) - 1
-
-    /// A kibibyte, which goes on the stack; longer tapes go on the heap.
-    private static let tokensOnStack = 64
+    @usableFromInline static let bytesMaximum = (1 << 27) - 1
 
     @inline(never)
     private func tooLarge(_ count: Int) -> JSONError {

@@ -1,7 +1,7 @@
 extension Scanner {
     /// Reads a number, checks its grammar, and appends it with its value where that is cheap.
     @inline(__always)
-    mutating func scanNumber() throws(JSONError) {
+    func scanNumber(_ position: inout Position, _ tape: inout Tape) throws(JSONError) {
         let first = position
         var cursor = first
         let isNegative = cursor.pointee == UInt8(ascii: "-")
@@ -14,17 +14,19 @@ extension Scanner {
             mantissa = mantissa &* 10 &+ UInt64(digit)
             cursor += 1
         }
-        let wholeCount = cursor - whole
-        if wholeCount == 0 || (wholeCount > 1 && whole.pointee == UInt8(ascii: "0")) {
-            position = wholeCount == 0 ? cursor : whole
-            throw wholeCount == 0
-                ? unexpected("a digit") : failure(.invalidSyntax, .leadingZero)
+        let digits = cursor - whole
+        if digits == 0 { throw unexpected("a digit", cursor) }
+        if digits > 1 && whole.pointee == UInt8(ascii: "0") {
+            throw failure(.invalidSyntax, .leadingZero, whole)
         }
-        let next = cursor < end ? cursor.pointee : 0
-        if next == UInt8(ascii: ".") || next | 0x20 == UInt8(ascii: "e") || wholeCount > 19
+        let next = byte(cursor)
+        if next == UInt8(ascii: ".") || next | 0x20 == UInt8(ascii: "e") || digits > 19
             || (isNegative && mantissa == 0)
         {
-            return try scanReal(first, at: cursor, mantissa, wholeCount, isNegative)
+            let real = try scanReal(first, at: cursor, mantissa, digits, isNegative)
+            tape.append(real)
+            position = first + real.extent
+            return
         }
         position = cursor
         tape.append(
@@ -33,70 +35,67 @@ extension Scanner {
                 extent: cursor - first, payload: mantissa))
     }
 
-    /// The rest of a number after its whole digits.
-    private mutating func scanReal(
-        _ first: UnsafePointer<UInt8>, at rest: UnsafePointer<UInt8>, _ whole: UInt64,
-        _ wholeCount: Int, _ isNegative: Bool
-    ) throws(JSONError) {
+    /// A number with a fraction or an exponent, or a long one, from what follows its digits on.
+    @inline(never)
+    private func scanReal(
+        _ first: Position, at rest: Position, _ whole: UInt64, _ wholeDigits: Int,
+        _ isNegative: Bool
+    ) throws(JSONError) -> Token {
         var mantissa = whole
-        var digits = wholeCount
+        var digits = wholeDigits
         var exponent = 0
-        position = rest
-        if peek == UInt8(ascii: ".") {
-            position += 1
-            let fraction = position
-            while position < end {
-                let digit = position.pointee &- 0x30
+        var cursor = rest
+        if byte(cursor) == UInt8(ascii: ".") {
+            cursor += 1
+            let fraction = cursor
+            while cursor < end {
+                let digit = cursor.pointee &- 0x30
                 if digit > 9 { break }
                 mantissa = mantissa &* 10 &+ UInt64(digit)
-                position += 1
+                cursor += 1
             }
-            guard position > fraction else { throw unexpected("a digit after the point") }
-            digits += position - fraction
-            exponent = fraction - position
+            guard cursor > fraction else { throw unexpected("a digit after the point", cursor) }
+            digits += cursor - fraction
+            exponent = fraction - cursor
         }
-        if peek | 0x20 == UInt8(ascii: "e") {
-            position += 1
-            var isNegativeExponent = false
-            if peek == UInt8(ascii: "-") || peek == UInt8(ascii: "+") {
-                isNegativeExponent = position.pointee == UInt8(ascii: "-")
-                position += 1
-            }
-            let firstDigit = position
-            var value = 0
-            while position < end {
-                let digit = position.pointee &- 0x30
-                if digit > 9 { break }
-                if value < 100_000 { value = value * 10 + Int(digit) }
-                position += 1
-            }
-            guard position > firstDigit else { throw unexpected("a digit in the exponent") }
-            exponent += isNegativeExponent ? -value : value
+        if byte(cursor) | 0x20 == UInt8(ascii: "e") {
+            cursor += 1
+            exponent += try scanExponent(&cursor)
         }
-        var token = Token(Token.Kind.number, offset: first - start, extent: position - first)
+        var token = Token(Token.Kind.number, offset: first - start, extent: cursor - first)
         // Up to 19 digits the mantissa is exact; below 2^53 it and powers of ten up to 10^22 are
         // exact as Double, so that one operation rounds once (Clinger 1990).
         if digits <= 19, mantissa <= 1 << 53, exponent >= -22, exponent <= 22 {
-            var double = Double(mantissa)
-            if exponent < 0 {
-                double /= PowersOfTen.exact[-exponent]
-            } else {
-                double *= PowersOfTen.exact[exponent]
-            }
+            let power = PowersOfTen.exact[abs(exponent)]
+            let double = exponent < 0 ? Double(mantissa) / power : Double(mantissa) * power
             token.extentAndKind ^= Token.Kind.number ^ Token.Kind.double
             token.payload = (isNegative ? -double : double).bitPattern
-        } else if digits == 20, exponent == 0, !isNegative,
-            let value = Self.unsigned(first, position)
-        {
+        } else if digits == 20, exponent == 0, let value = Self.unsigned(first, cursor) {
             token.extentAndKind ^= Token.Kind.number ^ Token.Kind.unsigned
             token.payload = value
         }
-        tape.append(token)
+        return token
+    }
+
+    private func scanExponent(_ cursor: inout Position) throws(JSONError) -> Int {
+        let sign = byte(cursor)
+        if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { cursor += 1 }
+        let first = cursor
+        var value = 0
+        while cursor < end {
+            let digit = cursor.pointee &- 0x30
+            if digit > 9 { break }
+            // Beyond this the number is zero, or out of range, or has as many digits.
+            if value < 1 << 40 { value = value * 10 + Int(digit) }
+            cursor += 1
+        }
+        guard cursor > first else { throw unexpected("a digit in the exponent", cursor) }
+        return sign == UInt8(ascii: "-") ? -value : value
     }
 
     /// The value of a run of digits, if it has no other bytes and fits.
     private static func unsigned(
-        _ first: UnsafePointer<UInt8>, _ last: UnsafePointer<UInt8>
+        _ first: Position, _ last: Position
     ) -> UInt64? {
         var value: UInt64 = 0
         var cursor = first

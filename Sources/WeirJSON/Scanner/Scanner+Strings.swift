@@ -1,7 +1,9 @@
 extension Scanner {
     /// Reads a string from its opening quote on, appends its token and gives the token's kind.
     @inline(__always)
-    mutating func scanString() throws(JSONError) -> UInt32 {
+    func scanString(
+        _ position: inout Position, _ tape: inout Tape
+    ) throws(JSONError) -> UInt32 {
         let content = position + 1
         var cursor = content
         var high: UInt64 = 0
@@ -37,81 +39,74 @@ extension Scanner {
                 return kind
             }
             if byte == UInt8(ascii: "\\") {
-                return try scanEscapedString(content, from: cursor)
+                let last = try endOfEscapedString(content, from: cursor)
+                tape.append(
+                    Token(Token.Kind.escaped, offset: content - start, extent: last - content))
+                position = last + 1
+                return Token.Kind.escaped
             }
             if byte < 0x20 {
-                position = cursor
-                throw failure(.invalidSyntax, .controlCharacter(byte))
+                throw failure(.invalidSyntax, .controlCharacter(byte), cursor)
             }
             high |= UInt64(byte)
             cursor += 1
         }
-        position = cursor
-        throw unexpected("the closing quote of a string")
+        throw unexpected("the closing quote of a string", cursor)
     }
 
+    /// Checks a string from its first escape on, and gives the position of the closing quote.
     @inline(never)
-    private mutating func scanEscapedString(
-        _ content: UnsafePointer<UInt8>, from first: UnsafePointer<UInt8>
-    ) throws(JSONError) -> UInt32 {
-        position = first
-        while position < end {
-            let byte = position.pointee
+    private func endOfEscapedString(
+        _ content: Position, from first: Position
+    ) throws(JSONError) -> Position {
+        var cursor = first
+        while cursor < end {
+            let byte = cursor.pointee
             if byte == UInt8(ascii: "\"") {
-                try validateUTF8(content, position)
-                tape.append(
-                    Token(
-                        Token.Kind.escaped, offset: content - start, extent: position - content))
-                position += 1
-                return Token.Kind.escaped
+                try validateUTF8(content, cursor)
+                return cursor
             }
             if byte == UInt8(ascii: "\\") {
-                try scanEscape()
+                try scanEscape(&cursor)
             } else if byte < 0x20 {
-                throw failure(.invalidSyntax, .controlCharacter(byte))
+                throw failure(.invalidSyntax, .controlCharacter(byte), cursor)
             } else {
-                position += 1
+                cursor += 1
             }
         }
-        throw unexpected("the closing quote of a string")
+        throw unexpected("the closing quote of a string", cursor)
     }
 
-    private mutating func scanEscape() throws(JSONError) {
-        guard end - position >= 2 else {
-            position = end
-            throw unexpected("the rest of an escape")
-        }
-        switch position[1] {
+    private func scanEscape(_ cursor: inout Position) throws(JSONError) {
+        guard end - cursor >= 2 else { throw unexpected("the rest of an escape", end) }
+        switch cursor[1] {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"),
             UInt8(ascii: "f"), UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
-            position += 2
+            cursor += 2
         case UInt8(ascii: "u"):
-            let unit = try scanCodeUnit()
+            let unit = try scanCodeUnit(&cursor)
             guard unit & 0xF800 == 0xD800 else { return }
-            guard unit & 0xFC00 == 0xD800, end - position >= 2,
-                position[0] == UInt8(ascii: "\\"), position[1] == UInt8(ascii: "u")
-            else { throw failure(.invalidSyntax, .loneSurrogate) }
-            guard try scanCodeUnit() & 0xFC00 == 0xDC00 else {
-                throw failure(.invalidSyntax, .loneSurrogate)
-            }
+            guard unit & 0xFC00 == 0xD800, end - cursor >= 2,
+                cursor[0] == UInt8(ascii: "\\"), cursor[1] == UInt8(ascii: "u"),
+                try scanCodeUnit(&cursor) & 0xFC00 == 0xDC00
+            else { throw failure(.invalidSyntax, .loneSurrogate, cursor) }
         default:
-            throw failure(.invalidSyntax, .unknownEscape)
+            throw failure(.invalidSyntax, .unknownEscape, cursor)
         }
     }
 
     /// Reads `\uXXXX`.
-    private mutating func scanCodeUnit() throws(JSONError) -> UInt32 {
-        guard end - position >= 6 else { throw unexpected("four hexadecimal digits after \\u") }
-        guard let unit = hexadecimal(position + 2) else {
-            throw unexpected("four hexadecimal digits after \\u")
+    private func scanCodeUnit(_ cursor: inout Position) throws(JSONError) -> UInt32 {
+        guard end - cursor >= 6, let unit = hexadecimal(cursor + 2) else {
+            throw unexpected("four hexadecimal digits after \\u", cursor)
         }
-        position += 6
+        cursor += 6
         return unit
     }
 
     /// Checks that the bytes are well-formed UTF-8 (Unicode 15, table 3-7).
     @inline(never)
-    private mutating func validateUTF8(
+    private func validateUTF8(
         _ first: UnsafePointer<UInt8>, _ last: UnsafePointer<UInt8>
     ) throws(JSONError) {
         var cursor = first
@@ -136,8 +131,7 @@ extension Scanner {
             isValid = isValid && (length < 3 || cursor[2] & 0xC0 == 0x80)
             isValid = isValid && (length < 4 || cursor[3] & 0xC0 == 0x80)
             guard isValid else {
-                position = cursor
-                throw failure(.invalidUTF8, .invalidUTF8)
+                throw failure(.invalidUTF8, .invalidUTF8, cursor)
             }
             cursor += length
         }

@@ -1,34 +1,28 @@
 /// The single pass that validates a document (RFC 8259, strictly) and writes its tape.
 ///
-/// It does not recurse: the tokens of the open containers are its stack.
+/// It does not recurse: the tokens of the open containers are its stack. The hot functions are
+/// inlined into ``scan(into:)`` and the others do not touch its variables, so that those stay in
+/// registers.
 struct Scanner {
     let start: UnsafePointer<UInt8>
     let end: UnsafePointer<UInt8>
     let maximumDepth: Int
-    var position: UnsafePointer<UInt8>
-    var tape: Tape
+
+    typealias Position = UnsafePointer<UInt8>
 
     @inline(__always)
-    init(_ bytes: UnsafeRawBufferPointer, maximumDepth: Int, tape: Tape) {
-        // Safety: the bytes are only read, as UInt8, within the call that owns the buffer.
-        start = bytes.baseAddress.map { $0.assumingMemoryBound(to: UInt8.self) } ?? Self.nothing
-        end = start + bytes.count
-        position = start
+    init(_ start: UnsafePointer<UInt8>, count: Int, maximumDepth: Int) {
+        self.start = start
+        end = start + count
         self.maximumDepth = maximumDepth
-        self.tape = tape
     }
 
-    // Safety: one byte that lives as long as the process and is never written.
-    private nonisolated(unsafe) static let nothing = UnsafePointer<UInt8>(
-        UnsafeMutablePointer<UInt8>.allocate(capacity: 1))
-
-    @inline(__always) var offset: Int { position - start }
-
-    /// The next byte, or zero (which no rule accepts) at the end.
-    @inline(__always) var peek: UInt8 { position < end ? position.pointee : 0 }
+    /// The byte at a position, or zero (which no rule accepts) at the end.
+    @inline(__always)
+    func byte(_ position: Position) -> UInt8 { position < end ? position.pointee : 0 }
 
     @inline(__always)
-    mutating func skipSpace() {
+    func skipSpace(_ position: inout Position) {
         while position < end {
             let byte = position.pointee
             if byte > 0x20 { return }
@@ -37,151 +31,128 @@ struct Scanner {
         }
     }
 
-    mutating func scan() throws(JSONError) {
-        skipByteOrderMark()
-        var container = -1
-        var isObject = false
-        var count = 0
-        var keys: UInt64 = 0
-        var keyOrder = Token.KeyOrder.distinct
+    @inline(never)
+    func scan(into result: inout Tape) throws(JSONError) {
+        var tape = result
+        defer { result = tape }
+        var position = afterByteOrderMark()
+        var open = OpenContainer()
         var depth = 0
+        var takesKey = false
 
         value: while true {
-            skipSpace()
-            tape.reserve(4)
+            skipSpace(&position)
+            tape.reserve()
+            if takesKey {
+                try scanKey(&position, &tape, &open)
+                skipSpace(&position)
+            }
             var closesEmpty = false
-            switch peek {
+            switch byte(position) {
             case UInt8(ascii: "\""):
-                _ = try scanString()
+                _ = try scanString(&position, &tape)
+            case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+                try scanNumber(&position, &tape)
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 depth += 1
-                if depth > maximumDepth { throw failure(.tooDeep, .depth(maximumDepth)) }
-                let opensObject = position.pointee == UInt8(ascii: "{")
-                if container >= 0 {
-                    tape.tokens[container].payload = keys
-                    tape.tokens[container + 1].extentAndKind = UInt32(truncatingIfNeeded: count)
-                    tape.tokens[container + 1].payload = keyOrder
+                if depth > maximumDepth {
+                    throw failure(.tooDeep, .depth(maximumDepth), position)
                 }
-                let place = isObject ? tape.count - 1 : count
-                let parent = container
-                container = tape.count
-                tape.append(
-                    Token(
-                        opensObject ? Token.Kind.object : Token.Kind.array, offset: offset,
-                        extent: parent))
-                tape.append(
-                    Token(
-                        offset: UInt32(truncatingIfNeeded: place), extentAndKind: 0, payload: 0))
-                isObject = opensObject
-                count = 0
-                keys = 0
-                keyOrder = Token.KeyOrder.distinct
+                let opensObject = position.pointee == UInt8(ascii: "{")
+                open.enter(opensObject, offset: position - start, &tape)
                 position += 1
-                skipSpace()
-                if peek == (opensObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
-                    closesEmpty = true
-                } else {
-                    if opensObject { try scanKey(&keys, &keyOrder) }
+                skipSpace(&position)
+                let bracket = opensObject ? UInt8(ascii: "}") : UInt8(ascii: "]")
+                guard byte(position) == bracket else {
+                    takesKey = opensObject
                     continue value
                 }
-            case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-                try scanNumber()
+                closesEmpty = true
             case UInt8(ascii: "t"):
-                try scanWord("true", Token.Kind.yes)
+                try scanWord("true", Token.Kind.yes, &position, &tape)
             case UInt8(ascii: "f"):
-                try scanWord("false", Token.Kind.no)
+                try scanWord("false", Token.Kind.no, &position, &tape)
             case UInt8(ascii: "n"):
-                try scanWord("null", Token.Kind.null)
+                try scanWord("null", Token.Kind.null, &position, &tape)
             default:
-                throw unexpected("a value")
+                throw unexpected("a value", position)
             }
 
             while true {
-                if container < 0 { return try finish() }
+                if open.index < 0 {
+                    skipSpace(&position)
+                    if position == end { return }
+                    throw failure(.trailingBytes, .trailing, position)
+                }
                 if !closesEmpty {
-                    count += 1
-                    skipSpace()
-                    let byte = peek
+                    open.count += 1
+                    skipSpace(&position)
+                    let byte = byte(position)
                     if byte == UInt8(ascii: ",") {
                         position += 1
-                        if isObject {
-                            skipSpace()
-                            tape.reserve(4)
-                            try scanKey(&keys, &keyOrder)
-                        }
+                        takesKey = open.isObject
                         continue value
                     }
-                    guard byte == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
-                        throw unexpected(isObject ? "',' or '}'" : "',' or ']'")
+                    guard byte == (open.isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
+                        throw unexpected(open.isObject ? "',' or '}'" : "',' or ']'", position)
                     }
                 }
                 closesEmpty = false
                 position += 1
                 depth -= 1
-                let parent = tape.close(container, count: count, keyOrder: keyOrder)
-                container = parent
-                if parent >= 0 {
-                    isObject = tape.tokens[parent].kind == Token.Kind.object
-                    keys = tape.tokens[parent].payload
-                    count = Int(tape.tokens[parent + 1].extentAndKind)
-                    keyOrder = tape.tokens[parent + 1].payload
-                }
+                open.leave(tape)
             }
         }
     }
 
-    /// A key with the colon after it; `keys` is a Bloom filter of the object's keys so far.
+    /// A key with the colon after it.
     @inline(__always)
-    private mutating func scanKey(_ keys: inout UInt64, _ order: inout UInt64) throws(JSONError) {
-        guard peek == UInt8(ascii: "\"") else { throw unexpected("a key in double quotes") }
-        let key = tape.count
-        let kind = try scanString()
-        if kind == Token.Kind.ascii {
-            let token = tape.tokens[key]
-            let print = KeyFingerprint.of(start + Int(token.offset), token.extent, end: end)
-            tape.tokens[key].payload = print
-            let bit: UInt64 = 1 << ((print &* 0x9E37_79B9_7F4A_7C15) >> 58)
-            if keys & bit != 0, order == Token.KeyOrder.distinct {
-                order = Token.KeyOrder.unchecked
-            }
-            keys |= bit
-        } else {
-            order = Token.KeyOrder.complex
+    private func scanKey(
+        _ position: inout Position, _ tape: inout Tape, _ open: inout OpenContainer
+    ) throws(JSONError) {
+        guard byte(position) == UInt8(ascii: "\"") else {
+            throw unexpected("a key in double quotes", position)
         }
-        skipSpace()
-        guard peek == UInt8(ascii: ":") else { throw unexpected("':' after a key") }
+        let kind = try scanString(&position, &tape)
+        open.addKey(kind, tape, start: start, end: end)
+        skipSpace(&position)
+        guard byte(position) == UInt8(ascii: ":") else {
+            throw unexpected("':' after a key", position)
+        }
         position += 1
     }
 
     @inline(__always)
-    private mutating func scanWord(_ word: StaticString, _ kind: UInt32) throws(JSONError) {
+    private func scanWord(
+        _ word: StaticString, _ kind: UInt32, _ position: inout Position, _ tape: inout Tape
+    ) throws(JSONError) {
         let count = word.utf8CodeUnitCount
-        guard end - position >= count else { throw unexpected("true, false or null") }
-        for index in 1..<count where position[index] != word.utf8Start[index] {
-            throw unexpected("true, false or null")
+        guard end - position >= count else {
+            throw unexpected("true, false or null", position)
         }
-        tape.append(Token(kind, offset: offset, extent: count))
+        for index in 1..<count where position[index] != word.utf8Start[index] {
+            throw unexpected("true, false or null", position)
+        }
+        tape.append(Token(kind, offset: position - start, extent: count))
         position += count
     }
 
-    private mutating func finish() throws(JSONError) {
-        skipSpace()
-        guard position == end else { throw failure(.trailingBytes, .trailing) }
-    }
-
-    private mutating func skipByteOrderMark() {
-        if end - position >= 3, position[0] == 0xEF, position[1] == 0xBB, position[2] == 0xBF {
-            position += 3
-        }
+    private func afterByteOrderMark() -> Position {
+        let hasMark = end - start >= 3 && start[0] == 0xEF && start[1] == 0xBB && start[2] == 0xBF
+        return hasMark ? start + 3 : start
     }
 
     @inline(never)
-    func unexpected(_ expected: StaticString) -> JSONError {
-        failure(.invalidSyntax, .unexpected(expected, position < end ? position.pointee : nil))
+    func unexpected(_ expected: StaticString, _ position: Position) -> JSONError {
+        failure(
+            .invalidSyntax, .unexpected(expected, position < end ? position.pointee : nil),
+            position)
     }
 
     @inline(never)
-    func failure(_ code: JSONError.Code, _ reason: JSONError.Reason) -> JSONError {
-        JSONError(code, reason, byteOffset: offset)
+    func failure(
+        _ code: JSONError.Code, _ reason: JSONError.Reason, _ position: Position
+    ) -> JSONError {
+        JSONError(code, reason, byteOffset: position - start)
     }
 }

@@ -1,25 +1,18 @@
-/// A growing buffer of tokens that starts in memory it does not own (the caller's stack).
+/// A growing buffer of tokens. Its owner frees it.
 struct Tape {
     private(set) var tokens: UnsafeMutablePointer<Token>
     private(set) var count = 0
-    private var capacity: Int
-    private var isOwned = false
+    private(set) var capacity: Int
 
-    @inline(__always)
-    init(_ initial: UnsafeMutableBufferPointer<Token>) {
-        if let base = initial.baseAddress {
-            tokens = base
-        } else {
-            tokens = .allocate(capacity: initial.count)
-            isOwned = true
-        }
-        capacity = initial.count
+    init(capacity: Int) {
+        tokens = .allocate(capacity: capacity)
+        self.capacity = capacity
     }
 
-    /// Makes room for `more` tokens.
+    /// Makes room for the tokens of a key, and of the value or container after it.
     @inline(__always)
-    mutating func reserve(_ more: Int) {
-        if count + more > capacity { grow() }
+    mutating func reserve() {
+        if count + 4 > capacity { self = grown() }
     }
 
     /// Appends a token, for which there must be room.
@@ -29,30 +22,17 @@ struct Tape {
         count += 1
     }
 
-    /// Ends a container and gives the index of the one around it, or -1.
-    @inline(__always)
-    func close(_ container: Int, count elements: Int, keyOrder: UInt64) -> Int {
-        let parent = tokens[container].extent
-        tokens[container].payload = UInt64(count) | UInt64(container + 2) << 32
-        tokens[container + 1].extentAndKind = UInt32(truncatingIfNeeded: elements)
-        tokens[container + 1].payload = keyOrder
-        return parent == Self.noParent ? -1 : parent
-    }
+    mutating func removeAll() { count = 0 }
 
     /// What -1 becomes in the 28 bits of a token's extent.
     static let noParent = (1 << 28) - 1
 
-    func free() {
-        if isOwned { tokens.deallocate() }
-    }
-
     @inline(never)
-    private mutating func grow() {
-        let larger = UnsafeMutablePointer<Token>.allocate(capacity: capacity * 2 + 16)
-        larger.update(from: tokens, count: count)
-        free()
-        tokens = larger
-        capacity = capacity * 2 + 16
-        isOwned = true
+    private func grown() -> Tape {
+        var larger = Tape(capacity: capacity * 2)
+        larger.tokens.update(from: tokens, count: count)
+        larger.count = count
+        tokens.deallocate()
+        return larger
     }
 }

@@ -8,30 +8,49 @@ extension Document {
     func find(_ key: String, in object: Int) -> Int {
         var key = key
         return key.withUTF8 { name in
-            let header = token(object)
-            let order = token(object + 1).payload
+            // Safety: an index of an open document's object is within its tape, as are those
+            // that the scanner wrote there.
+            let tokens = storage.pointee.tape.tokens
+            guard isOpen else { return -1 }
+            let header = tokens[object]
+            let order = tokens[object + 1].payload
             guard order == Token.KeyOrder.distinct else {
                 return findCarefully(name, in: object, order: order)
             }
             let expected = header.cursor
-            if expected < header.end, matches(expected, name) {
-                advance(object, header, past: expected)
-                return expected
+            guard expected < header.end, matches(tokens[expected], name) else {
+                return search(name, in: object, header)
             }
-            return search(name, in: object, header)
+            let value = tokens[expected + 1]
+            let next = value.isContainer ? value.end : expected + 2
+            tokens[object].payload = UInt64(header.end) | UInt64(next) << 32
+            return expected
         }
     }
 
     @inline(__always)
-    private func matches(_ key: Int, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
-        let token = token(key)
+    private func matches(_ token: Token, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
         guard token.extent == name.count else { return false }
-        let text = text(of: token)
-        for index in 0..<name.count where text[index] != name[index] { return false }
+        guard var left = name.baseAddress else { return true }
+        var right = UnsafePointer(storage.pointee.bytes + Int(token.offset))
+        var count = name.count
+        while count >= 4 {
+            // Safety: four bytes are left on both sides; any alignment will do.
+            let word = UnsafeRawPointer(left).loadUnaligned(as: UInt32.self)
+            if word != UnsafeRawPointer(right).loadUnaligned(as: UInt32.self) { return false }
+            left += 4
+            right += 4
+            count &-= 4
+        }
+        while count > 0 {
+            if left.pointee != right.pointee { return false }
+            left += 1
+            right += 1
+            count &-= 1
+        }
         return true
     }
 
-    @inline(__always)
     private func advance(_ object: Int, _ header: Token, past key: Int) {
         let following = next(after: key + 1)
         setPayload(UInt64(header.end) | UInt64(following) << 32, at: object)
@@ -49,13 +68,11 @@ extension Document {
             setPayload(Token.KeyOrder.complex, at: object + 1)
             return findCarefully(name, in: object, order: Token.KeyOrder.complex)
         }
-        let print = name.baseAddress.map {
-            KeyFingerprint.of($0, name.count, end: $0 + name.count)
-        }
+        let print = KeyFingerprint.of(name)
         var key = header.cursor
         for _ in 0..<elements {
             if key >= header.end { key = object + 2 }
-            if token(key).payload == print ?? 0, matches(key, name) {
+            if token(key).payload == print, matches(token(key), name) {
                 advance(object, header, past: key)
                 return key
             }

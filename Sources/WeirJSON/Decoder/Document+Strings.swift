@@ -13,12 +13,24 @@ extension Document {
     func string(of token: Token) -> String {
         switch token.kind {
         case Token.Kind.ascii, Token.Kind.utf8:
-            return String(decoding: text(of: token), as: UTF8.self)
+            return unescapedString(text(of: token), isASCII: token.kind == Token.Kind.ascii)
         case Token.Kind.escaped:
             return unescaped(text(of: token))
         default:
             return ""
         }
+    }
+
+    @inline(__always)
+    private func unescapedString(
+        _ text: UnsafeBufferPointer<UInt8>, isASCII: Bool
+    ) -> String {
+        if #available(macOS 26, iOS 26, tvOS 26, watchOS 26, visionOS 26, *) {
+            // Safety: the scanner has checked that the bytes are UTF-8, and ASCII if it says so.
+            let span = unsafe UTF8Span(unchecked: text.span, isKnownASCII: isASCII)
+            return String(copying: span)
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     @inline(never)

@@ -1,7 +1,9 @@
 /// What a decoding call works on: the bytes, their tape, and what was built for look-ups.
 struct DocumentStorage {
     fileprivate(set) var tape = Tape(capacity: Self.tokensAtFirst)
-    fileprivate(set) var start: UnsafePointer<UInt8>?
+    /// A copy of the document with zeros after it.
+    fileprivate(set) var bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: Self.bytesAtFirst)
+    fileprivate var byteCapacity = Self.bytesAtFirst
     /// One more for each document that was here.
     fileprivate(set) var generation: UInt32 = 0
     var indexes: [[String: Int32]] = []
@@ -9,6 +11,18 @@ struct DocumentStorage {
     static let tokensAtFirst = 256
     /// A tape that has grown longer than this is not kept.
     static let tokensKept = 1 << 16
+    static let bytesAtFirst = 4_096
+    /// A buffer for bytes that is larger than this is not kept.
+    static let bytesKept = 1 << 20
+}
+
+extension DocumentStorage {
+    @inline(never)
+    fileprivate mutating func resizeBytes(_ size: Int) {
+        bytes.deallocate()
+        bytes = .allocate(capacity: size)
+        byteCapacity = size
+    }
 }
 
 /// The document that is being decoded: a reference without counting, to a ``DocumentStorage``.
@@ -16,19 +30,28 @@ struct DocumentStorage {
 /// User code may keep a decoder or a container past the call. That is harmless: storage is never
 /// freed, only used again (``DocumentPool``), and a document of another generation looks empty.
 struct Document {
-    private let storage: UnsafeMutablePointer<DocumentStorage>
+    let storage: UnsafeMutablePointer<DocumentStorage>
     private let generation: UInt32
 
-    /// Takes storage for the document at `start`; ``scan(_:)`` fills it.
+    /// Copies the document to storage that is not in use, for ``scan(_:maximumDepth:)`` to read.
     @inline(__always)
-    init(at start: UnsafePointer<UInt8>, in storage: UnsafeMutablePointer<DocumentStorage>) {
+    init(_ bytes: UnsafeRawBufferPointer, in storage: UnsafeMutablePointer<DocumentStorage>) {
         self.storage = storage
         generation = storage.pointee.generation
-        storage.pointee.start = start
+        let size = bytes.count + Scanner.padding
+        if size > storage.pointee.byteCapacity { storage.pointee.resizeBytes(size) }
+        let copy = UnsafeMutableRawPointer(storage.pointee.bytes)
+        if let source = bytes.baseAddress {
+            copy.copyMemory(from: source, byteCount: bytes.count)
+        }
+        copy.storeBytes(of: 0, toByteOffset: bytes.count, as: UInt64.self)
+        copy.storeBytes(of: 0, toByteOffset: bytes.count + 8, as: UInt64.self)
     }
 
     @inline(__always)
-    func scan(_ scanner: Scanner) throws(JSONError) {
+    func scan(_ count: Int, maximumDepth: Int) throws(JSONError) {
+        let scanner = Scanner(
+            UnsafePointer(storage.pointee.bytes), count: count, maximumDepth: maximumDepth)
         try scanner.scan(into: &storage.pointee.tape)
     }
 
@@ -41,6 +64,9 @@ struct Document {
         if storage.pointee.tape.capacity > DocumentStorage.tokensKept {
             storage.pointee.tape.tokens.deallocate()
             storage.pointee.tape = Tape(capacity: DocumentStorage.tokensAtFirst)
+        }
+        if storage.pointee.byteCapacity > DocumentStorage.bytesKept {
+            storage.pointee.resizeBytes(DocumentStorage.bytesAtFirst)
         }
     }
 
@@ -72,8 +98,7 @@ struct Document {
     /// The bytes of a string, without its quotes, or of a number.
     @inline(__always)
     func text(of token: Token) -> UnsafeBufferPointer<UInt8> {
-        UnsafeBufferPointer(
-            start: storage.pointee.start.map { $0 + Int(token.offset) }, count: token.extent)
+        UnsafeBufferPointer(start: storage.pointee.bytes + Int(token.offset), count: token.extent)
     }
 
     func index(_ number: Int) -> [String: Int32] {

@@ -49,13 +49,9 @@ public struct JSONEventDecoder: Sendable {
         }
         let storage = DocumentPool.shared.take()
         defer { DocumentPool.shared.put(storage) }
-        // Safety: the bytes are read as UInt8, and by nobody once the document is closed.
-        let start = bytes.baseAddress.map { $0.assumingMemoryBound(to: UInt8.self) }
-        guard let start else { throw JSONError(.invalidSyntax, .unexpected("a value", nil)) }
-        let document = Document(at: start, in: storage)
+        let document = Document(bytes, in: storage)
         defer { document.close() }
-        try document.scan(
-            Scanner(start, count: bytes.count, maximumDepth: limits.maximumDepth))
+        try document.scan(bytes.count, maximumDepth: limits.maximumDepth)
         do {
             return try document.value(type, at: .root)
         } catch {

@@ -54,15 +54,15 @@ struct OpenContainer {
     /// Notes the key that is the last token, and whether it may equal one before it.
     @inline(__always)
     mutating func addKey(
-        _ kind: UInt32, _ tape: Tape, start: UnsafePointer<UInt8>, end: UnsafePointer<UInt8>
+        _ kind: UInt32, _ tape: Tape, start: UnsafePointer<UInt8>
     ) {
         guard kind == Token.Kind.ascii else {
             keyOrder = Token.KeyOrder.complex
             return
         }
         let key = tape.tokens + (tape.count - 1)
-        let print = KeyFingerprint.of(
-            start + Int(key.pointee.offset), key.pointee.extent, end: end)
+        let print = KeyFingerprint.ofPadded(
+            start + Int(key.pointee.offset), key.pointee.extent)
         key.pointee.payload = print
         let bit: UInt64 = 1 << ((print &* 0x9E37_79B9_7F4A_7C15) >> 58)
         if keys & bit != 0, keyOrder == Token.KeyOrder.distinct {

@@ -8,7 +8,7 @@ extension Scanner {
         if isNegative { cursor += 1 }
         var mantissa: UInt64 = 0
         let whole = cursor
-        while cursor < end {
+        while true {
             let digit = cursor.pointee &- 0x30
             if digit > 9 { break }
             mantissa = mantissa &* 10 &+ UInt64(digit)

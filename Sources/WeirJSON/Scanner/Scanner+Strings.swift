@@ -8,8 +8,8 @@ extension Scanner {
         var cursor = content
         var high: UInt64 = 0
         // Eight bytes at a time: the lowest marked byte is exact, as borrows only move upwards.
-        while end - cursor >= 8 {
-            // Safety: eight bytes are left, and any alignment will do.
+        while true {
+            // Safety: the padding can be read, and any alignment will do; a zero ends the loop.
             let word = UInt64(
                 littleEndian: UnsafeRawPointer(cursor).loadUnaligned(as: UInt64.self))
             let quote = word ^ 0x2222_2222_2222_2222
@@ -19,39 +19,39 @@ extension Scanner {
             stop |= (word &- 0x2020_2020_2020_2020) & ~word
             stop &= 0x8080_8080_8080_8080
             if stop != 0 {
-                high |= word & ((stop & (0 &- stop)) &- 1)
-                cursor += stop.trailingZeroBitCount >> 3
+                high |= word & (stop &- 1) & ~stop
+                cursor += stop.trailingZeroBitCount &>> 3
                 break
             }
             high |= word
             cursor += 8
         }
-        while cursor < end {
-            let byte = cursor.pointee
-            if byte == UInt8(ascii: "\"") {
-                var kind = Token.Kind.ascii
-                if high & 0x8080_8080_8080_8080 != 0 {
-                    try validateUTF8(content, cursor)
-                    kind = Token.Kind.utf8
-                }
-                tape.append(Token(kind, offset: content - start, extent: cursor - content))
-                position = cursor + 1
-                return kind
-            }
-            if byte == UInt8(ascii: "\\") {
-                let last = try endOfEscapedString(content, from: cursor)
-                tape.append(
-                    Token(Token.Kind.escaped, offset: content - start, extent: last - content))
-                position = last + 1
-                return Token.Kind.escaped
-            }
-            if byte < 0x20 {
-                throw failure(.invalidSyntax, .controlCharacter(byte), cursor)
-            }
-            high |= UInt64(byte)
-            cursor += 1
+        guard cursor.pointee == UInt8(ascii: "\"") else {
+            return try scanRareString(content, at: cursor, &position, &tape)
         }
-        throw unexpected("the closing quote of a string", cursor)
+        position = cursor + 1
+        var kind = Token.Kind.ascii
+        if high & 0x8080_8080_8080_8080 != 0 {
+            try validateUTF8(content, cursor)
+            kind = Token.Kind.utf8
+        }
+        tape.append(Token(kind, offset: content - start, extent: cursor - content))
+        return kind
+    }
+
+    /// A string that has an escape, or an error, at `stop`.
+    @inline(__always)
+    private func scanRareString(
+        _ content: Position, at stop: Position, _ position: inout Position, _ tape: inout Tape
+    ) throws(JSONError) -> UInt32 {
+        guard stop.pointee == UInt8(ascii: "\\") else {
+            if stop >= end { throw unexpected("the closing quote of a string", end) }
+            throw failure(.invalidSyntax, .controlCharacter(stop.pointee), stop)
+        }
+        let last = try endOfEscapedString(content, from: stop)
+        tape.append(Token(Token.Kind.escaped, offset: content - start, extent: last - content))
+        position = last + 1
+        return Token.Kind.escaped
     }
 
     /// Checks a string from its first escape on, and gives the position of the closing quote.

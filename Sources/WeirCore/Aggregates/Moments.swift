@@ -77,8 +77,7 @@ public struct MomentsAggregate<Input>: Aggregate {
 /// Count, mean and variance of the numbers added so far.
 @frozen
 public struct Moments: Sendable, Hashable, Codable {
-    /// How many numbers there are.
-    public internal(set) var count: Int
+    @usableFromInline var numbers: Int
     @usableFromInline var average: Double
     /// The sum of the squared distances from the mean.
     @usableFromInline var squares: Double
@@ -86,10 +85,14 @@ public struct Moments: Sendable, Hashable, Codable {
     /// Creates the moments of nothing.
     @inlinable
     public init() {
-        count = 0
+        numbers = 0
         average = 0
         squares = 0
     }
+
+    /// How many numbers there are.
+    @inlinable
+    public var count: Int { numbers }
 
     /// The mean, NaN without numbers.
     @inlinable
@@ -114,7 +117,7 @@ public struct Moments: Sendable, Hashable, Codable {
     /// Adds one number.
     @inlinable
     public mutating func add(_ number: Double) {
-        count &+= 1
+        numbers &+= 1
         let distance = number - average
         average += distance / Double(count)
         squares += distance * (number - average)
@@ -133,7 +136,7 @@ public struct Moments: Sendable, Hashable, Codable {
         let share = Double(other.count) / Double(total)
         average += distance * share
         squares += other.squares + distance * distance * Double(count) * share
-        count = total
+        numbers = total
     }
 }
 
@@ -148,7 +151,7 @@ extension Aggregate {
 
     /// The mean of integers, NaN without inputs.
     @inlinable
-    public static func mean<Element, Value: BinaryInteger>(
+    public static func mean<Element, Value: BinaryInteger & Sendable>(
         of value: @escaping @Sendable (Element) -> Value
     ) -> Self where Self == MeanAggregate<Element> {
         MeanAggregate { Double(value($0)) }

@@ -21,8 +21,10 @@ where Value: Hashable & Codable & Sendable {
     public init(
         _ count: Int, capacity: Int? = nil, of value: @escaping @Sendable (Input) -> Value
     ) {
-        let capacity = capacity ?? Swift.max(100, count.multipliedReportingOverflow(by: 10).partialValue)
-        precondition((1...1_000_000).contains(capacity), "Space-Saving watches 1 to 1,000,000 values.")
+        let capacity =
+            capacity ?? Swift.max(100, count.multipliedReportingOverflow(by: 10).partialValue)
+        precondition(
+            (1...1_000_000).contains(capacity), "Space-Saving watches 1 to 1,000,000 values.")
         precondition((1...capacity).contains(count), "The result has 1 to capacity values.")
         self.count = count
         self.capacity = capacity

@@ -5,7 +5,7 @@
 /// sketches" (2017): unbiased over the whole range without tables or thresholds.
 public struct HyperLogLog: Sendable, Hashable {
     /// The binary logarithm of the number of registers.
-    public let precision: Int
+    public private(set) var precision: Int
     /// Sorted and unique; empty once there are registers.
     private var hashes: [UInt64] = []
     /// Each the largest rank seen, that is the position of the first 1 in the rest of a hash; empty at first.
@@ -40,11 +40,13 @@ public struct HyperLogLog: Sendable, Hashable {
         if hashes.count > hashCountMax { useRegisters() }
     }
 
-    /// Inserts everything that is in `other`, which has the same precision.
+    /// Inserts everything that is in `other`; of different precisions the smaller remains.
     ///
     /// - Complexity: O(2^precision).
     public mutating func merge(_ other: HyperLogLog) {
-        precondition(precision == other.precision, "Sketches of different precision don't merge.")
+        var other = other
+        reduce(to: other.precision)
+        other.reduce(to: precision)
         for hash in other.hashes { insert(hash: hash) }
         guard !other.registers.isEmpty else { return }
         useRegisters()
@@ -68,6 +70,25 @@ public struct HyperLogLog: Sendable, Hashable {
         let alpha = 0.721_347_520_444_481_7  // 1 / (2 ln 2)
         // A finite number that fits: at least one register is not 0.
         return Int(Swift.min(alpha * size * size / sum, 9e18).rounded())
+    }
+
+    /// Lowers the precision, as a checkpoint of an older topology may need it; exact.
+    private mutating func reduce(to lower: Int) {
+        guard lower < precision else { return }
+        let bits = precision - lower
+        let old = registers
+        precision = lower
+        if old.isEmpty {
+            if hashes.count > hashCountMax { useRegisters() }
+            return
+        }
+        registers = [UInt8](repeating: 0, count: 1 << lower)
+        for (index, rank) in old.enumerated() where rank > 0 {
+            // The bits of the index that are lost belong to the rest of the hash now.
+            let rest = UInt64(index) << UInt64(64 - bits)
+            let reduced = rest == 0 ? rank + UInt8(bits) : UInt8(rest.leadingZeroBitCount + 1)
+            registers[index >> bits] = Swift.max(registers[index >> bits], reduced)
+        }
     }
 
     private mutating func useRegisters() {

@@ -45,18 +45,25 @@ public struct QuantileSketch: Sendable, Hashable, Codable {
         }
     }
 
-    /// Inserts everything that is in `other`, which has the same relative error.
+    /// Inserts everything that is in `other`; if that has a different relative error, both errors add up.
     ///
     /// - Complexity: O(buckets).
     public mutating func merge(_ other: QuantileSketch) {
-        precondition(
-            relativeError == other.relativeError, "Sketches of different error don't merge.")
         count += other.count
         zeroCount += other.zeroCount
         minimum = Swift.min(minimum, other.minimum)
         maximum = Swift.max(maximum, other.maximum)
-        positive.merge(other.positive)
-        negative.merge(other.negative)
+        if relativeError == other.relativeError {
+            positive.merge(other.positive)
+            negative.merge(other.negative)
+        } else {
+            for (index, added) in other.positive.all {
+                positive.add(added, to: bucket(other.number(in: index)))
+            }
+            for (index, added) in other.negative.all {
+                negative.add(added, to: bucket(other.number(in: index)))
+            }
+        }
     }
 
     /// The number of rank ⌊quantile·(count − 1)⌋ within the relative error, NaN if there is none.
@@ -82,7 +89,9 @@ public struct QuantileSketch: Sendable, Hashable, Codable {
         // ln γ = 2 artanh ε; six terms are exact for ε up to 0.1.
         let square = relativeError * relativeError
         var sum = 0.0
-        for divisor in stride(from: 13.0, through: 1.0, by: -2.0) { sum = sum * square + 1 / divisor }
+        for divisor in stride(from: 13.0, through: 1.0, by: -2.0) {
+            sum = sum * square + 1 / divisor
+        }
         return 0.7 / (2 * relativeError * sum)
     }
 
@@ -134,9 +143,12 @@ extension QuantileSketch {
 
         mutating func merge(_ other: Buckets) {
             // From the top, so that the range is settled before anything is counted in the lowest bucket.
-            for index in other.counts.indices.reversed() {
-                add(other.counts[index], to: other.first + index)
-            }
+            for (bucket, count) in other.all { add(count, to: bucket) }
+        }
+
+        /// The buckets and their counts, the highest first.
+        var all: [(bucket: Int, count: Int)] {
+            counts.indices.reversed().map { (first + $0, counts[$0]) }
         }
 
         /// The bucket with the entry of this rank, from 0 for the lowest.

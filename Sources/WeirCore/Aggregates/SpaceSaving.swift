@@ -1,8 +1,7 @@
 /// A Space-Saving sketch: the counters of the most frequent values, the least of them ready to be replaced.
 @frozen
 public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
-    /// How many values are watched at most.
-    public let capacity: Int
+    @usableFromInline var capacityNow: Int
     /// A binary heap with the smallest count at the root.
     @usableFromInline var counters: [HeavyHitter<Value>] = []
     /// Where in the heap each value is.
@@ -13,9 +12,14 @@ public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
     /// - Precondition: `capacity` is in 1...1,000,000.
     @inlinable
     public init(capacity: Int) {
-        precondition((1...1_000_000).contains(capacity), "Space-Saving watches 1 to 1,000,000 values.")
-        self.capacity = capacity
+        precondition(
+            (1...1_000_000).contains(capacity), "Space-Saving watches 1 to 1,000,000 values.")
+        capacityNow = capacity
     }
+
+    /// How many values are watched at most.
+    @inlinable
+    public var capacity: Int { capacityNow }
 
     /// Counts a value.
     ///
@@ -36,7 +40,7 @@ public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
         }
     }
 
-    /// Counts everything that `other` has counted; the capacity stays as it is.
+    /// Counts everything that `other` has counted; the capacity becomes the smaller of both.
     ///
     /// - Complexity: O(capacity · log capacity).
     @inlinable
@@ -58,6 +62,7 @@ public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
             merged.append(counter)
         }
         merged.sort { $0.count != $1.count ? $0.count > $1.count : $0.error < $1.error }
+        capacityNow = Swift.min(capacity, other.capacity)
         replaceCounters(merged.prefix(capacity))
     }
 
@@ -96,7 +101,9 @@ public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
             var child = parent &* 2 &+ 1
             guard child < counters.count else { return }
             let right = child &+ 1
-            if right < counters.count, counters[right].count < counters[child].count { child = right }
+            if right < counters.count, counters[right].count < counters[child].count {
+                child = right
+            }
             guard counters[child].count < counters[parent].count else { return }
             swap(parent, child)
             parent = child
@@ -119,9 +126,9 @@ extension SpaceSaving: Codable {
     /// - Throws: `DecodingError` if its parts do not fit together.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        capacity = try container.decode(Int.self, forKey: .capacity)
+        capacityNow = try container.decode(Int.self, forKey: .capacity)
         let decoded = try container.decode([HeavyHitter<Value>].self, forKey: .counters)
-        guard (1...1_000_000).contains(capacity), decoded.count <= capacity,
+        guard (1...1_000_000).contains(capacityNow), decoded.count <= capacityNow,
             Set(decoded.map(\.value)).count == decoded.count
         else {
             throw DecodingError.dataCorruptedError(

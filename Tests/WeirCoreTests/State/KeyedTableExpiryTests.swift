@@ -18,7 +18,8 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
         let range = seed < 4 ? 50 : 3_000
         let table = KeyedTable<Int, Int>(
             tracksChanges: true,
-            timeToLive: StateTTL(.seconds(10), refresh: refreshesOnRead ? .onReadAndWrite : .onWrite))
+            timeToLive: StateTTL(
+                .seconds(10), refresh: refreshesOnRead ? .onReadAndWrite : .onWrite))
         var model: [Int: ModelEntry] = [:]
         var saved: [Int: ModelEntry]?
         var clock: Int64 = 100
@@ -120,7 +121,8 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
         #expect(table.count == 0)
     }
 
-    @Test func `lets entries written before any time is known live from the first sweep on`() throws {
+    @Test func `lets entries written before any time is known live from the first sweep on`() throws
+    {
         let table = KeyedTable<Int, Int>(timeToLive: StateTTL(.seconds(10)))
         try table.update(1, hash: stableHash(1), default: 0) { $0 += 1 }
         table.restore(2, 2, hash: stableHash(2))

@@ -85,7 +85,8 @@ import WeirCore
 
     @Test(arguments: [
         ("\u{e9}", "e\u{301}"), ("\u{212a}", "K"), ("\u{ac00}", "\u{1100}\u{1161}"),
-        ("q\u{307}\u{323}", "q\u{323}\u{307}"), ("\u{37e}", ";"), ("caf\u{e9} au lait 12345", "cafe\u{301} au lait 12345"),
+        ("q\u{307}\u{323}", "q\u{323}\u{307}"), ("\u{37e}", ";"),
+        ("caf\u{e9} au lait 12345", "cafe\u{301} au lait 12345"),
         ("\u{1e69}", "s\u{323}\u{307}"), ("\u{f900}", "\u{8c48}"),
     ])
     func `is equal for canonically equivalent text`(left: String, right: String) {
@@ -100,7 +101,9 @@ import WeirCore
             guard let scalar = Unicode.Scalar(value) else { continue }
             let text = String(String.UnicodeScalarView([scalar]))
             let normal = String(decoding: text._nfcCodeUnits, as: UTF8.self)
-            if text != normal || stableHash(text) != stableHash(normal) { disagreeing.append(value) }
+            if text != normal || stableHash(text) != stableHash(normal) {
+                disagreeing.append(value)
+            }
         }
         #expect(disagreeing == [])
     }
@@ -130,7 +133,9 @@ import WeirCore
         var grown = Set((0..<500).map(String.init))
         for index in 3..<500 { grown.remove(String(index)) }
         let fresh: Set<String> = ["2", "1", "0"]
-        #expect(stableHash(Pair(left: 1, right: "", members: grown)) == stableHash(Pair(left: 1, right: "", members: fresh)))
+        #expect(
+            stableHash(Pair(left: 1, right: "", members: grown))
+                == stableHash(Pair(left: 1, right: "", members: fresh)))
         var labels = Dictionary(uniqueKeysWithValues: (0..<500).map { (String($0), $0) })
         for index in 2..<500 { labels[String(index)] = nil }
         #expect(stableHash(labels) == stableHash(["1": 1, "0": 0]))

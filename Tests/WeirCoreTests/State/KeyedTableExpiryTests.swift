@@ -23,7 +23,7 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
         var model: [Int: ModelEntry] = [:]
         var saved: [Int: ModelEntry]?
         var clock: Int64 = 100
-        for step in 0..<30_000 {
+        for step in 0..<8_000 {
             let key = Int.random(in: 0..<range, using: &random)
             let hash = stableHash(key)
             if step % 40 == 0 { clock += 1 }
@@ -152,7 +152,7 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
 
     @Test func `keeps memory bounded when keys come and go within a time-to-live`() throws {
         let table = KeyedTable<Int, Int>(timeToLive: StateTTL(.days(1)))
-        for round in 0..<200_000 {
+        for round in 0..<40_000 {
             let key = round % 500
             try table.update(key, hash: stableHash(key), now: at(Int64(round)), default: 0) { _ in }
             table.remove(key, hash: stableHash(key), now: at(Int64(round)))

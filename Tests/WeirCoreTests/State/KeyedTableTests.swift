@@ -33,7 +33,7 @@ extension KeyedTable {
         let table = KeyedTable<Int, [Int]>(tracksChanges: true)
         var model: [Int: [Int]] = [:]
         var saved: [Int: [Int]]?
-        for step in 0..<40_000 {
+        for step in 0..<8_000 {
             let key = Int.random(in: 0..<range, using: &random)
             let hash = stableHash(key)
             switch Int.random(in: 0..<100, using: &random) {

@@ -31,7 +31,7 @@ private func at(_ value: Int) -> EventTime { EventTime(nanoseconds: Int64(value)
         var model = Model()
         var saved: Model?
         var clock = 0
-        for _ in 0..<20_000 {
+        for _ in 0..<6_000 {
             let key = "key \(Int.random(in: 0..<20, using: &random))"
             let time = clock + Int.random(in: 0..<50, using: &random)
             let tag = UInt32.random(in: 0..<2, using: &random)
@@ -99,7 +99,7 @@ private func at(_ value: Int) -> EventTime { EventTime(nanoseconds: Int64(value)
 
     @Test func `keeps memory bounded when timers are moved again and again`() throws {
         let queue = TimerQueue<Int>(tracksChanges: true)
-        for round in 0..<100_000 {
+        for round in 0..<30_000 {
             queue.beginBatch()
             let key = round % 10
             queue.cancel(key, hash: stableHash(key), at: at(1_000 + round - 10))

@@ -66,6 +66,13 @@ extension TCPConnection {
         return writeQueued()
     }
 
+    /// Queues shared bytes whatever the limit says, for an answer that was begun.
+    func writeAnyway(_ shared: SharedBytes) {
+        guard phase == .open else { return }
+        queue.append(shared, from: 0)
+        _ = writeQueued()
+    }
+
     /// Gathers all writes of `body` and hands them to the kernel together.
     ///
     /// Everything written while a handler gets bytes is gathered anyway.
@@ -136,7 +143,7 @@ extension TCPConnection {
             close(NetworkError(uv: result, "writing to a connection"))
             return nil
         }
-        sentByteCount += Int(result)
+        countSent(Int(result))
         return Int(result)
     }
 
@@ -161,7 +168,7 @@ extension TCPConnection {
             close(NetworkError(uv: status, "writing to a connection"))
             return
         }
-        sentByteCount += count
+        countSent(count)
         queue.removeFirst(count)
         if !queue.isEmpty {
             startWrite()

@@ -28,6 +28,10 @@ public final class TCPConnection {
     var mustReportDrained = false
     var hasReachedEnd = false
     var failure: NetworkError?
+    /// Tells the owner of all connections that this one is closed.
+    var onFinished: (() -> Void)?
+    /// Where the server counts bytes.
+    var counters: ServerCounterCells?
     private var held: UnsafeMutableRawBufferPointer?
     private var heldOffset = 0
     private var isDelivering = false
@@ -86,6 +90,7 @@ public final class TCPConnection {
     /// Runs for each read of the socket.
     func received(_ bytes: UnsafeMutableRawBufferPointer) {
         receivedByteCount += bytes.count
+        counters?.bytesIn.add(bytes.count)
         lastReadAt = loop.now
         guard phase == .open else { return }
         deliver(bytes, isHeld: false)
@@ -246,6 +251,13 @@ public final class TCPConnection {
         let handler = handler
         self.handler = nil
         handler?.connectionClosed(self, error: failure)
+        onFinished?()
+        onFinished = nil
+    }
+
+    func countSent(_ count: Int) {
+        sentByteCount += count
+        counters?.bytesOut.add(count)
     }
 
     // MARK: Facts

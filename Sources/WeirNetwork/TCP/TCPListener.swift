@@ -41,6 +41,9 @@ public final class TCPListener {
     /// Times that accepting failed, for instance without free descriptors.
     public private(set) var failureCount = 0
 
+    /// Runs when one of the counts has changed.
+    var onChange: () -> Void = {}
+
     private let configuration: Configuration
     private let handle: ListenerHandle
     private let onAccept: (TCPConnection) -> Void
@@ -100,6 +103,7 @@ public final class TCPListener {
     }
 
     private func acceptAll() {
+        defer { onChange() }
         for _ in 0..<Self.acceptsPerTurn {
             let descriptor = cuv_accept(handle.descriptor)
             if descriptor >= 0 {
@@ -135,7 +139,10 @@ public final class TCPListener {
             hasLoggedFailure = false
             acceptedCount += 1
             openCount += 1
-            socket.onClosed = { [self] in openCount -= 1 }
+            socket.onClosed = { [self] in
+                openCount -= 1
+                onChange()
+            }
             socket.setNoDelay(true)
             let connection = TCPConnection(socket: socket)
             onAccept(connection)

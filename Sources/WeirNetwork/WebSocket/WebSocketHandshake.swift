@@ -7,11 +7,11 @@ enum WebSocketHandshake {
     /// - Throws: ``HTTPError`` with status 400, 405 or 426.
     static func key(of request: HTTPRequestHead) throws(HTTPError) -> String {
         let headers = request.headers
-        guard headers.hasToken("websocket", in: "Upgrade") else {
-            throw HTTPError(426, "this path speaks WebSocket only")
-        }
         guard request.method == "GET" else {
             throw HTTPError(405, "a WebSocket handshake is a GET")
+        }
+        guard headers.hasToken("websocket", in: "Upgrade") else {
+            throw HTTPError(426, "this path speaks WebSocket only")
         }
         guard request.minorVersion >= 1 else {
             throw HTTPError(400, "a WebSocket handshake needs HTTP/1.1")

@@ -27,7 +27,9 @@ final class ServerCore {
         } completion: { [self] result in
             isStarting = false
             listener = try? result.get()
-            listener?.onChange = { [self] in countConnections() }
+            listener?.onChange = { [self, weak listener] in
+                if let listener { countConnections(of: listener) }
+            }
             completion(result.map(\.address))
         }
     }
@@ -48,8 +50,7 @@ final class ServerCore {
         }
     }
 
-    private func countConnections() {
-        guard let listener else { return }
+    private func countConnections(of listener: TCPListener) {
         counters.connectionsOpen.set(listener.openCount)
         counters.connectionsAccepted.set(listener.acceptedCount)
         counters.connectionsRefused.set(listener.refusedCount)
@@ -58,6 +59,7 @@ final class ServerCore {
 
     func stop(_ deadline: Duration, _ completion: @escaping () -> Void) {
         listener?.close()
+        listener = nil
         if connections.isEmpty {
             completion()
             return

@@ -97,19 +97,17 @@ public final class WebSocketConnection {
         _ payload: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind
     ) -> WriteOutcome {
         guard state == .open else { return .closed }
-        return sent(writeFrame(kind.opcode, payload), payload.count)
+        return sent(writeFrame(kind.opcode, payload))
     }
 
     /// Sends a message that was encoded before; a client, which must mask, encodes it anew.
     @discardableResult
     public func send(_ frame: WebSocketFrame) -> WriteOutcome {
         guard state == .open else { return .closed }
-        if role == .server { return sent(tcp.write(frame.bytes), frame.bytes.count) }
+        if role == .server { return sent(tcp.write(frame.bytes)) }
         return frame.bytes.withUnsafeBytes { bytes in
-            let size = FrameEncoder.headerLength(bytes.count, isMasked: false)
-            let header = bytes[1] == 127 ? 10 : bytes[1] == 126 ? 4 : min(2, size)
-            let payload = UnsafeRawBufferPointer(rebasing: bytes[header...])
-            return sent(writeFrame(bytes[0] & 0x0F, payload), payload.count)
+            let payload = UnsafeRawBufferPointer(rebasing: bytes[frame.headerLength...])
+            return sent(writeFrame(frame.kind.opcode, payload))
         }
     }
 
@@ -126,7 +124,7 @@ public final class WebSocketConnection {
         }
     }
 
-    private func sent(_ outcome: WriteOutcome, _ count: Int) -> WriteOutcome {
+    private func sent(_ outcome: WriteOutcome) -> WriteOutcome {
         switch outcome {
         case .sent, .queued: counters?.messagesOut.add(1)
         case .refused: refused()

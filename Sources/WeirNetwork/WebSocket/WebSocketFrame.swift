@@ -2,6 +2,9 @@
 public struct WebSocketFrame: Sendable {
     /// The frame as it goes over the wire, unmasked.
     let bytes: SharedBytes
+    let kind: WebSocketMessageKind
+    /// Where the payload begins in `bytes`.
+    let headerLength: Int
 
     /// Encodes a text.
     public init(text: String) {
@@ -12,6 +15,8 @@ public struct WebSocketFrame: Sendable {
     /// Encodes a message; a text must be valid UTF-8.
     public init(_ kind: WebSocketMessageKind, _ payload: UnsafeRawBufferPointer) {
         let header = FrameEncoder.headerLength(payload.count, isMasked: false)
+        self.kind = kind
+        headerLength = header
         bytes = SharedBytes(count: header + payload.count) { target in
             FrameEncoder.writeHeader(kind.opcode, payload.count, key: nil, into: target)
             UnsafeMutableRawBufferPointer(rebasing: target[header...]).copyMemory(from: payload)

@@ -167,7 +167,7 @@ import Testing
 
     @Test func `reads random messages in random pieces as they were sent`() {
         var random = SeededGenerator(seed: 3)
-        for _ in 0..<300 {
+        for _ in 0..<60 {
             var expected: [Seen] = []
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 1...6, using: &random) {

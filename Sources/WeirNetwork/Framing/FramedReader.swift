@@ -44,8 +44,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     ) -> Int {
         do {
             return try framing.consume(UnsafeRawBufferPointer(bytes)) { frame in
-                // A pause asked for while the frame was taken counts as "full" as well.
-                try onFrame(frame) == .stop || connection.isReadingPaused ? .stop : .proceed
+                try connection.pausing { try onFrame(frame) }
             }
         } catch {
             failure = error

@@ -35,7 +35,7 @@ public final class TCPConnection {
     private var held: UnsafeMutableRawBufferPointer?
     private var heldOffset = 0
     private var isDelivering = false
-    private var wasResumed = false
+    private var resumeCount = 0
     private var isSocketReading = false
     private var timer: LoopTimer?
     private(set) var lastReadAt: UInt64 = 0
@@ -65,13 +65,24 @@ public final class TCPConnection {
     /// Starts or continues reading: first the bytes held back, then the socket.
     public func resumeReading() {
         loop.preconditionOnLoop()
-        wasResumed = true
+        resumeCount &+= 1
         isReadingPaused = false
-        guard !isDelivering, phase == .open else { return }
-        if let held {
+        if !isDelivering { goOn() }
+    }
+
+    /// Offers what is held, then reads the socket, unless somebody pauses.
+    private func goOn() {
+        while phase == .open, !isReadingPaused, let held {
             deliver(UnsafeMutableRawBufferPointer(rebasing: held[heldOffset...]), isHeld: true)
         }
-        if !isReadingPaused { startSocket() }
+        if phase == .open, !isReadingPaused { startSocket() }
+    }
+
+    /// Runs a handler's user; pauses when it is full, unless it was resumed meanwhile.
+    func pausing(_ body: () throws -> Flow) rethrows -> Flow {
+        let before = resumeCount
+        if try body() == .stop, resumeCount == before { pauseReading() }
+        return isReadingPaused ? .stop : .proceed
     }
 
     private func startSocket() {
@@ -94,6 +105,7 @@ public final class TCPConnection {
         lastReadAt = loop.now
         guard phase == .open else { return }
         deliver(bytes, isHeld: false)
+        goOn()
     }
 
     private func deliver(_ bytes: UnsafeMutableRawBufferPointer, isHeld: Bool) {
@@ -110,21 +122,19 @@ public final class TCPConnection {
             handler?.connectionReceivedAll(self)
         }
         isDelivering = false
-        // Whoever said "full" for the last bytes may have found room at the end of the burst.
-        if held != nil, !isReadingPaused, phase == .open { resumeReading() }
     }
 
     /// Offers bytes until they are used up or the handler is full; returns how many are used.
     private func offer(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
         var used = 0
         while used < bytes.count, phase == .open, let current = handler {
-            wasResumed = false
+            let before = resumeCount
             let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[used...])
             let taken = current.connection(self, received: rest)
             precondition((0...rest.count).contains(taken), "more bytes used than were offered")
             used += taken
             let wasReplaced = handler !== current
-            if taken < rest.count, !wasReplaced, !wasResumed { break }
+            if taken < rest.count, !wasReplaced, resumeCount == before { break }
         }
         return used
     }

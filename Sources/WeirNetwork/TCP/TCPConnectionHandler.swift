@@ -3,8 +3,9 @@ public protocol TCPConnectionHandler: AnyObject {
     /// Takes bytes that have arrived, in order, and returns how many of them it has used up.
     ///
     /// Fewer than all means "full": the connection keeps the rest (one read buffer at most), stops
-    /// reading the socket, and offers the rest again after ``TCPConnection/resumeReading()``. The
-    /// bytes may be changed in place and are valid during the call only.
+    /// reading the socket, and offers the rest again after ``TCPConnection/resumeReading()``. A
+    /// handler that is full after the last byte calls ``TCPConnection/pauseReading()``. The bytes
+    /// may be changed in place and are valid during the call only.
     func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int

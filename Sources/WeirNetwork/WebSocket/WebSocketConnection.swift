@@ -220,8 +220,9 @@ public final class WebSocketConnection {
             guard state == .open else { return .proceed }
             counters?.messagesIn.add(1)
             guard let handler else { return .proceed }
-            let flow = handler.received(bytes, kind, on: self)
-            return state == .open && tcp.isReadingPaused ? .stop : flow
+            let flow = tcp.pausing { handler.received(bytes, kind, on: self) }
+            // Once we close, the peer's answer must not wait behind messages nobody takes.
+            return state == .open ? flow : .proceed
         case .ping(let payload):
             // A pong that finds the queue full is left out; the peer's next ping gets one.
             if state == .open { _ = writeFrame(WebSocketOpcode.pong, payload) }

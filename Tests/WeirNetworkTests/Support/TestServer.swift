@@ -39,8 +39,9 @@ struct TestServer {
     func openRaw(on loop: Loop) async throws -> (RawClient, Int) {
         let client = try await RawClient.connect(to: address, on: loop)
         try await client.send(handshake())
-        let answer = await client.receive { $0.suffix(4) == [13, 10, 13, 10] }
-        return (client, answer.count)
+        let answer = await client.receive { String(decoding: $0, as: UTF8.self).contains("\r\n\r\n") }
+        let end = String(decoding: answer, as: UTF8.self).split(separator: "\r\n\r\n")[0]
+        return (client, end.utf8.count + 4)
     }
 }
 

@@ -1,7 +1,8 @@
 package import DequeModule
-package import Synchronization
+public import Synchronization
 
 /// Something that holds events back to fill a batch, and gives them up as soon as the consumer has nothing to do.
+@usableFromInline
 package protocol BatchFiller: AnyObject, Sendable {
     /// Hands over what is there, or nil.
     func takeOpenBatch() -> (any AnyBatch)?
@@ -12,6 +13,7 @@ package protocol BatchFiller: AnyObject, Sendable {
 /// A Swift actor is re-entrant, unbounded and not first-in-first-out; this queue is what orders and limits. `send`
 /// suspends while it is full, first come, first served, so that producers share it fairly; `next` suspends while it is
 /// empty. Cancellation and closing wake both.
+@usableFromInline
 package final class Mailbox: Sendable {
     /// Why ``next(into:)`` came back.
     package enum Turn: Sendable { case deliveries, woken, closed }
@@ -25,10 +27,10 @@ package final class Mailbox: Sendable {
     }
 
     package let owner: String
-    package let capacity: Int
+    @usableFromInline package let capacity: Int
     package let dropped = Atomic<Int>(0)
     /// Whether the consumer has nothing to do: producers read it to decide to hand over a batch that is not full.
-    private let consumerIsIdle = Atomic<Bool>(false)
+    @usableFromInline let consumerIsIdle = Atomic<Bool>(false)
     private let locked: Mutex<Locked>
 
     package init(owner: String, policy: MailboxPolicy) {
@@ -39,6 +41,7 @@ package final class Mailbox: Sendable {
     }
 
     /// Whether a producer should hand over what it has.
+    @inlinable
     package var wantsMore: Bool { consumerIsIdle.load(ordering: .relaxed) }
 
     /// The number of events that wait.
@@ -47,6 +50,7 @@ package final class Mailbox: Sendable {
     package var isClosed: Bool { locked.withLock { $0.machine.isClosed } }
 
     /// Registers a producer that fills batches, so that its open batch is taken when the consumer runs dry.
+    @usableFromInline
     package func attach(_ filler: any BatchFiller) {
         locked.withLock { $0.fillers.append(filler) }
     }
@@ -76,6 +80,7 @@ package final class Mailbox: Sendable {
     /// Sends a delivery, waiting for room.
     ///
     /// - Throws: `MailboxOverflow` by policy, `MailboxClosed` when the consumer is gone, `CancellationError`.
+    @usableFromInline
     package func send(_ delivery: Delivery) async throws {
         switch trySend(delivery) {
         case .sent: return
@@ -129,6 +134,7 @@ package final class Mailbox: Sendable {
     }
 
     /// Calls back once, when the consumer has made room. At once when there is room now.
+    @usableFromInline
     package func whenSpace(_ callback: @escaping @Sendable () -> Void) {
         let now = locked.withLock { locked in
             if locked.machine.isClosed

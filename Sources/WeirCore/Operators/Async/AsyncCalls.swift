@@ -1,9 +1,12 @@
 import DequeModule
+import Logging
 import Synchronization
 
 /// The calls of an asynchronous operator: starts them within a limit, takes in what comes back, decides about failures
 /// and emits. It is the head of its stage; events that share a key share a call.
-final class AsyncCalls<Element: Sendable, Key: Hashable & Sendable, Result: Sendable, Output: Sendable>:
+final class AsyncCalls<
+    Element: Sendable, Key: Hashable & Sendable, Result: Sendable, Output: Sendable
+>:
     AsyncWork
 {
     /// What is asked and what becomes of the answer.
@@ -79,14 +82,12 @@ final class AsyncCalls<Element: Sendable, Key: Hashable & Sendable, Result: Send
                 for index in batch.elements.indices {
                     waiting.append(.event(batch.elements[index], batch.time(at: index)))
                 }
-                startCalls()
-                emit()
+                advance()
             },
             signal: { [self] signal in
                 if isIdle { return try downstream.signal(signal) }
                 waiting.append(.signal(signal))
-                startCalls()
-                emit()
+                advance()
             })
     }
 
@@ -97,8 +98,7 @@ final class AsyncCalls<Element: Sendable, Key: Hashable & Sendable, Result: Send
     func collect() throws {
         // One at a time: a failure that restarts the stage leaves the others for the next look.
         while let completion = completions.takeFirst() { try take(completion) }
-        startCalls()
-        emit()
+        advance()
     }
 
     func stop() async {
@@ -109,6 +109,20 @@ final class AsyncCalls<Element: Sendable, Key: Hashable & Sendable, Result: Send
     }
 
     // MARK: Starting
+
+    /// Starts what there is room for and emits what is there; answers from the cache make room at once.
+    private func advance() {
+        var hasMoved: Bool
+        repeat {
+            startCalls()
+            hasMoved = false
+            while let next = order.next() {
+                departing.append(next)
+                hasMoved = true
+            }
+        } while hasMoved && !waiting.isEmpty
+        emit()
+    }
 
     private func startCalls() {
         while order.openCount < request.inFlight, let next = waiting.popFirst() {
@@ -231,7 +245,6 @@ final class AsyncCalls<Element: Sendable, Key: Hashable & Sendable, Result: Send
     // MARK: Emitting
 
     private func emit() {
-        while let next = order.next() { departing.append(next) }
         if departing.isEmpty || isEmitting { return }
         isEmitting = true
         scope.enqueue(

@@ -59,7 +59,9 @@ extension EventStream {
     /// **Emits when** the answer for an event is there, and in order when `ordered`. **Suspends upstream when**
     /// `inFlight` events are under way or the next stage is full. **Finishes when** the input has ended and all
     /// look-ups have returned. **Cancels when** nobody takes its events any more. **On restart** the answers are kept.
-    public func enrich<Key: Hashable & Sendable, Answer: Sendable, Output: Sendable, Failure: Error>(
+    public func enrich<
+        Key: Hashable & Sendable, Answer: Sendable, Output: Sendable, Failure: Error
+    >(
         by key: @escaping @Sendable (Element) -> Key, cache: Int = 10_000,
         lifetime: Duration = .minutes(5), inFlight: Int = 16, ordered: Bool = true,
         timeout: Duration? = nil, retry: RetryPolicy = .none, name: String? = nil,

@@ -30,7 +30,8 @@ extension EventStream {
     public func sample(
         every interval: Duration, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
-        latest("sample", .sampled, every: interval, at: SourceLocation(file, line)) { now, current in
+        latest("sample", .sampled, every: interval, at: SourceLocation(file, line)) {
+            now, current in
             current ?? Schedule.nextMultiple(of: interval, after: now)
         }
     }

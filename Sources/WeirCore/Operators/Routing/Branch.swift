@@ -39,7 +39,8 @@ extension EventStream {
                                 guard parts.indices.contains(part) else {
                                     tally.giveUp(
                                         element,
-                                        "there are \(outputCount) branches, none has the index \(part)")
+                                        "there are \(outputCount) branches, none has the index \(part)"
+                                    )
                                     continue
                                 }
                                 parts[part].elements.append(element)

@@ -67,10 +67,12 @@ extension EventStream {
     public func enumerated(
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<(offset: Int, element: Element)> {
-        scan(into: 0, { offset, element in
-            offset += 1
-            return (offset: offset - 1, element: element)
-        }, file: file, line: line)
+        scan(
+            into: 0,
+            { offset, element in
+                offset += 1
+                return (offset: offset - 1, element: element)
+            }, file: file, line: line)
     }
 
     /// Pairs each event with its event time; nil where none has been assigned.

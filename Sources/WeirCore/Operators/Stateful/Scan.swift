@@ -14,10 +14,12 @@ extension EventStream {
         _ next: @escaping @Sendable (State, Element) throws(Failure) -> State,
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<State> {
-        scan(into: initial, { (state, event) throws(Failure) in
-            state = try next(state, event)
-            return state
-        }, file: file, line: line)
+        scan(
+            into: initial,
+            { (state, event) throws(Failure) in
+                state = try next(state, event)
+                return state
+            }, file: file, line: line)
     }
 
     /// Changes a running state with each event and emits what the closure returns.

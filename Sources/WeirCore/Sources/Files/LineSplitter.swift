@@ -11,6 +11,8 @@ package struct LineSplitter: Sendable {
     private let limit: Int
     private var open: [UInt8] = []
     private var isSkipping = false
+    /// How many bytes the line that has begun has so far.
+    package private(set) var openByteCount = 0
 
     /// - Parameter limit: The longest line in bytes, its end not counted, at least 1.
     package init(limit: Int) {
@@ -18,7 +20,7 @@ package struct LineSplitter: Sendable {
     }
 
     /// Whether a line has begun and not ended.
-    package var hasOpenLine: Bool { !open.isEmpty || isSkipping }
+    package var hasOpenLine: Bool { openByteCount > 0 }
 
     /// Takes bytes and hands each line that they complete to `body`.
     package mutating func append(_ bytes: [UInt8], _ body: (Line) -> Void) {
@@ -28,11 +30,11 @@ package struct LineSplitter: Sendable {
                 add(bytes[start...])
                 return
             }
-            if open.isEmpty && !isSkipping && end - start <= limit {
+            if openByteCount == 0 && end - start <= limit {
                 body(.line(withoutReturn(bytes[start..<end])))
             } else {
                 add(bytes[start..<end])
-                finish(body)
+                endLine(body)
             }
             start = end + 1
         }
@@ -40,7 +42,10 @@ package struct LineSplitter: Sendable {
 
     /// Takes the end of the input as the end of the last line, if one has begun.
     package mutating func finish(_ body: (Line) -> Void) {
-        if !hasOpenLine { return }
+        if hasOpenLine { endLine(body) }
+    }
+
+    private mutating func endLine(_ body: (Line) -> Void) {
         if isSkipping || withoutReturn(open[...]).count > limit {
             body(.tooLong(beginning: Array(open.prefix(limit))))
         } else {
@@ -48,10 +53,12 @@ package struct LineSplitter: Sendable {
         }
         open.removeAll(keepingCapacity: open.capacity <= 65_536)
         isSkipping = false
+        openByteCount = 0
     }
 
     private mutating func add(_ bytes: ArraySlice<UInt8>) {
         // One more than the limit, for a carriage return that may turn out to be part of the line's end.
+        openByteCount += bytes.count
         let room = limit + 1 - open.count
         open.append(contentsOf: bytes.prefix(room))
         if bytes.count > room { isSkipping = true }

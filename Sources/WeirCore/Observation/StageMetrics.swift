@@ -3,7 +3,7 @@ package import Synchronization
 /// Why events were dropped by policy.
 @usableFromInline
 package enum DropReason: String, Sendable, CaseIterable {
-    case overflow, skipped, throttled, conflated, debounced, duplicate, cancelled, slowConsumer
+    case overflow, skipped, throttled, conflated, debounced, sampled, duplicate, cancelled, slowConsumer
 }
 
 /// The counters of one stage instance: written by its actor once per turn, read by anyone.

@@ -1,5 +1,5 @@
-import Synchronization
 public import Logging
+import Synchronization
 
 /// Where events come from.
 ///

@@ -75,8 +75,11 @@ private struct Nothing: Codable, Equatable {
                 raw: Data([1, 2, 255]), price: Decimal(string: "1.10"), token: UUID(),
                 nested: [[], [true, nil]]))
         try same(["a/b": [1, 2], "": []])
-        try same([Double.pi, 0.1, 1e16, 1e15, 5e-324, .greatestFiniteMagnitude, 16777217, -0.0])
-        try same([Float(0.1), 16777216, 16777217, .leastNonzeroMagnitude])
+        try same([
+            Double.pi, 0.1, 1e16, 1e15, .leastNonzeroMagnitude, .greatestFiniteMagnitude, 16777217,
+            -0.0,
+        ])
+        try same([Float(0.1), 16777216, 16777218, .leastNonzeroMagnitude])
         try same([Int.min, -1, 0, 9, 10, 99, 100, Int.max])
         try same([UInt64.max, 9_999_999_999_999_999_999, 10_000_000_000_000_000_000])
         try same([Int8.min, Int8.max])

@@ -46,19 +46,22 @@ private struct Order: Decodable {
 }
 
 @Suite struct `A refused document` {
-    @Test(arguments: [
-        (#"{"lines":[{"amount":1},{"amount":"x"}]}"#, JSONError.Code.typeMismatch, 33,
-            ["lines", "[1]", "amount"]),
-        (#"{"lines":[{"amount":1},{}]}"#, .missingKey, 23, ["lines", "[1]"]),
-        (#"{"lines":[{"amount":null}]}"#, .missingValue, 20, ["lines", "[0]", "amount"]),
-        (#"{"lines":[{"amount":1.5}]}"#, .numberOutOfRange, 20, ["lines", "[0]", "amount"]),
-        (#"{"lines":{}}"#, .typeMismatch, 9, ["lines"]),
-        (#"{"kind":"c"}"#, .dataCorrupted, nil, ["kind"]),
-        (#"{"lines":[}"#, .invalidSyntax, 10, []),
-        (#"{} x"#, .trailingBytes, 3, []),
-        ("{\"\u{1}\":1}", .invalidSyntax, 2, []),
-        (#"{"a":"\ud800"}"#, .invalidSyntax, 12, []),
-    ] as [(String, JSONError.Code, Int?, [String])])
+    @Test(
+        arguments: [
+            (
+                #"{"lines":[{"amount":1},{"amount":"x"}]}"#, JSONError.Code.typeMismatch, 33,
+                ["lines", "[1]", "amount"]
+            ),
+            (#"{"lines":[{"amount":1},{}]}"#, .missingKey, 23, ["lines", "[1]"]),
+            (#"{"lines":[{"amount":null}]}"#, .missingValue, 20, ["lines", "[0]", "amount"]),
+            (#"{"lines":[{"amount":1.5}]}"#, .numberOutOfRange, 20, ["lines", "[0]", "amount"]),
+            (#"{"lines":{}}"#, .typeMismatch, 9, ["lines"]),
+            (#"{"kind":"c"}"#, .dataCorrupted, nil, ["kind"]),
+            (#"{"lines":[}"#, .invalidSyntax, 10, []),
+            (#"{} x"#, .trailingBytes, 3, []),
+            ("{\"\u{1}\":1}", .invalidSyntax, 2, []),
+            (#"{"a":"\ud800"}"#, .invalidSyntax, 12, []),
+        ] as [(String, JSONError.Code, Int?, [String])])
     func `says what is wrong and where`(
         _ text: String, _ code: JSONError.Code, _ offset: Int?, _ path: [String]
     ) {

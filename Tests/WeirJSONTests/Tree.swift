@@ -20,7 +20,8 @@ indirect enum Tree: Codable, Equatable {
         } else if let value = try? container.decode(Int.self) {
             self = .integer(value)
         } else if let value = try? container.decode(Double.self) {
-            self = .real(value)
+            // The shortest text of a large double may be that of a whole number.
+            self = Int(exactly: value).map(Tree.integer) ?? .real(value)
         } else if let value = try? container.decode(String.self) {
             self = .text(value)
         } else if var elements = try? decoder.unkeyedContainer() {

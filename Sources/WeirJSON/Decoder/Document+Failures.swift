@@ -11,7 +11,7 @@ extension Document {
         }
         let error = JSONError(
             .typeMismatch, .mismatch(expected: type, found: found),
-            byteOffset: Int(found.offset), place: place)
+            byteOffset: offset(of: found), place: place)
         return .typeMismatch(type, context("found a value of another kind", error))
     }
 
@@ -25,7 +25,7 @@ extension Document {
         }
         let error = JSONError(
             .typeMismatch, .container(expected: name, found: found),
-            byteOffset: Int(found.offset), place: place)
+            byteOffset: offset(of: found), place: place)
         return .typeMismatch(type, context("found a value of another kind", error))
     }
 
@@ -64,7 +64,11 @@ extension Document {
     }
 
     private func offset(of token: Token) -> Int? {
-        token.kind == Token.Kind.missing ? nil : Int(token.offset)
+        switch token.kind {
+        case Token.Kind.missing: nil
+        case Token.Kind.ascii, Token.Kind.utf8, Token.Kind.escaped: Int(token.offset) - 1
+        default: Int(token.offset)
+        }
     }
 
     private func context(_ text: String, _ error: JSONError) -> DecodingError.Context {

@@ -1,5 +1,7 @@
-/// A value of the document as a tree: for values that fill their containers in another order
-/// than that of the text, and for sorted keys. Of equal keys the last one written counts.
+/// A value of the document as a tree.
+///
+/// It serves values that fill their containers in another order than that of the text, and sorted
+/// keys. Of equal keys the last one written counts.
 final class TreeNode {
     enum Content {
         case empty

@@ -1,9 +1,9 @@
 /// The single pass that validates a document (RFC 8259, strictly) and writes its tape.
 ///
 /// The bytes are followed by ``padding`` zeros, which no rule accepts: most steps need not look
-/// for the end. It does not recurse: the tokens of the open containers are its stack. The hot functions are
-/// inlined into ``scan(into:)`` and the others do not touch its variables, so that those stay in
-/// registers.
+/// for the end. It does not recurse: the tokens of the open containers are its stack. The
+/// hot functions are inlined into ``scan(into:)`` and the others do not touch its variables, so
+/// that those stay in registers.
 struct Scanner {
     let start: UnsafePointer<UInt8>
     let end: UnsafePointer<UInt8>

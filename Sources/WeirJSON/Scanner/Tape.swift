@@ -1,4 +1,4 @@
-/// A growing buffer of tokens. Its owner frees it.
+/// A growing buffer of tokens, which its owner frees.
 struct Tape {
     private(set) var tokens: UnsafeMutablePointer<Token>
     private(set) var count = 0

@@ -18,7 +18,7 @@ struct Token {
         static let double: UInt32 = 5
         /// A number that is left as text.
         static let number: UInt32 = 6
-        /// A string of ASCII without escapes. As a key it has its fingerprint in `payload`.
+        /// A string of ASCII without escapes; a key has its fingerprint in `payload`.
         static let ascii: UInt32 = 7
         /// A string of valid UTF-8 without escapes.
         static let utf8: UInt32 = 8

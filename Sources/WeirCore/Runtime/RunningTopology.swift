@@ -62,7 +62,7 @@ public final class RunningTopology: Sendable {
             await environment.resources.closeAll()
             throw error
         }
-        let task = Task(executorPreference: configuration.executor) { try await self.runAll() }
+        let task = startTask(on: configuration.executor) { try await self.runAll() }
         state.withLock { $0.task = task }
     }
 
@@ -87,17 +87,17 @@ public final class RunningTopology: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 let reporter = MetricsReporter(running: self)
-                let reporting = Task(executorPreference: configuration.executor) {
+                let reporting = startTask(on: configuration.executor) {
                     await reporter.run()
                 }
                 defer { reporting.cancel() }
                 for instance in instances.joined() {
-                    group.addTask(executorPreference: configuration.executor) {
+                    group.addTask(on: configuration.executor) {
                         try await instance.run()
                     }
                 }
                 for pump in pumps {
-                    group.addTask(executorPreference: configuration.executor) {
+                    group.addTask(on: configuration.executor) {
                         try await pump.run()
                     }
                 }

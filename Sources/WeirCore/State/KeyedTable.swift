@@ -42,7 +42,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         shared = .allocate(capacity: 1)
         shared.initialize(to: Shared(expires: timeToLive != nil))
         groups.initialize(
-            repeating: Group(emptyTags: shared.pointee.emptyTags, noEntries: shared.pointee.noEntries),
+            repeating: Group(
+                emptyTags: shared.pointee.emptyTags, noEntries: shared.pointee.noEntries),
             count: KeyGroup.count)
     }
 
@@ -72,7 +73,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @inlinable
     @inline(__always)
     package func update<Result>(
-        _ key: Key, hash: UInt64, now: EventTime = .min, default makeValue: @autoclosure () -> Value,
+        _ key: Key, hash: UInt64, now: EventTime = .min,
+        default makeValue: @autoclosure () -> Value,
         _ body: (inout Value) throws -> Result
     ) throws -> Result {
         let group = enter(hash)

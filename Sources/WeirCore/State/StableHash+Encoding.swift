@@ -45,7 +45,8 @@ private final class HashNode {
     private var nested: [(label: UInt64, node: HashNode)] = []
 
     func add(_ hash: UInt64, label: UInt64) {
-        sum &+= hashWord(foldedMultiply(label ^ 0x589c_3b5d_7a1e_4f69, hash ^ 0x1d8e_4e27_c47d_124f))
+        sum &+= hashWord(
+            foldedMultiply(label ^ 0x589c_3b5d_7a1e_4f69, hash ^ 0x1d8e_4e27_c47d_124f))
     }
 
     func addNested(label: UInt64) -> HashNode {

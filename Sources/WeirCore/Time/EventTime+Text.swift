@@ -46,7 +46,8 @@ extension EventTime {
         guard let fraction = Self.fraction(bytes, from: &end),
             let offset = Self.offset(bytes, from: end)
         else { return nil }
-        let minutes = (Self.days(toYear: year, month: month, day: day) * 24 + hour) * 60 + minute - offset
+        let minutes =
+            (Self.days(toYear: year, month: month, day: day) * 24 + hour) * 60 + minute - offset
         // Only the last second of a UTC day may be a leap second.
         if second == 60, (minutes + 1) % 1_440 != 0 { return nil }
         self.init(secondsSinceEpoch: minutes * 60 + second, nanoseconds: fraction)

@@ -99,27 +99,39 @@ private final class ThreadBody: Sendable {
     func detach() {
         // Safety: the retained reference is taken back exactly once: by the thread, or here when none was made.
         let argument = Unmanaged.passRetained(self)
-        #if canImport(Darwin)
-            var thread: pthread_t?
-            let code = pthread_create(&thread, nil, { Self.main($0) }, argument.toOpaque())
-            if code == 0, let thread { pthread_detach(thread) }
-        #else
-            var thread = pthread_t()
-            let code = pthread_create(&thread, nil, { Self.main($0) }, argument.toOpaque())
-            if code == 0 { pthread_detach(thread) }
-        #endif
-        if code != 0 {
-            // No thread is to be had: the job runs here, late rather than never.
-            argument.takeRetainedValue().body()
-        }
+        if !makeThread(argument.toOpaque()) { argument.takeRetainedValue().run() }
     }
 
-    private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let argument else { return nil }
-        Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().body()
+    func run() { body() }
+}
+
+/// Makes a detached thread; false when none is to be had.
+private func makeThread(_ argument: UnsafeMutableRawPointer) -> Bool {
+    #if canImport(Darwin)
+        var thread: pthread_t?
+        guard pthread_create(&thread, nil, threadMain, argument) == 0, let thread else {
+            return false
+        }
+        pthread_detach(thread)
+    #else
+        var thread = pthread_t()
+        guard pthread_create(&thread, nil, threadMain, argument) == 0 else { return false }
+        pthread_detach(thread)
+    #endif
+    return true
+}
+
+#if canImport(Darwin)
+    private func threadMain(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+        Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
         return nil
     }
-}
+#else
+    private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        if let argument { Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run() }
+        return nil
+    }
+#endif
 
 /// A pipe that only says that something has happened.
 final class Pipe: Sendable {

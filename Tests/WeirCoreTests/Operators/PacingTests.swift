@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import WeirCore
 import WeirTesting

@@ -178,24 +178,36 @@ import WeirTesting
 }
 
 @Suite struct `A bounded memory` {
+    private func insert(
+        _ key: Int, _ memory: inout BoundedMemory<Int>, at time: EventTime, isNew: Bool,
+        _ location: Testing.SourceLocation = #_sourceLocation
+    ) {
+        let inserted = memory.insert(key, at: time)
+        #expect(inserted == isNew, sourceLocation: location)
+    }
+
     @Test func `goes back to before the batch`() {
         var memory = BoundedMemory<Int>(limit: 3, lifetime: .seconds(10))
-        for key in 1...3 { #expect(memory.insert(key, at: EventTime())) }
+        for key in 1...3 { insert(key, &memory, at: EventTime(), isNew: true) }
         memory.begin()
         let later = EventTime(milliseconds: 20_000)
         // A refresh, then enough new keys to push all others out.
-        for key in [1, 4, 5, 6, 7] { #expect(memory.insert(key, at: later)) }
+        for key in [1, 4, 5, 6, 7] { insert(key, &memory, at: later, isNew: true) }
         memory.rollback()
         #expect(memory.count == 3)
-        for key in 1...3 { #expect(!memory.insert(key, at: EventTime(milliseconds: 1))) }
-        #expect(memory.insert(4, at: EventTime()))
-        #expect(memory.insert(1, at: EventTime()), "the oldest has given way")
+        for key in 1...3 {
+            insert(key, &memory, at: EventTime(milliseconds: 1), isNew: false)
+        }
+        insert(4, &memory, at: EventTime(), isNew: true)
+        // The oldest has given way.
+        insert(1, &memory, at: EventTime(), isNew: true)
     }
 
     @Test func `stays bounded when the same keys come again and again`() {
         var memory = BoundedMemory<Int>(limit: 4, lifetime: .nanoseconds(1))
         for round in 0..<1_000 {
-            #expect(memory.insert(round % 2, at: EventTime(nanoseconds: Int64(round * 10))))
+            insert(
+                round % 2, &memory, at: EventTime(nanoseconds: Int64(round * 10)), isNew: true)
         }
         #expect(memory.count <= 2)
     }

@@ -36,11 +36,13 @@ extension EventStream {
             return Receiver(
                 batch: { batch in
                     var previous = last.value
-                    let output = batch.filtered { (element) throws(Never) in
-                        let current = property(element)
-                        if let previous, previous == current { return false }
+                    var output = Batch<Element>()
+                    for index in batch.elements.indices {
+                        let current = property(batch.elements[index])
+                        if let previous, previous == current { continue }
                         previous = current
-                        return true
+                        output.elements.append(batch.elements[index])
+                        if batch.hasTimes { output.times.append(batch.times[index]) }
                     }
                     last.value = previous
                     tally.drop(batch.count - output.count)

@@ -59,6 +59,7 @@ public final class RunningTopology: Sendable {
                 stage: name, logger: environment.logger, resources: environment.resources,
                 environment: environment, metrics: StageMetrics())
             for component in components { try await component.start(context) }
+            for pump in pumps { try await pump.prepare() }
         } catch {
             await environment.resources.closeAll()
             throw error

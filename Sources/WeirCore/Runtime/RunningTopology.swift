@@ -102,7 +102,8 @@ public final class RunningTopology: Sendable {
                     }
                 }
                 do {
-                    try await group.waitForAll()
+                    // Not `waitForAll`, which throws only when the others have ended too.
+                    while try await group.next() != nil {}
                 } catch {
                     group.cancelAll()
                     closeMailboxes()

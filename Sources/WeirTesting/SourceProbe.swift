@@ -101,11 +101,12 @@ public final class SourceProbe<Element: Sendable>: Sendable {
             while let step = try await next() {
                 switch step {
                 case .event(let event, let time):
+                    // Counted also when it throws: a cancelled inlet sends it later.
+                    defer { locked.withLock { $0.pending -= 1 } }
                     try await inlet.send(event, at: time)
-                    locked.withLock { $0.pending -= 1 }
                 case .batch(let batch):
+                    defer { locked.withLock { $0.pending -= batch.count } }
                     try await inlet.send(batch)
-                    locked.withLock { $0.pending -= batch.count }
                 case .signal(let signal): try await inlet.send(signal)
                 case .failure(let error): throw error
                 case .end: return

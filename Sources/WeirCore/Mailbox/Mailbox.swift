@@ -24,11 +24,15 @@ package final class Mailbox: Sendable {
         var spaceCallbacks: [@Sendable () -> Void] = []
         var fillers: [any BatchFiller] = []
         var nextWaiterID: UInt64 = 0
+        /// The size of the last delivery that found no room since the consumer took: less room is of no use.
+        var refusedWeight = 1
     }
 
     package let owner: String
     @usableFromInline package let capacity: Int
     package let dropped = Atomic<Int>(0)
+    /// The number of events that were queued when the mailbox was closed.
+    package let discarded = Atomic<Int>(0)
     /// Whether the consumer has nothing to do: producers read it to decide to hand over a batch that is not full.
     @usableFromInline let consumerIsIdle = Atomic<Bool>(false)
     private let locked: Mutex<Locked>
@@ -62,6 +66,7 @@ package final class Mailbox: Sendable {
         let (action, consumer) = locked.withLock { locked in
             let action = locked.machine.offer(delivery)
             guard case .accepted(true, _) = action else {
+                if case .full = action { locked.refusedWeight = delivery.weight }
                 return (action, UnsafeContinuation<Void, Never>?.none)
             }
             return (action, locked.consumer.take())
@@ -133,12 +138,12 @@ package final class Mailbox: Sendable {
         if let result { resume(result) }
     }
 
-    /// Calls back once, when the consumer has made room. At once when there is room now.
+    /// Calls back once, when the consumer has made room. At once when there is room for what was refused last.
     @usableFromInline
     package func whenSpace(_ callback: @escaping @Sendable () -> Void) {
         let now = locked.withLock { locked in
             if locked.machine.isClosed
-                || (locked.machine.waiters.isEmpty && locked.machine.hasRoom(for: 1))
+                || (locked.machine.waiters.isEmpty && locked.machine.hasRoom(for: locked.refusedWeight))
             {
                 return true
             }
@@ -204,6 +209,7 @@ package final class Mailbox: Sendable {
         let (action, callbacks) = locked.withLock { locked in
             let action = locked.machine.take(into: &taken)
             guard case .taken = action else { return (action, [@Sendable () -> Void]()) }
+            locked.refusedWeight = 1
             defer { locked.spaceCallbacks.removeAll() }
             return (action, locked.spaceCallbacks)
         }
@@ -232,23 +238,20 @@ package final class Mailbox: Sendable {
 
     package var isPaused: Bool { locked.withLock { $0.machine.isPaused } }
 
-    /// Closes both ends; returns how many queued events are discarded.
-    @discardableResult
-    package func close() -> Int {
-        let (waiters, consumer, callbacks, discarded) = locked.withLock { locked in
-            let (wake, waiters, discarded) = locked.machine.close()
+    /// Closes both ends; what is queued is discarded and counted.
+    package func close() {
+        let (waiters, consumer, callbacks) = locked.withLock { locked in
+            let (wake, waiters, lost) = locked.machine.close()
+            discarded.add(lost, ordering: .relaxed)
             defer {
                 locked.spaceCallbacks.removeAll()
                 locked.fillers.removeAll()
             }
-            return (
-                waiters, wake ? locked.consumer.take() : nil, locked.spaceCallbacks, discarded
-            )
+            return (waiters, wake ? locked.consumer.take() : nil, locked.spaceCallbacks)
         }
         wakeUp(consumer)
         for waiter in waiters { waiter.resume(.closed) }
         for callback in callbacks { callback() }
-        return discarded
     }
 
     private func wakeUp(_ consumer: UnsafeContinuation<Void, Never>?) {

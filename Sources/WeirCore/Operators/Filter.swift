@@ -30,3 +30,20 @@ extension EventStream {
         }
     }
 }
+
+extension Batch {
+    /// The events that satisfy a condition, with their times.
+    @inlinable
+    func filtered<Failure: Error>(
+        _ isIncluded: (Element) throws(Failure) -> Bool
+    ) throws(Failure) -> Batch {
+        var output = Batch()
+        output.elements.reserveCapacity(count)
+        if hasTimes { output.times.reserveCapacity(count) }
+        for index in 0..<elements.count where try isIncluded(elements[index]) {
+            output.elements.append(elements[index])
+            if hasTimes { output.times.append(times[index]) }
+        }
+        return output
+    }
+}

@@ -17,6 +17,7 @@ public final class RunningTopology: Sendable {
     package let instances: [[StageActor]]
     package let outlets: [String: OutletChannel]
     package let startedAt: Int64
+    let observer = Observer()
     private let pumps: [SourcePump]
     private let state = Mutex(State())
 
@@ -94,6 +95,8 @@ public final class RunningTopology: Sendable {
                 for instance in instances.joined() {
                     group.addTask(on: configuration.executor) {
                         try await instance.run()
+                        // Nobody takes any more what its source sends.
+                        self.stopSources { $0 == instance.stage }
                     }
                 }
                 for pump in pumps {
@@ -106,6 +109,8 @@ public final class RunningTopology: Sendable {
                     while try await group.next() != nil {}
                 } catch {
                     group.cancelAll()
+                    // First the reason, then the end, so that outlets don't end as if all was well.
+                    finishOutlets(throwing: error)
                     closeMailboxes()
                     throw error
                 }
@@ -178,6 +183,12 @@ public final class RunningTopology: Sendable {
         plan.stages.first { $0.name == name }.map { StageHandle(running: self, index: $0.index) }
     }
 
+    /// The mailboxes of a stage's instances, or of the outlet.
+    func mailboxes(of stage: Int) -> [Mailbox] {
+        guard instances[stage].isEmpty else { return instances[stage].map { $0.mailbox } }
+        return outlets[plan.stages[stage].name].map { [$0.mailbox] } ?? []
+    }
+
     /// Stops the sources of stages that `isAffected` names, letting what they have sent flow on.
     func stopSources(_ isAffected: (Int) -> Bool) {
         for pump in pumps where isAffected(pump.stage) { pump.stop() }
@@ -194,14 +205,16 @@ public struct StageHandle: Sendable {
 
     private var instances: [StageActor] { running.instances[index] }
 
+    private var mailboxes: [Mailbox] { running.mailboxes(of: index) }
+
     /// Holds the stage: it finishes what it has taken, its mailbox fills, its senders wait.
     public func pause() {
-        for instance in instances { instance.mailbox.setPaused(true) }
+        for mailbox in mailboxes { mailbox.setPaused(true) }
     }
 
     /// Lets the stage go on.
     public func resume() {
-        for instance in instances { instance.mailbox.setPaused(false) }
+        for mailbox in mailboxes { mailbox.setPaused(false) }
     }
 
     /// Restarts the stage at its next turn: handlers are made anew, state and mailbox stay.
@@ -216,7 +229,7 @@ public struct StageHandle: Sendable {
         let above = running.plan.ancestors(of: index)
         running.stopSources { above.contains($0) }
         for stage in above {
-            for instance in running.instances[stage] { instance.mailbox.setPaused(false) }
+            for mailbox in running.mailboxes(of: stage) { mailbox.setPaused(false) }
         }
         for instance in instances { await instance.waitUntilStopped() }
     }
@@ -224,6 +237,6 @@ public struct StageHandle: Sendable {
     /// Ends the stage now. What waits in its mailbox is dropped and counted; stages that send only to it end as well,
     /// and those it sends to see the end of their input.
     public func cancel() {
-        for instance in instances { instance.mailbox.close() }
+        for mailbox in mailboxes { mailbox.close() }
     }
 }

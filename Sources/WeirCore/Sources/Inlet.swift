@@ -103,7 +103,27 @@ final class InletCore<Element: Sendable>: BatchFiller {
     @inlinable
     func send(_ batch: Batch<Element>) async throws {
         if batch.isEmpty { return }
-        try await mailbox.send(Delivery(channel: 0, item: .batch(BatchBox(batch))))
+        do {
+            try await mailbox.send(Delivery(channel: 0, item: .batch(BatchBox(batch))))
+        } catch {
+            notSent(batch, error)
+            throw error
+        }
+    }
+
+    @usableFromInline
+    func notSent(_ batch: Batch<Element>, _ error: any Error) {
+        switch error {
+        case is MailboxClosed: mailbox.discarded.add(batch.count, ordering: .relaxed)
+        case is MailboxOverflow: mailbox.dropped.add(batch.count, ordering: .relaxed)
+        default:
+            // The source has been asked to stop: what it has sent leaves when it has returned.
+            open.withLock { later in
+                var all = batch
+                all.append(contentsOf: later)
+                later = all
+            }
+        }
     }
 
     @usableFromInline

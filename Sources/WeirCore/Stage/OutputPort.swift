@@ -13,6 +13,8 @@ package protocol AnyOutputPort: AnyObject {
     func sendReady() throws -> BlockedDelivery?
     /// The receiver of a blocked delivery is gone.
     func close(target: Int)
+    /// Forgets what has not left, ends the streams, and returns how many events are lost with that.
+    func abandon() -> Int
     /// Whether nobody listens any more.
     var isClosed: Bool { get }
 }
@@ -160,7 +162,7 @@ package final class OutputPort: AnyOutputPort {
                     metrics.countDropped(delivery.weight, reason: .cancelled)
                     close(target: index)
                 case .overflow:
-                    readyEvents -= delivery.weight
+                    queues[index].ready.insert(item, at: 0)
                     throw MailboxOverflow(
                         stage: queues[index].target.mailbox.owner,
                         capacity: queues[index].target.mailbox.capacity)
@@ -179,6 +181,17 @@ package final class OutputPort: AnyOutputPort {
         }
         if blocked == nil { hasReadySignals = false }
         return blocked
+    }
+
+    package func abandon() -> Int {
+        pending.removeAll()
+        let lost = readyEvents
+        readyEvents = 0
+        for index in queues.indices {
+            queues[index].ready.removeAll()
+            enqueue(.end, at: index)
+        }
+        return lost
     }
 
     private func discard(_ item: Item) {

@@ -1,11 +1,12 @@
-/// Estimates how many different values there are; O(1) per input and at most 2^precision bytes in memory.
+/// Estimates how many different values there are; O(1) per input and at most 2^precision bytes in
+/// memory.
 ///
-/// The standard error is 1.04/√(2^precision), that is 0.8 % for 16 kB at the default precision of 14. Up to
-/// 2^precision/16 different values the 64-bit hashes themselves are kept and the count is exact. Splits and repeats
-/// don't change the result at all.
+/// The standard error is 1.04/√(2^precision), that is 0.8 % for 16 kB at the default precision of
+/// 14. Up to 2^precision/16 different values the 64-bit hashes themselves are kept and the count is
+/// exact. Splits and repeats don't change the result at all.
 ///
-/// P. Flajolet et al., "HyperLogLog: the analysis of a near-optimal cardinality estimation algorithm" (2007); the
-/// hashes come from ``stableHash(_:)``.
+/// P. Flajolet et al., "HyperLogLog: the analysis of a near-optimal cardinality estimation
+/// algorithm" (2007); the hashes come from ``stableHash(_:)``.
 @frozen
 public struct DistinctAggregate<Input, Value: Hashable & Codable>: Aggregate {
     @usableFromInline let precision: Int
@@ -21,19 +22,23 @@ public struct DistinctAggregate<Input, Value: Hashable & Codable>: Aggregate {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> HyperLogLog { HyperLogLog(precision: precision) }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout HyperLogLog) {
         accumulator.insert(hash: stableHash(value(input)))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: HyperLogLog, into accumulator: inout HyperLogLog) {
         accumulator.merge(other)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: HyperLogLog) -> Int { accumulator.estimate }
 }
@@ -65,20 +70,24 @@ where Value: Hashable & Codable & Sendable {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Accumulator { Accumulator() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Accumulator) {
         take(value(input), into: &accumulator)
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Accumulator, into accumulator: inout Accumulator) {
         for value in other.values { take(value, into: &accumulator) }
         if !other.isComplete { accumulator.isComplete = false }
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Accumulator) -> DistinctCount {
         DistinctCount(count: accumulator.values.count, isComplete: accumulator.isComplete)
@@ -111,7 +120,8 @@ public struct DistinctCount: Sendable, Hashable, Codable {
 }
 
 extension Aggregate {
-    /// Estimates how many different values there are, with a standard error of 0.8 % at the default precision.
+    /// Estimates how many different values there are, with a standard error of 0.8 % at the default
+    /// precision.
     @inlinable
     public static func distinct<Element, Value>(
         precision: Int = 14, of value: @escaping @Sendable (Element) -> Value

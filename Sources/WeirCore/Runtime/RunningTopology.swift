@@ -106,7 +106,8 @@ public final class RunningTopology: Sendable {
                     }
                 }
                 do {
-                    try await group.waitForAll()
+                    // Not `waitForAll`, which throws only when the others have ended too.
+                    while try await group.next() != nil {}
                 } catch {
                     group.cancelAll()
                     // First the reason, then the end, so that outlets don't end as if all was well.

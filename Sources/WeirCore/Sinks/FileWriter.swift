@@ -3,7 +3,9 @@ public struct FileSync: Sendable, Hashable {
     enum Kind: Sendable { case never, whenIdle, everyBatch }
     let kind: Kind
 
-    /// It leaves that to the operating system: a crash of the machine may lose the last seconds. The default.
+    /// It leaves that to the operating system: a crash of the machine may lose the last seconds.
+    ///
+    /// The default.
     public static let never = FileSync(kind: .never)
     /// Whenever there is nothing more to write for now, and at the end.
     public static let whenIdle = FileSync(kind: .whenIdle)

@@ -4,7 +4,9 @@ import WeirJSON
 public struct FileOpening: Sendable, Hashable {
     let mode: OpenFile.Mode
 
-    /// It writes behind what is there. The default.
+    /// It writes behind what is there.
+    ///
+    /// The default.
     public static let append = FileOpening(mode: .append)
     /// It empties the file when the run starts.
     public static let truncate = FileOpening(mode: .truncate)

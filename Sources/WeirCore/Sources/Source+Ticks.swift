@@ -73,7 +73,9 @@ extension Source {
 }
 
 extension SourceContext {
-    /// Suspends until a point of processing time, virtual in a test. Throws `CancellationError`.
+    /// Suspends until a point of processing time, virtual in a test.
+    ///
+    /// Throws `CancellationError`.
     public func sleep(until deadline: EventTime) async throws {
         try await environment.clock.sleep(until: deadline)
     }

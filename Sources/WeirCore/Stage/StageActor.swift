@@ -102,6 +102,7 @@ package actor StageActor: SupervisedChild {
         while !hasEnded {
             if scope.isFinishedEarly {
                 try await apply(.end)
+                try await finishTurn()
                 break
             }
             let turn = await mailbox.next(into: &deliveries, holding: scope.isSaturated)

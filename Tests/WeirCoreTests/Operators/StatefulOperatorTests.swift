@@ -15,6 +15,8 @@ import WeirTesting
         var configuration = TopologyTest.configuration
         configuration.batchSize = batchSize
         let test = try TopologyTest(topology, configuration: configuration)
+        // Time for the waits between restarts.
+        try test.advance(by: .seconds(10))
         try test.finish()
         return (sink.received, test.running)
     }

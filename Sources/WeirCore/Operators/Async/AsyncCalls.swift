@@ -2,8 +2,10 @@ import DequeModule
 import Logging
 import Synchronization
 
-/// The calls of an asynchronous operator: starts them within a limit, takes in what comes back, decides about failures
-/// and emits. It is the head of its stage; events that share a key share a call.
+/// The calls of an asynchronous operator: starts them within a limit, takes in what comes back,
+/// decides about failures and emits.
+///
+/// It is the head of its stage; events that share a key share a call.
 final class AsyncCalls<
     Element: Sendable, Key: Hashable & Sendable, Result: Sendable, Output: Sendable
 >:

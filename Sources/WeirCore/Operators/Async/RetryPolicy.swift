@@ -1,6 +1,8 @@
 /// How often an asynchronous call is tried again before its failure counts, and how long to wait in between.
 public struct RetryPolicy: Sendable, Hashable {
-    /// How often a call is made at most, the first time included. At least 1.
+    /// How often a call is made at most, the first time included.
+    ///
+    /// At least 1.
     public var attempts: Int
     var initial: Duration
     var maximum: Duration

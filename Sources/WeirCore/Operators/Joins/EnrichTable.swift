@@ -2,7 +2,9 @@
 public struct TableStart: Sendable, Hashable {
     @usableFromInline let waitingLimit: Int
 
-    /// Events are enriched with what the table has when they come. The default.
+    /// Events are enriched with what the table has when they come.
+    ///
+    /// The default.
     public static let immediate = TableStart(waitingLimit: 0)
 
     /// Events wait until the table's stream has ended or the first watermark has come over both streams.

@@ -3,7 +3,9 @@ public struct ThrottleMode: Sendable, Hashable {
     enum Kind: Sendable { case shape, dropNewest, dropOldest, latest }
     let kind: Kind
 
-    /// Delays them and suspends upstream: nothing is lost. The default.
+    /// Delays them and suspends upstream: nothing is lost.
+    ///
+    /// The default.
     public static let shape = ThrottleMode(kind: .shape)
     /// Drops the arriving ones.
     public static let dropNewest = ThrottleMode(kind: .dropNewest)

@@ -33,7 +33,9 @@ final class BlockingThread: Sendable {
         cancellation = isInline ? nil : Pipe()
     }
 
-    /// Runs a job on the thread and waits for it. Jobs run one after the other.
+    /// Runs a job on the thread and waits for it.
+    ///
+    /// Jobs run one after the other.
     func run<Value: Sendable>(
         _ job: @escaping @Sendable () throws -> Value
     ) async throws -> Value {

@@ -96,7 +96,9 @@ final class OpenFile: Sendable {
         throw FileError(path: path, action: "look at", code: errno)
     }
 
-    /// Reads at most `count` bytes; none at the end. From a position, or where the descriptor stands when nil.
+    /// Reads at most `count` bytes; none at the end.
+    ///
+    /// From a position, or where the descriptor stands when nil.
     func read(_ count: Int, at position: Int?) throws(FileError) -> [UInt8] {
         var code: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

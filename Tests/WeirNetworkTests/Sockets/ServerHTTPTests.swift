@@ -2,7 +2,7 @@ import Testing
 
 @testable import WeirNetwork
 
-@Suite(.timeLimit(.minutes(1))) struct `A server speaking HTTP` {
+@Suite(.timeLimit(.minutes(5))) struct `A server speaking HTTP` {
     /// Sends raw text and returns everything until the server closes.
     private func exchange(
         _ text: String, _ change: (inout NetworkServer.Configuration) -> Void = { _ in }

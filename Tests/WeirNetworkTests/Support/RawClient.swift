@@ -65,7 +65,9 @@ final class RawClient: Sendable {
     func receiveText() async -> String { String(decoding: await receive(), as: UTF8.self) }
 
     func startReading() async throws { try await perform { $0.resumeReading() } }
-    func endSending() async throws { try await perform { $0.closeGracefully(within: .seconds(20)) } }
+    func endSending() async throws {
+        try await perform { $0.closeGracefully(within: .seconds(20)) }
+    }
     func close() async throws { try await perform { $0.close() } }
     func reset() async throws { try await perform { $0.reset() } }
 

@@ -39,6 +39,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// Goes on: first with the bytes that are held, then with the socket.
     public func resume() { connection.resumeReading() }
 
+    /// Takes bytes from the connection; called by it only.
     public func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
@@ -53,8 +54,10 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
         }
     }
 
+    /// Ends a batch; called by the connection only.
     public func connectionReceivedAll(_ connection: TCPConnection) { onBatchEnd() }
 
+    /// Takes note of the peer's end; called by the connection only.
     public func connectionReachedEnd(_ connection: TCPConnection) {
         do {
             try framing.finish(onFrame)
@@ -65,6 +68,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
         connection.closeGracefully()
     }
 
+    /// Reports the end; called by the connection only.
     public func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
         onClosed(failure ?? error)
     }

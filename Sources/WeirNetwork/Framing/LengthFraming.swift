@@ -43,6 +43,7 @@ public struct LengthFraming: Framing, Sendable {
         self.maximumLength = max(0, maximumLength)
     }
 
+    /// Bytes of an incomplete frame that are kept.
     public var carriedByteCount: Int { carry.count }
 
     /// Cuts frames; the frames are given without their length.

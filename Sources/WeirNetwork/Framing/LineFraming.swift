@@ -18,6 +18,7 @@ public struct LineFraming: Framing, Sendable {
         self.maximumLength = max(1, maximumLength)
     }
 
+    /// Bytes of an incomplete frame that are kept.
     public var carriedByteCount: Int { carry.count }
 
     /// Cuts lines; an empty line is an empty frame.

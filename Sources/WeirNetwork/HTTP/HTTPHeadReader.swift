@@ -22,6 +22,7 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         self.reason = reason
     }
 
+    /// The text form.
     public var description: String { "\(status) \(reason)" }
 }
 

@@ -46,7 +46,9 @@ public struct HTTPHeaders: Sendable, Hashable {
 
     static func areEqual(_ left: String, _ right: String) -> Bool {
         left.utf8.count == right.utf8.count
-            && zip(left.utf8, right.utf8).allSatisfy { HTTPSyntax.lower($0) == HTTPSyntax.lower($1) }
+            && zip(left.utf8, right.utf8).allSatisfy {
+                HTTPSyntax.lower($0) == HTTPSyntax.lower($1)
+            }
     }
 
     /// Reads the lines after the first of a head that ``HTTPHeadReader`` has found.

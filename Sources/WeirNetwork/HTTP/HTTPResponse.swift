@@ -48,7 +48,8 @@ struct HTTPResponse {
 
     /// The head as it goes over the wire.
     func head(at seconds: Int) -> String {
-        var text = "HTTP/1.1 \(status) \(Self.reason(status))\r\nDate: \(HTTPDate.text(seconds))\r\n"
+        var text =
+            "HTTP/1.1 \(status) \(Self.reason(status))\r\nDate: \(HTTPDate.text(seconds))\r\n"
         for header in headers { text += "\(header.name): \(header.value)\r\n" }
         if closes { text += "Connection: close\r\n" }
         return text + "\r\n"

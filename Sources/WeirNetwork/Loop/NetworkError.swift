@@ -19,12 +19,14 @@ public struct NetworkError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
+    /// The text form.
     public var description: String {
         cause.map { "\(message) (\($0))" } ?? message
     }
 
     /// The kinds of failure of the network layer.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
+        /// The text form.
         public let description: String
 
         /// The address is in use by another socket; retry after it is free, or choose port 0.

@@ -88,6 +88,10 @@ final class HTTPServerConnection: TCPConnectionHandler {
         response.headers = [
             ("Content-Type", page.contentType), ("Content-Length", "\(page.body.count)"),
         ]
+        // An HTTP/1.0 client expects a close unless it is told otherwise.
+        if request.minorVersion == 0, request.keepsAlive {
+            response.headers.append(("Connection", "keep-alive"))
+        }
         tcp.write(response.head(at: HTTPDate.now()))
         if request.method == "GET" {
             // The head and a large body may exceed the limit together; the queue was empty before.

@@ -53,6 +53,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         ip = text
     }
 
+    /// The text form.
     public var description: String { isIPv6 ? "[\(ip)]:\(port)" : "\(ip):\(port)" }
 
     private static func text(

@@ -59,7 +59,8 @@ final class SocketHandle: LoopHandle {
         withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { buffers in
             var count = 0
             for piece in [first, second] where piece.count > 0 {
-                buffers[count] = Self.buffer(UnsafeMutableRawPointer(mutating: piece.baseAddress), piece.count)
+                buffers[count] = Self.buffer(
+                    UnsafeMutableRawPointer(mutating: piece.baseAddress), piece.count)
                 count += 1
             }
             return count == 0 ? 0 : uv_try_write(stream, buffers.baseAddress, UInt32(count))
@@ -125,7 +126,9 @@ final class SocketHandle: LoopHandle {
     }
 
     func address(
-        _ ask: (UnsafePointer<uv_tcp_t>, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>)
+        _ ask: (
+            UnsafePointer<uv_tcp_t>, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>
+        )
             -> Int32
     ) -> SocketAddress? {
         isClosing ? nil : SocketAddress.read { ask(tcp, $0, $1) }

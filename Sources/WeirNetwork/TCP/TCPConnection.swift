@@ -204,7 +204,7 @@ public final class TCPConnection {
 
     // MARK: Closing
 
-    /// Closes at once; bytes that still wait are dropped. `connectionClosed` follows soon.
+    /// Closes at once and drops bytes that still wait; `connectionClosed` follows soon.
     public func close(_ error: NetworkError? = nil) {
         loop.preconditionOnLoop()
         guard phase != .closed else { return }

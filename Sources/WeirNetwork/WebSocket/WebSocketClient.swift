@@ -20,18 +20,20 @@ public final class WebSocketClient: Sendable {
         onClose: @escaping @Sendable (WebSocketClosure) -> Void = { _ in }
     ) async throws -> WebSocketClient {
         let loop = if let loop { loop } else { try Loop.shared() }
-        return try await withCheckedThrowingContinuation { continuation in
+        typealias Session = LoopBound<ClientSession>
+        let session: Session = try await withCheckedThrowingContinuation { continuation in
             loop.execute {
                 let session = ClientSession(onMessage, onClose)
-                let client = WebSocketClient(LoopBound(session, on: loop))
+                let bound = Session(session, on: loop)
                 WebSocketConnection.connect(
                     to: url, on: loop, configuration: configuration, handler: session
                 ) { result in
                     session.connection = try? result.get()
-                    continuation.resume(with: result.map { _ in client }.mapError { $0 })
+                    continuation.resume(with: result.map { _ in bound }.mapError { $0 })
                 }
             }
         }
+        return WebSocketClient(session)
     }
 
     /// Sends a text; suspends while the write queue is full.

@@ -253,7 +253,8 @@ public final class WebSocketConnection {
         let quiet = loop.now - tcp.lastReadAt
         if tcp.isReadingPaused || quiet < limit.milliseconds {
             // While we do not read, silence says nothing about the peer.
-            isAwaitingPong = isAwaitingPong && !tcp.isReadingPaused && quiet >= interval.milliseconds
+            isAwaitingPong =
+                isAwaitingPong && !tcp.isReadingPaused && quiet >= interval.milliseconds
             let rest = tcp.isReadingPaused ? interval.milliseconds : limit.milliseconds - quiet
             timer.start(after: .milliseconds(rest))
         } else if isAwaitingPong {
@@ -270,6 +271,7 @@ public final class WebSocketConnection {
 }
 
 extension WebSocketConnection: TCPConnectionHandler {
+    /// Takes bytes from the connection; called by it only.
     public func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
@@ -282,19 +284,23 @@ extension WebSocketConnection: TCPConnectionHandler {
         }
     }
 
+    /// Ends a batch; called by the connection only.
     public func connectionReceivedAll(_ connection: TCPConnection) {
         if state == .open { handler?.receivedAll(on: self) }
     }
 
+    /// Takes note of the peer's end; called by the connection only.
     public func connectionReachedEnd(_ connection: TCPConnection) {
         tcp.closeGracefully(within: configuration.closeTimeout)
         end(.abnormal, "the peer ended the connection without a close frame", wasClean: false)
     }
 
+    /// Passes on that the queue is empty; called by the connection only.
     public func connectionDrained(_ connection: TCPConnection) {
         if state == .open { handler?.drained(self) }
     }
 
+    /// Reports the end; called by the connection only.
     public func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
         timer.close()
         end(.abnormal, "the connection was lost", wasClean: false, error: error)

@@ -31,7 +31,9 @@ public struct WebSocketHandle: Sendable, Hashable {
         connection.loop.onLoop { body(connection.value) }
     }
 
+    /// Whether both are the same connection.
     public static func == (left: Self, right: Self) -> Bool { left.identity == right.identity }
 
+    /// Feeds the identity of the connection to a hasher.
     public func hash(into hasher: inout Hasher) { hasher.combine(identity) }
 }

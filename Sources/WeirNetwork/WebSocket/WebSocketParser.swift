@@ -58,7 +58,8 @@ public struct WebSocketParser {
                         base + position, bytes.count - position, &flow, onEvent)
                     if flow == .stop || position == bytes.count { return position }
                 }
-                let rest = UnsafeRawBufferPointer(start: base + position, count: bytes.count - position)
+                let rest = UnsafeRawBufferPointer(
+                    start: base + position, count: bytes.count - position)
                 position += try readHeader(rest)
                 guard frame != nil else { return bytes.count }
             }

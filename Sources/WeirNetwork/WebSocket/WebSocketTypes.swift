@@ -8,8 +8,10 @@ public enum WebSocketRole: Sendable, Hashable {
 
 /// A close code of RFC 6455, section 7.4.
 public struct WebSocketCloseCode: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    /// The code as a number.
     public let rawValue: UInt16
 
+    /// Creates a code from its number.
     public init(rawValue: UInt16) { self.rawValue = rawValue }
 
     /// 1000: the purpose is fulfilled.
@@ -35,6 +37,7 @@ public struct WebSocketCloseCode: RawRepresentable, Sendable, Hashable, CustomSt
     /// 1013: the server is overloaded; try again later.
     public static let tryAgainLater = Self(rawValue: 1_013)
 
+    /// The text form.
     public var description: String { "\(rawValue)" }
 
     /// Whether an endpoint may put this code into a close frame.
@@ -84,6 +87,7 @@ public struct WebSocketProtocolError: Error, Sendable, Hashable, CustomStringCon
     /// What was wrong, short enough for a close frame.
     public let reason: String
 
+    /// The text form.
     public var description: String { "\(reason) (\(code))" }
 }
 

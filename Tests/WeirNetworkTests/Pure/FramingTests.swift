@@ -5,7 +5,8 @@ import Testing
 @Suite struct `A framing` {
     /// Frames found in pieces, with the error's text as last element when there is one.
     private func cut(
-        _ framing: some Framing, _ pieces: [[UInt8]], stopping: Bool = false, finishing: Bool = false
+        _ framing: some Framing, _ pieces: [[UInt8]], stopping: Bool = false,
+        finishing: Bool = false
     ) -> [String] {
         var framing = framing
         var found: [String] = []

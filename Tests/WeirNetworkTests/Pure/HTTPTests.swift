@@ -106,7 +106,8 @@ import Testing
     @Test(arguments: [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n", false),
-        ("GET / HTTP/1.0\r\n\r\n", false), ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true),
+        ("GET / HTTP/1.0\r\n\r\n", false),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", true),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, close\r\n\r\n", false),
     ])
     func `says whether the connection stays open`(_ text: String, _ expected: Bool) throws {
@@ -116,7 +117,9 @@ import Testing
         #expect(head.keepsAlive == expected)
     }
 
-    @Test(arguments: [(0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT")])
+    @Test(arguments: [
+        (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+    ])
     func `is answered with a date in the form of the RFC`(_ seconds: Int, _ expected: String) {
         #expect(HTTPDate.text(seconds) == expected)
     }
@@ -134,8 +137,10 @@ import Testing
     private static let key = "dGhlIHNhbXBsZSBub25jZQ=="
 
     static let table: [(String, Int?)] = [
-        (request(), nil), (request(upgrade: "WebSocket, h2c", connection: "keep-alive, Upgrade"), nil),
-        (request(method: "POST"), 405), (request(upgrade: "h2c"), 426), (request(upgrade: nil), 426),
+        (request(), nil),
+        (request(upgrade: "WebSocket, h2c", connection: "keep-alive, Upgrade"), nil),
+        (request(method: "POST"), 405), (request(upgrade: "h2c"), 426),
+        (request(upgrade: nil), 426),
         (request(connection: "close"), 400), (request(version: "12"), 426),
         (request(version: nil), 426), (request(key: "short"), 400), (request(key: nil), 400),
         (request(key: "dGhlIHNhbXBsZSBub25jZQ=!"), 400), (request(http: "1.0"), 400),
@@ -180,10 +185,19 @@ import Testing
     @Test(arguments: [
         ("HTTP/1.1 101 x\r\n$Upgrade: websocket\r\nConnection: Upgrade\r\n", Int?.none),
         ("HTTP/1.1 404 Not Found\r\n", 404),
-        ("HTTP/1.1 101 x\r\nSec-WebSocket-Accept: no\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n", 502),
+        (
+            "HTTP/1.1 101 x\r\nSec-WebSocket-Accept: no\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+            502
+        ),
         ("HTTP/1.1 101 x\r\n$Connection: Upgrade\r\n", 502),
-        ("HTTP/1.1 101 x\r\n$Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: z\r\n", 502),
-        ("HTTP/1.1 101 x\r\n$Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: z\r\n", 502),
+        (
+            "HTTP/1.1 101 x\r\n$Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: z\r\n",
+            502
+        ),
+        (
+            "HTTP/1.1 101 x\r\n$Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: z\r\n",
+            502
+        ),
     ])
     func `is checked by the client`(_ text: String, _ status: Int?) {
         let accept = "Sec-WebSocket-Accept: \(WebSocketHandshake.accept(for: Self.key))\r\n"
@@ -200,7 +214,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("ws://a", "a", 80, "/"), ("ws://a:1/b?c=d#e", "a", 1, "/b?c=d"), ("WS://[::1]:9", "::1", 9, "/"),
+        ("ws://a", "a", 80, "/"), ("ws://a:1/b?c=d#e", "a", 1, "/b?c=d"),
+        ("WS://[::1]:9", "::1", 9, "/"),
         ("ws://h?x", "h", 80, "/?x"),
     ])
     func `address is read`(_ text: String, _ host: String, _ port: Int, _ target: String) throws {
@@ -210,7 +225,9 @@ import Testing
         #expect(url.target == target)
     }
 
-    @Test(arguments: ["http://a", "ws://", "ws://a:0", "ws://a:x", "ws://a:70000", "ws://a b", "ws://u@a"])
+    @Test(arguments: [
+        "http://a", "ws://", "ws://a:0", "ws://a:x", "ws://a:70000", "ws://a b", "ws://u@a",
+    ])
     func `address is refused when wrong`(_ text: String) {
         #expect(throws: NetworkError.self) { try WebSocketURL(text) }
     }

@@ -14,7 +14,8 @@ import Testing
     private static let accepted = [
         Rule(name: "empty text", frames: [.text("")], expected: [.text("")]),
         Rule(
-            name: "two messages", frames: [.text("Hello"), RawFrame(opcode: 2, payload: [0, 255])],
+            name: "two messages",
+            frames: [.text("Hello"), RawFrame(opcode: 2, payload: [0, 255])],
             expected: [.text("Hello"), .binary([0, 255])]),
         Rule(
             name: "fragments with a ping between",
@@ -25,7 +26,9 @@ import Testing
             ], expected: [.ping([1, 2]), .pong([]), .text("Hello 日")]),
         Rule(
             name: "empty fragments",
-            frames: [.text("", final: false), RawFrame(final: false, opcode: 0), RawFrame(opcode: 0)],
+            frames: [
+                .text("", final: false), RawFrame(final: false, opcode: 0), RawFrame(opcode: 0),
+            ],
             expected: [.text("")]),
         Rule(
             name: "a character over two fragments",
@@ -78,7 +81,8 @@ import Testing
                 expected: [.failure(1_002)]),
             Rule(
                 name: "binary in a text",
-                frames: [.text("a", final: false), RawFrame(opcode: 2)], expected: [.failure(1_002)]),
+                frames: [.text("a", final: false), RawFrame(opcode: 2)], expected: [.failure(1_002)]
+            ),
             Rule(
                 name: "125 in two bytes",
                 frames: [
@@ -100,7 +104,8 @@ import Testing
                 name: "invalid text", frames: [RawFrame(opcode: 1, payload: [0x61, 0xFF])],
                 expected: [.failure(1_007)]),
             Rule(
-                name: "text cut in a character", frames: [RawFrame(opcode: 1, payload: [0xE6, 0x97])],
+                name: "text cut in a character",
+                frames: [RawFrame(opcode: 1, payload: [0xE6, 0x97])],
                 expected: [.failure(1_007)]),
             Rule(
                 name: "invalid over two fragments",
@@ -115,13 +120,17 @@ import Testing
 
     private static let closes: [Rule] =
         [Rule(name: "empty close", frames: [RawFrame(opcode: 8)], expected: [.close(1_005, "")])]
-        + [1_000, 1_001, 1_002, 1_003, 1_007, 1_008, 1_009, 1_010, 1_011, 1_012, 1_013, 1_014, 3_000, 4_999]
+        + [
+            1_000, 1_001, 1_002, 1_003, 1_007, 1_008, 1_009, 1_010, 1_011, 1_012, 1_013, 1_014,
+            3_000, 4_999,
+        ]
         .map { code in
             Rule(
                 name: "close \(code)", frames: [.close(code, Array("bye".utf8)), .text("late")],
                 expected: [.close(code, "bye")])
         }
-        + [0, 999, 1_004, 1_005, 1_006, 1_015, 1_016, 1_100, 2_000, 2_999, 5_000, 65_535].map { code in
+        + [0, 999, 1_004, 1_005, 1_006, 1_015, 1_016, 1_100, 2_000, 2_999, 5_000, 65_535].map {
+            code in
             Rule(
                 name: "close \(code)", frames: [.close(code)],
                 expected: [.failure(1_002)])
@@ -171,7 +180,8 @@ import Testing
             var expected: [Seen] = []
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 1...6, using: &random) {
-                let size = [0, 1, 100, 125, 126, 1_000, 65_535, 65_536].randomElement(using: &random)
+                let size = [0, 1, 100, 125, 126, 1_000, 65_535, 65_536].randomElement(
+                    using: &random)
                 let payload = random.bytes(size ?? 0)
                 expected.append(.binary(payload))
                 bytes += fragments(of: payload, &random)
@@ -193,10 +203,11 @@ import Testing
         var bytes: [UInt8] = []
         var begin = 0
         for (index, end) in cuts.enumerated() {
-            bytes += RawFrame(
-                final: index == cuts.count - 1, opcode: index == 0 ? 2 : 0,
-                payload: Array(payload[begin..<end]), key: random.bytes(4)
-            ).bytes
+            bytes +=
+                RawFrame(
+                    final: index == cuts.count - 1, opcode: index == 0 ? 2 : 0,
+                    payload: Array(payload[begin..<end]), key: random.bytes(4)
+                ).bytes
             begin = end
         }
         return bytes

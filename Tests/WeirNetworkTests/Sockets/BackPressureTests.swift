@@ -2,7 +2,7 @@ import Testing
 
 @testable import WeirNetwork
 
-@Suite(.timeLimit(.minutes(1))) struct `Back pressure over WebSocket` {
+@Suite(.timeLimit(.minutes(5))) struct `Back pressure over WebSocket` {
     /// Counts messages and checks their order; full after `limit`.
     final class Slow: WebSocketHandler {
         var limit = 1
@@ -107,7 +107,8 @@ import Testing
         test.server.addWebSocket("/resuming") { _ in .accept(bound.value) }
         let client = try await WebSocketClient.connect(
             to: "ws://\(test.address)/resuming", on: test.loop)
-        try await client.send((0..<100).map { WebSocketFrame(text: String(repeating: "x", count: $0)) })
+        try await client.send(
+            (0..<100).map { WebSocketFrame(text: String(repeating: "x", count: $0)) })
         #expect(await got.wait(for: 100) == Array(0..<100))
         await client.close()
         await test.stop()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import WeirNetwork
 
-@Suite(.timeLimit(.minutes(1))) struct `A loop` {
+@Suite(.timeLimit(.minutes(5))) struct `A loop` {
     actor Counter {
         let loop: Loop
         var count = 0

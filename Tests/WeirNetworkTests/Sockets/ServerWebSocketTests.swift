@@ -2,7 +2,7 @@ import Testing
 
 @testable import WeirNetwork
 
-@Suite(.timeLimit(.minutes(1))) struct `A WebSocket server and client` {
+@Suite(.timeLimit(.minutes(5))) struct `A WebSocket server and client` {
     @Test func `echo text, binary and batches in order`() async throws {
         let test = try await TestServer()
         let loop = try Loop()
@@ -11,7 +11,9 @@ import Testing
         let client = try await WebSocketClient.connect(to: test.url, on: loop) { bytes, kind in
             got.append((kind == .text ? "t:" : "b:") + String(decoding: bytes, as: UTF8.self))
             return .proceed
-        } onClose: { closed.append($0) }
+        } onClose: {
+            closed.append($0)
+        }
         try await client.send("héllo")
         try await client.send([0x62, 0x63])
         try await client.send((0..<1_000).map { WebSocketFrame(text: "m\($0)") })

@@ -2,7 +2,7 @@ import Testing
 
 @testable import WeirNetwork
 
-@Suite(.timeLimit(.minutes(1))) struct `A TCP listener` {
+@Suite(.timeLimit(.minutes(5))) struct `A TCP listener` {
     /// Listens on a port of the system's choice; `onAccept` runs on the loop.
     static func listen(
         on loop: Loop, _ configuration: TCPListener.Configuration = .init(),
@@ -94,7 +94,7 @@ import Testing
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct `A TCP connection` {
+@Suite(.timeLimit(.minutes(5))) struct `A TCP connection` {
     /// Reads lines; full after each `limit` of them until told to go on.
     final class Lines {
         var lines: [String] = []
@@ -117,7 +117,9 @@ import Testing
                 let isFull = state.lines.count >= state.limit
                 if isFull { stopped.append(state.lines.count) }
                 return isFull ? .stop : .proceed
-            } onClosed: { ended.append($0 == nil) }
+            } onClosed: {
+                ended.append($0 == nil)
+            }
             state.reader = reader
             reader.resume()
         }
@@ -201,7 +203,9 @@ import Testing
             connection.resumeReading()
             connection.write("begin ")
             connection.write(block)
-            _ = SharedBytes(" end".utf8).withUnsafeBytes { connection.writeLimit = .max; return connection.write($0) }
+            _ = SharedBytes(" end".utf8).withUnsafeBytes {
+                connection.writeLimit = .max; return connection.write($0)
+            }
             connection.closeGracefully(within: .seconds(30))
         }
         let address = try await `A TCP listener`.address(of: listener)
@@ -243,7 +247,7 @@ import Testing
         }
         let other = try await RawClient.connect(
             to: try await `A TCP listener`.address(of: second), on: loop)
-        try await other.send("x")
+        // Without data before it: libuv reports data and reset that come together as an end.
         try await other.reset()
         #expect(await errors.wait(for: 2).last??.code == .connectionLost)
         await loop.stop()

@@ -10,6 +10,8 @@ struct TestServer {
 
     init(_ change: (inout NetworkServer.Configuration) -> Void = { _ in }) async throws {
         var configuration = NetworkServer.Configuration()
+        // A busy test machine may take its time; tests of time-outs set their own.
+        configuration.headTimeout = .seconds(120)
         change(&configuration)
         loop = try Loop(name: "test-server")
         server = try NetworkServer(configuration, loop: loop)
@@ -39,7 +41,9 @@ struct TestServer {
     func openRaw(on loop: Loop) async throws -> (RawClient, Int) {
         let client = try await RawClient.connect(to: address, on: loop)
         try await client.send(handshake())
-        let answer = await client.receive { String(decoding: $0, as: UTF8.self).contains("\r\n\r\n") }
+        let answer = await client.receive {
+            String(decoding: $0, as: UTF8.self).contains("\r\n\r\n")
+        }
         let end = String(decoding: answer, as: UTF8.self).split(separator: "\r\n\r\n")[0]
         return (client, end.utf8.count + 4)
     }

@@ -51,7 +51,15 @@ let package = Package(
         .target(
             name: "Weir", dependencies: ["WeirCore", "WeirNetwork", "WeirJSON"],
             swiftSettings: settings),
-        .target(name: "WeirTesting", dependencies: ["WeirCore"], swiftSettings: settings),
+        .target(
+            name: "WeirTesting",
+            dependencies: [
+                "WeirCore",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "WeirTool",
             dependencies: [
@@ -64,6 +72,9 @@ let package = Package(
             name: "WeirJSONTests", dependencies: ["WeirJSON"], swiftSettings: settings),
         .testTarget(
             name: "WeirCoreTests", dependencies: ["WeirCore", "WeirTesting"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirTestingTests", dependencies: ["WeirCore", "WeirTesting"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],

@@ -1,8 +1,9 @@
 /// A summary of many inputs that is built up input by input and merged from parts.
 ///
-/// Windows, keyed streams and sliding panes use one through its accumulator, a value that is part of the stage's
-/// state and of its checkpoints. `combine` must be associative: any split of the inputs, each part added up on its
-/// own and the parts combined in order, gives the result of one pass, exactly or within the documented bound.
+/// Windows, keyed streams and sliding panes use one through its accumulator, a value that is part
+/// of the stage's state and of its checkpoints. `combine` must be associative: any split of the
+/// inputs, each part added up on its own and the parts combined in order, gives the result of one
+/// pass, exactly or within the documented bound.
 ///
 /// ```swift
 /// payments.keyed(by: \.card).window(.tumbling(.minutes(1)))
@@ -10,8 +11,8 @@
 /// ```
 ///
 /// The leading-dot factories take key paths and closures; a closure after a leading dot is written
-/// `{ @Sendable in $0.amount * 2 }` (the compiler does not infer `@Sendable` there), or the aggregate is named:
-/// `DoubleSumAggregate { $0.amount * 2 }`.
+/// `{ @Sendable in $0.amount * 2 }` (the compiler does not infer `@Sendable` there), or the
+/// aggregate is named: `DoubleSumAggregate { $0.amount * 2 }`.
 public protocol Aggregate<Input, Output>: Sendable {
     /// What is summarised.
     associatedtype Input
@@ -33,7 +34,8 @@ public protocol Aggregate<Input, Output>: Sendable {
     func result(of accumulator: Accumulator) -> Output
 }
 
-/// An aggregate that can take inputs out again exactly, so that a sliding window need not add up its panes anew.
+/// An aggregate that can take inputs out again exactly, so that a sliding window need not add up
+/// its panes anew.
 public protocol InvertibleAggregate<Input, Output>: Aggregate {
     /// Takes out the inputs of `other`, all of which are in `accumulator`.
     func subtract(_ other: Accumulator, from accumulator: inout Accumulator)

@@ -25,23 +25,27 @@ where First.Input == Second.Input {
         self.second = second
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Accumulator {
         Accumulator(first: first.initial(), second: second.initial())
     }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: First.Input, to accumulator: inout Accumulator) {
         first.add(input, to: &accumulator.first)
         second.add(input, to: &accumulator.second)
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Accumulator, into accumulator: inout Accumulator) {
         first.combine(other.first, into: &accumulator.first)
         second.combine(other.second, into: &accumulator.second)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Accumulator) -> (First.Output, Second.Output) {
         (first.result(of: accumulator.first), second.result(of: accumulator.second))
@@ -50,6 +54,7 @@ where First.Input == Second.Input {
 
 extension CombinedAggregate: InvertibleAggregate
 where First: InvertibleAggregate, Second: InvertibleAggregate {
+    /// Takes inputs out again.
     @inlinable
     public func subtract(_ other: Accumulator, from accumulator: inout Accumulator) {
         first.subtract(other.first, from: &accumulator.first)
@@ -70,19 +75,23 @@ public struct MapInputAggregate<Inner: Aggregate, Input>: Aggregate {
         self.transform = transform
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Inner.Accumulator { inner.initial() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Inner.Accumulator) {
         inner.add(transform(input), to: &accumulator)
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Inner.Accumulator, into accumulator: inout Inner.Accumulator) {
         inner.combine(other, into: &accumulator)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Inner.Accumulator) -> Inner.Output {
         inner.result(of: accumulator)
@@ -90,6 +99,7 @@ public struct MapInputAggregate<Inner: Aggregate, Input>: Aggregate {
 }
 
 extension MapInputAggregate: InvertibleAggregate where Inner: InvertibleAggregate {
+    /// Takes inputs out again.
     @inlinable
     public func subtract(_ other: Inner.Accumulator, from accumulator: inout Inner.Accumulator) {
         inner.subtract(other, from: &accumulator)
@@ -109,19 +119,23 @@ public struct MapOutputAggregate<Inner: Aggregate, Output: Sendable>: Aggregate 
         self.transform = transform
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Inner.Accumulator { inner.initial() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Inner.Input, to accumulator: inout Inner.Accumulator) {
         inner.add(input, to: &accumulator)
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Inner.Accumulator, into accumulator: inout Inner.Accumulator) {
         inner.combine(other, into: &accumulator)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Inner.Accumulator) -> Output {
         transform(inner.result(of: accumulator))
@@ -129,6 +143,7 @@ public struct MapOutputAggregate<Inner: Aggregate, Output: Sendable>: Aggregate 
 }
 
 extension MapOutputAggregate: InvertibleAggregate where Inner: InvertibleAggregate {
+    /// Takes inputs out again.
     @inlinable
     public func subtract(_ other: Inner.Accumulator, from accumulator: inout Inner.Accumulator) {
         inner.subtract(other, from: &accumulator)

@@ -1,11 +1,13 @@
 /// Which of two inputs an aggregate keeps.
 public protocol ExtremumOrder: Sendable {
-    /// Whether `candidate` takes the place of `current`; false for equal ones, so that the first stays.
+    /// Whether `candidate` takes the place of `current`; false for equal ones, so that the first
+    /// stays.
     static func replaces<Value: Comparable>(_ current: Value, by candidate: Value) -> Bool
 }
 
 /// Keeps the smallest.
 public enum Smallest: ExtremumOrder {
+    /// Whether the candidate takes the place of the current value.
     @inlinable
     public static func replaces<Value: Comparable>(_ current: Value, by candidate: Value) -> Bool {
         candidate < current
@@ -14,6 +16,7 @@ public enum Smallest: ExtremumOrder {
 
 /// Keeps the largest.
 public enum Largest: ExtremumOrder {
+    /// Whether the candidate takes the place of the current value.
     @inlinable
     public static func replaces<Value: Comparable>(_ current: Value, by candidate: Value) -> Bool {
         current < candidate
@@ -34,19 +37,23 @@ where Value: Comparable & Sendable & Codable, Order: ExtremumOrder {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Value? { nil }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Value?) {
         take(value(input), into: &accumulator)
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Value?, into accumulator: inout Value?) {
         if let other { take(other, into: &accumulator) }
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Value?) -> Value? { accumulator }
 
@@ -60,7 +67,8 @@ where Value: Comparable & Sendable & Codable, Order: ExtremumOrder {
 
 /// The input whose key is the smallest or largest, nil without inputs; O(1) in time and memory.
 ///
-/// Inputs whose key is not equal to itself (NaN) are ignored. The first of inputs with equal keys is kept.
+/// Inputs whose key is not equal to itself (NaN) are ignored. The first of inputs with equal keys
+/// is kept.
 @frozen
 public struct ExtremumByAggregate<Input, Key, Order>: Aggregate
 where Input: Sendable & Codable, Key: Comparable, Order: ExtremumOrder {
@@ -72,9 +80,11 @@ where Input: Sendable & Codable, Key: Comparable, Order: ExtremumOrder {
         self.key = key
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Input? { nil }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Input?) {
         let candidate = key(input)
@@ -83,11 +93,13 @@ where Input: Sendable & Codable, Key: Comparable, Order: ExtremumOrder {
         accumulator = input
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Input?, into accumulator: inout Input?) {
         if let other { add(other, to: &accumulator) }
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Input?) -> Input? { accumulator }
 }

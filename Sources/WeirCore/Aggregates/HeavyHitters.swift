@@ -1,9 +1,11 @@
-/// The most frequent values with bounds of their counts; O(log capacity) per input and O(capacity) in memory.
+/// The most frequent values with bounds of their counts; O(log capacity) per input and O(capacity)
+/// in memory.
 ///
-/// Every value that makes up more than 1/capacity of the inputs is found, and no count is too high by more than
-/// inputs/capacity (A. Metwally, D. Agrawal, A. El Abbadi, "Efficient computation of frequent and top-k elements in
-/// data streams", Space-Saving, 2005). Merged sketches keep both bounds (P. Agarwal et al., "Mergeable summaries",
-/// 2012). With no more than `capacity` different values all counts are exact.
+/// Every value that makes up more than 1/capacity of the inputs is found, and no count is too high
+/// by more than inputs/capacity (A. Metwally, D. Agrawal, A. El Abbadi, "Efficient computation of
+/// frequent and top-k elements in data streams", Space-Saving, 2005). Merged sketches keep both
+/// bounds (P. Agarwal et al., "Mergeable summaries", 2012). With no more than `capacity` different
+/// values all counts are exact.
 @frozen
 public struct HeavyHittersAggregate<Input, Value>: Aggregate
 where Value: Hashable & Codable & Sendable {
@@ -31,19 +33,23 @@ where Value: Hashable & Codable & Sendable {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> SpaceSaving<Value> { SpaceSaving(capacity: capacity) }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout SpaceSaving<Value>) {
         accumulator.insert(value(input))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: SpaceSaving<Value>, into accumulator: inout SpaceSaving<Value>) {
         accumulator.merge(other)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: SpaceSaving<Value>) -> [HeavyHitter<Value>] {
         Array(accumulator.hitters.prefix(count))

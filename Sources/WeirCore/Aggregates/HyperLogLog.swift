@@ -1,14 +1,16 @@
 /// A HyperLogLog sketch of the different hashes that were inserted.
 ///
-/// It starts as a sorted list of hashes and turns into 2^precision registers when the list has 1/16 as many members.
-/// The estimate from registers is the one of O. Ertl, "New cardinality estimation algorithms for HyperLogLog
-/// sketches" (2017): unbiased over the whole range without tables or thresholds.
+/// It starts as a sorted list of hashes and turns into 2^precision registers when the list has 1/16
+/// as many members. The estimate from registers is the one of O. Ertl, "New cardinality estimation
+/// algorithms for HyperLogLog sketches" (2017): unbiased over the whole range without tables or
+/// thresholds.
 public struct HyperLogLog: Sendable, Hashable {
     /// The binary logarithm of the number of registers.
     public private(set) var precision: Int
     /// Sorted and unique; empty once there are registers.
     private var hashes: [UInt64] = []
-    /// Each the largest rank seen, that is the position of the first 1 in the rest of a hash; empty at first.
+    /// Each the largest rank seen, that is the position of the first 1 in the rest of a hash; empty
+    /// at first.
     private var registers: [UInt8] = []
 
     /// Creates a sketch of nothing.

@@ -1,6 +1,7 @@
 /// The mean of numbers, NaN without inputs; O(1) in time and memory.
 ///
-/// A compensated sum divided by the count, so the error is about two roundings for any order and any split.
+/// A compensated sum divided by the count, so the error is about two roundings for any order and
+/// any split.
 @frozen
 public struct MeanAggregate<Input>: Aggregate {
     @usableFromInline let value: @Sendable (Input) -> Double
@@ -21,21 +22,25 @@ public struct MeanAggregate<Input>: Aggregate {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Accumulator { Accumulator() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Accumulator) {
         accumulator.count &+= 1
         accumulator.sum.add(value(input))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Accumulator, into accumulator: inout Accumulator) {
         accumulator.count &+= other.count
         accumulator.sum.add(other.sum)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Accumulator) -> Double {
         accumulator.count == 0 ? .nan : accumulator.sum.value / Double(accumulator.count)
@@ -44,9 +49,10 @@ public struct MeanAggregate<Input>: Aggregate {
 
 /// Count, mean and variance of numbers; O(1) in time and memory.
 ///
-/// Updated after B. P. Welford ("Note on a method for calculating corrected sums of squares and products", 1962),
-/// combined after T. F. Chan, G. H. Golub and R. J. LeVeque (1983): no cancellation when the mean is large against
-/// the spread. A split changes the result by a few roundings.
+/// Updated after B. P. Welford ("Note on a method for calculating corrected sums of squares and
+/// products", 1962), combined after T. F. Chan, G. H. Golub and R. J. LeVeque (1983): no
+/// cancellation when the mean is large against the spread. A split changes the result by a few
+/// roundings.
 @frozen
 public struct MomentsAggregate<Input>: Aggregate {
     @usableFromInline let value: @Sendable (Input) -> Double
@@ -57,19 +63,23 @@ public struct MomentsAggregate<Input>: Aggregate {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Moments { Moments() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Moments) {
         accumulator.add(value(input))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Moments, into accumulator: inout Moments) {
         accumulator.add(other)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Moments) -> Moments { accumulator }
 }

@@ -1,9 +1,10 @@
 /// A DDSketch: counts of numbers in buckets whose bounds grow geometrically.
 ///
-/// A number x falls in bucket ⌊m·f(x)⌋, where f is a cubic in the mantissa of x plus its exponent that takes the
-/// place of the logarithm. It takes only additions and multiplications, so every machine finds the same bucket.
-/// Each sign has at most ``bucketCountMax`` buckets; past that the ones nearest to zero are merged, and only results
-/// that fall in the merged one lose the error bound. At the default error 2,048 buckets span a factor of 10¹⁷.
+/// A number x falls in bucket ⌊m·f(x)⌋, where f is a cubic in the mantissa of x plus its exponent
+/// that takes the place of the logarithm. It takes only additions and multiplications, so every
+/// machine finds the same bucket. Each sign has at most ``bucketCountMax`` buckets; past that the
+/// ones nearest to zero are merged, and only results that fall in the merged one lose the error
+/// bound. At the default error 2,048 buckets span a factor of 10¹⁷.
 public struct QuantileSketch: Sendable, Hashable, Codable {
     /// How many buckets a sketch has for each sign.
     public static let bucketCountMax = 2_048
@@ -45,7 +46,8 @@ public struct QuantileSketch: Sendable, Hashable, Codable {
         }
     }
 
-    /// Inserts everything that is in `other`; if that has a different relative error, both errors add up.
+    /// Inserts everything that is in `other`; if that has a different relative error, both errors
+    /// add up.
     ///
     /// - Complexity: O(buckets).
     public mutating func merge(_ other: QuantileSketch) {
@@ -84,7 +86,8 @@ public struct QuantileSketch: Sendable, Hashable, Codable {
         return Swift.min(Swift.max(estimate, minimum), maximum)
     }
 
-    /// Buckets for each doubling: 0.7/ln γ with γ = (1 + ε)/(1 − ε), the least that keeps every bucket within γ.
+    /// Buckets for each doubling: 0.7/ln γ with γ = (1 + ε)/(1 − ε), the least that keeps every
+    /// bucket within γ.
     private var bucketsPerDoubling: Double {
         // ln γ = 2 artanh ε; six terms are exact for ε up to 0.1.
         let square = relativeError * relativeError
@@ -142,7 +145,8 @@ extension QuantileSketch {
         }
 
         mutating func merge(_ other: Buckets) {
-            // From the top, so that the range is settled before anything is counted in the lowest bucket.
+            // From the top, so that the range is settled before anything is counted in the lowest
+            // bucket.
             for (bucket, count) in other.all { add(count, to: bucket) }
         }
 

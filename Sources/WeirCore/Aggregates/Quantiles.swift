@@ -1,9 +1,10 @@
-/// Quantiles of numbers with a bounded relative error; O(1) per input, at most about 32 kB in memory.
+/// Quantiles of numbers with a bounded relative error; O(1) per input, at most about 32 kB in
+/// memory.
 ///
-/// Each result is within `relativeError` (default 1 %) of the exact quantile, of rank ⌊q·(n − 1)⌋. The sketch is
-/// DDSketch (C. Masson, J. E. Rim, H. K. Lee, VLDB 2019). It is chosen over the t-digest because its bound is
-/// guaranteed and because merging is exact: any order and any split give the same result. NaN and infinities are
-/// ignored. Results are NaN without inputs.
+/// Each result is within `relativeError` (default 1 %) of the exact quantile, of rank ⌊q·(n − 1)⌋.
+/// The sketch is DDSketch (C. Masson, J. E. Rim, H. K. Lee, VLDB 2019). It is chosen over the
+/// t-digest because its bound is guaranteed and because merging is exact: any order and any split
+/// give the same result. NaN and infinities are ignored. Results are NaN without inputs.
 @frozen
 public struct QuantilesAggregate<Input>: Aggregate {
     @usableFromInline let quantiles: [Double]
@@ -26,19 +27,23 @@ public struct QuantilesAggregate<Input>: Aggregate {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> QuantileSketch { QuantileSketch(relativeError: relativeError) }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout QuantileSketch) {
         accumulator.insert(value(input))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: QuantileSketch, into accumulator: inout QuantileSketch) {
         accumulator.merge(other)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: QuantileSketch) -> [Double] {
         quantiles.map { accumulator.quantile($0) }
@@ -46,7 +51,8 @@ public struct QuantilesAggregate<Input>: Aggregate {
 }
 
 extension Aggregate {
-    /// Quantiles of numbers, such as `[0.5, 0.99]`, within a relative error of 1 % unless said otherwise.
+    /// Quantiles of numbers, such as `[0.5, 0.99]`, within a relative error of 1 % unless said
+    /// otherwise.
     @inlinable
     public static func quantiles<Element>(
         _ quantiles: [Double], relativeError: Double = 0.01,

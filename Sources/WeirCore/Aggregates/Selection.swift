@@ -5,19 +5,23 @@ public struct FirstAggregate<Input: Sendable & Codable>: Aggregate {
     @inlinable
     public init() {}
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Input? { nil }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Input?) {
         if accumulator == nil { accumulator = .some(input) }
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Input?, into accumulator: inout Input?) {
         if accumulator == nil { accumulator = other }
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Input?) -> Input? { accumulator }
 }
@@ -29,22 +33,27 @@ public struct LastAggregate<Input: Sendable & Codable>: Aggregate {
     @inlinable
     public init() {}
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Input? { nil }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Input?) { accumulator = .some(input) }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Input?, into accumulator: inout Input?) {
         if other != nil { accumulator = other }
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Input?) -> Input? { accumulator }
 }
 
-/// The first inputs in order of arrival, up to a limit, and how many came after; O(limit) in memory.
+/// The first inputs in order of arrival, up to a limit, and how many came after; O(limit) in
+/// memory.
 @frozen
 public struct CollectAggregate<Input: Sendable & Codable>: Aggregate {
     @usableFromInline let limit: Int
@@ -58,9 +67,11 @@ public struct CollectAggregate<Input: Sendable & Codable>: Aggregate {
         self.limit = limit
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> Collected<Input> { Collected() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout Collected<Input>) {
         if accumulator.elements.count < limit {
@@ -70,6 +81,7 @@ public struct CollectAggregate<Input: Sendable & Codable>: Aggregate {
         }
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Collected<Input>, into accumulator: inout Collected<Input>) {
         let room = Swift.min(limit - accumulator.elements.count, other.elements.count)
@@ -77,6 +89,7 @@ public struct CollectAggregate<Input: Sendable & Codable>: Aggregate {
         accumulator.droppedCount &+= other.droppedCount &+ other.elements.count &- room
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: Collected<Input>) -> Collected<Input> { accumulator }
 }
@@ -99,9 +112,11 @@ public struct Collected<Element: Sendable & Codable>: Sendable, Codable {
 extension Collected: Equatable where Element: Equatable {}
 extension Collected: Hashable where Element: Hashable {}
 
-/// The k inputs with the largest keys, largest first, exactly; O(log k) comparisons per input and O(k) in memory.
+/// The k inputs with the largest keys, largest first, exactly; O(log k) comparisons per input and
+/// O(k) in memory.
 ///
-/// Of inputs with equal keys the earlier comes first. Inputs whose key is not equal to itself (NaN) are ignored.
+/// Of inputs with equal keys the earlier comes first. Inputs whose key is not equal to itself (NaN)
+/// are ignored.
 @frozen
 public struct TopAggregate<Input: Sendable & Codable, Key: Comparable>: Aggregate {
     @usableFromInline let count: Int
@@ -117,9 +132,11 @@ public struct TopAggregate<Input: Sendable & Codable, Key: Comparable>: Aggregat
         self.key = key
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> [Input] { [] }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout [Input]) {
         let candidate = key(input)
@@ -137,11 +154,13 @@ public struct TopAggregate<Input: Sendable & Codable, Key: Comparable>: Aggregat
         accumulator.insert(input, at: low)
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: [Input], into accumulator: inout [Input]) {
         for input in other { add(input, to: &accumulator) }
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: [Input]) -> [Input] { accumulator }
 }

@@ -1,4 +1,5 @@
-/// A Space-Saving sketch: the counters of the most frequent values, the least of them ready to be replaced.
+/// A Space-Saving sketch: the counters of the most frequent values, the least of them ready to be
+/// replaced.
 @frozen
 public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
     @usableFromInline var capacityNow: Int

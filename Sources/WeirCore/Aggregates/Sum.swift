@@ -1,7 +1,7 @@
 /// Adds up integers; O(1) in time and memory.
 ///
-/// The sum is kept in 128 bits, so it is exact while it is built, whatever the order. A result that does not fit
-/// the integer type is clamped to its smallest or largest value.
+/// The sum is kept in 128 bits, so it is exact while it is built, whatever the order. A result that
+/// does not fit the integer type is clamped to its smallest or largest value.
 @frozen
 public struct IntegerSumAggregate<Input, Value>: InvertibleAggregate
 where Value: FixedWidthInteger & Sendable {
@@ -13,24 +13,29 @@ where Value: FixedWidthInteger & Sendable {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> WideSum { WideSum() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout WideSum) {
         accumulator.value &+= Int128(truncatingIfNeeded: value(input))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: WideSum, into accumulator: inout WideSum) {
         accumulator.value &+= other.value
     }
 
+    /// Takes inputs out again.
     @inlinable
     public func subtract(_ other: WideSum, from accumulator: inout WideSum) {
         accumulator.value &-= other.value
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: WideSum) -> Value { Value(clamping: accumulator.value) }
 }
@@ -65,9 +70,10 @@ public struct WideSum: Sendable, Hashable, Codable {
 
 /// Adds up floating-point numbers with a compensated sum; O(1) in time and memory.
 ///
-/// The error is about one rounding of the result plus n·2⁻¹⁰⁶ of the sum of the magnitudes, for any order and any
-/// split (A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974). It is not
-/// invertible: what infinities and lost bits leave behind cannot be taken out again.
+/// The error is about one rounding of the result plus n·2⁻¹⁰⁶ of the sum of the magnitudes, for any
+/// order and any split (A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation
+/// endlicher Summen", 1974). It is not invertible: what infinities and lost bits leave behind
+/// cannot be taken out again.
 @frozen
 public struct DoubleSumAggregate<Input>: Aggregate {
     @usableFromInline let value: @Sendable (Input) -> Double
@@ -78,19 +84,23 @@ public struct DoubleSumAggregate<Input>: Aggregate {
         self.value = value
     }
 
+    /// The accumulator of no input.
     @inlinable
     public func initial() -> CompensatedSum { CompensatedSum() }
 
+    /// Adds one input.
     @inlinable
     public func add(_ input: Input, to accumulator: inout CompensatedSum) {
         accumulator.add(value(input))
     }
 
+    /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: CompensatedSum, into accumulator: inout CompensatedSum) {
         accumulator.add(other)
     }
 
+    /// The summary of the inputs so far.
     @inlinable
     public func result(of accumulator: CompensatedSum) -> Double { accumulator.value }
 }

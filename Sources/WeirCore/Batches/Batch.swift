@@ -113,6 +113,8 @@ extension Batch: Equatable where Element: Equatable {}
 package protocol AnyBatch: AnyObject, Sendable {
     var count: Int { get }
     func slice(_ range: Range<Int>) -> any AnyBatch
+    /// This batch's events and those of another one of the same type.
+    func joined(with other: any AnyBatch) -> any AnyBatch
     /// The event at a position, for dead letters.
     func event(at index: Int) -> any Sendable
     func time(at index: Int) -> EventTime
@@ -133,6 +135,13 @@ package final class BatchBox<Element: Sendable>: AnyBatch {
     @usableFromInline
     package func slice(_ range: Range<Int>) -> any AnyBatch {
         BatchBox(batch.slice(range))
+    }
+
+    @usableFromInline
+    package func joined(with other: any AnyBatch) -> any AnyBatch {
+        var joined = batch
+        joined.append(contentsOf: unsafeDowncast(other, to: BatchBox<Element>.self).batch)
+        return BatchBox(joined)
     }
 
     @usableFromInline

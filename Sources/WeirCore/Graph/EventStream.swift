@@ -17,28 +17,40 @@ public struct EventStream<Element: Sendable>: Sendable {
     /// - Parameters:
     ///   - name: The name of the source's stage, unique in its topology.
     ///   - source: Where the events come from.
+    @inlinable
     public init(
         _ name: String, from source: Source<Element>, file: StaticString = #fileID,
         line: UInt = #line
     ) {
-        node = Node(
-            kind: source.label, name: name, inputs: [], role: .source(source.definition),
-            isBoundary: true, location: SourceLocation(file, line)
-        ) { _, outputs in
-            [AnyReceiver(AnyReceiver.joined(outputs[0], as: Element.self))]
-        }
-        output = 0
+        self.init(
+            node: Node(
+                source: source.definition, kind: source.label, name: name,
+                location: SourceLocation(file, line)
+            ) { _, outputs in
+                [AnyReceiver(AnyReceiver.joined(outputs[0], as: Element.self))]
+            })
     }
 
     /// The edge from this stream to a consumer, which becomes a hand-over if the consumer is a stage of its own.
-    @usableFromInline
+    @inlinable
     package func edge(partition: Partitioner<Element>? = nil) -> Node.Input {
-        Node.Input(node: node, output: output, isKeyed: partition != nil) { targets, scope in
-            let port = OutputPort<Element>(
-                targets: targets, partition: partition, batchSize: scope.environment.batchSize,
-                metrics: scope.metrics)
-            return (AnyReceiver(port.receiver), port)
+        var erased: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
+        if let partition {
+            erased = { batch, count in
+                let parts = partition(unsafeDowncast(batch, to: BatchBox<Element>.self).batch, count)
+                return parts.map { part -> (any AnyBatch)? in
+                    part.isEmpty ? nil : BatchBox(part)
+                }
+            }
         }
+        return Node.Input(
+            node: node, output: output, partition: erased,
+            receiver: { port in
+                AnyReceiver(
+                    Receiver<Element>(
+                        batch: { batch in if !batch.isEmpty { port.emit(BatchBox(batch)) } },
+                        signal: { signal in port.emit(signal) }))
+            })
     }
 
     /// An operator with one input and one output.
@@ -46,7 +58,7 @@ public struct EventStream<Element: Sendable>: Sendable {
     /// - Parameters:
     ///   - boundary: Whether it begins a stage of its own; if not it is fused into this stream's stage.
     ///   - build: Makes the operator's receiver on the stage's actor, given the one behind it.
-    @usableFromInline
+    @inlinable
     package func transform<Output: Sendable>(
         _ kind: String, name: String? = nil, boundary: Bool = false,
         traits: NodeTraits = NodeTraits(), at location: SourceLocation,
@@ -59,6 +71,25 @@ public struct EventStream<Element: Sendable>: Sendable {
             ) { scope, outputs in
                 [AnyReceiver(build(scope, AnyReceiver.joined(outputs[0], as: Output.self)))]
             })
+    }
+
+    /// An operator without state: one function from batch to batch.
+    ///
+    /// - Parameter kernel: Holds the loop over the events. It stands directly in the `@inlinable` method that takes the
+    ///   user's closure: the compiler then builds that closure into the loop, where the user wrote it.
+    @usableFromInline
+    package func mapBatches<Output: Sendable>(
+        _ kind: String, isFallible: Bool, at location: SourceLocation,
+        _ kernel: @escaping @Sendable (Batch<Element>) throws -> Batch<Output>
+    ) -> EventStream<Output> {
+        transform(kind, at: location) { scope, downstream in
+            if isFallible { scope.markFallible() }
+            return Receiver(
+                batch: { batch in
+                    let output = try kernel(batch)
+                    if !output.isEmpty { try downstream.batch(output) }
+                }, signal: downstream.signal)
+        }
     }
 
     func attribute(
@@ -97,13 +128,14 @@ public struct EventStream<Element: Sendable>: Sendable {
     }
 
     /// Ends the stream at a sink, which is a stage of its own.
+    @inlinable
     public func sink(
         _ sink: Sink<Element>, file: StaticString = #fileID, line: UInt = #line
     ) -> Pipeline {
         Pipeline(
             node: Node(
-                kind: sink.label, name: sink.name, inputs: [edge()], role: .sink(sink.definition),
-                isBoundary: true, location: SourceLocation(file, line)
+                sink: sink.definition, kind: sink.label, name: sink.name, input: edge(),
+                location: SourceLocation(file, line)
             ) { scope, _ in [sink.makeReceiver(scope)] })
     }
 }
@@ -117,6 +149,7 @@ public struct Pipeline: Sendable {
 
     package let part: Part
 
+    @usableFromInline
     init(node: Node) {
         part = .node(node)
     }

@@ -6,10 +6,24 @@ package final class Node: Sendable {
     package struct Input: Sendable {
         package let node: Node
         package let output: Int
-        package let isKeyed: Bool
-        /// Makes the port of this edge, with the receiver that feeds it; the closure knows the element type.
-        package let makePort:
-            @Sendable ([PortTarget], StageScope) -> (receiver: AnyReceiver, port: any AnyOutputPort)
+        /// Splits a batch over the instances of a keyed stage; nil for an edge to a single instance.
+        package let partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
+        /// Makes the receiver that feeds the edge's port; the closure knows the element type.
+        package let receiver: @Sendable (OutputPort) -> AnyReceiver
+
+        package var isKeyed: Bool { partition != nil }
+
+        @usableFromInline
+        package init(
+            node: Node, output: Int,
+            partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?,
+            receiver: @escaping @Sendable (OutputPort) -> AnyReceiver
+        ) {
+            self.node = node
+            self.output = output
+            self.partition = partition
+            self.receiver = receiver
+        }
     }
 
     /// What a node is to the planner.
@@ -46,6 +60,29 @@ package final class Node: Sendable {
         self.init(
             kind: kind, name: name, inputs: inputs, role: .transform, isBoundary: isBoundary,
             parallelism: parallelism, traits: traits, location: location, build: build)
+    }
+
+    /// A source.
+    @usableFromInline
+    package convenience init(
+        source: SourceDefinition, kind: String, name: String, location: SourceLocation,
+        build: @escaping @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
+    ) {
+        self.init(
+            kind: kind, name: name, inputs: [], role: .source(source), isBoundary: true,
+            location: location, build: build)
+    }
+
+    /// A sink.
+    @usableFromInline
+    package convenience init(
+        sink: SinkDefinition, kind: String, name: String?, input: Input,
+        location: SourceLocation,
+        build: @escaping @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
+    ) {
+        self.init(
+            kind: kind, name: name, inputs: [input], role: .sink(sink), isBoundary: true,
+            location: location, build: build)
     }
 
     package init(

@@ -217,10 +217,12 @@ package struct Plan: Sendable {
                 let edge = Edge(
                     from: stage, node: index, output: output, to: stageOfNode[consumer.node],
                     input: consumer.input, isKeyed: nodes[consumer.node].inputs[consumer.input].isKeyed)
-                let (receiver, port) = nodes[consumer.node].inputs[consumer.input].makePort(
-                    targets(edge), scope)
+                let input = nodes[consumer.node].inputs[consumer.input]
+                let port = OutputPort(
+                    targets: targets(edge), partition: input.partition,
+                    batchSize: scope.environment.batchSize, metrics: scope.metrics)
                 scope.register(port)
-                return receiver
+                return input.receiver(port)
             }
         }
         return nodes[index].build(scope, outputs)

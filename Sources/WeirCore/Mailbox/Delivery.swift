@@ -12,6 +12,7 @@ package enum Signal: Sendable, Equatable {
 /// One entry of a mailbox: a batch or a signal, and the input channel it came by.
 @usableFromInline
 package struct Delivery: Sendable {
+    @usableFromInline
     package enum Item: Sendable {
         case batch(any AnyBatch)
         case signal(Signal)
@@ -20,6 +21,7 @@ package struct Delivery: Sendable {
     package var channel: Int
     package var item: Item
 
+    @usableFromInline
     package init(channel: Int, item: Item) {
         self.channel = channel
         self.item = item

@@ -1,7 +1,8 @@
 package import DequeModule
-package import Synchronization
+public import Synchronization
 
 /// Something that holds events back to fill a batch, and gives them up as soon as the consumer has nothing to do.
+@usableFromInline
 package protocol BatchFiller: AnyObject, Sendable {
     /// Hands over what is there, or nil.
     func takeOpenBatch() -> (any AnyBatch)?
@@ -12,6 +13,7 @@ package protocol BatchFiller: AnyObject, Sendable {
 /// A Swift actor is re-entrant, unbounded and not first-in-first-out; this queue is what orders and limits. `send`
 /// suspends while it is full, first come, first served, so that producers share it fairly; `next` suspends while it is
 /// empty. Cancellation and closing wake both.
+@usableFromInline
 package final class Mailbox: Sendable {
     /// Why ``next(into:)`` came back.
     package enum Turn: Sendable { case deliveries, woken, closed }
@@ -22,13 +24,17 @@ package final class Mailbox: Sendable {
         var spaceCallbacks: [@Sendable () -> Void] = []
         var fillers: [any BatchFiller] = []
         var nextWaiterID: UInt64 = 0
+        /// The size of the last delivery that found no room since the consumer took: less room is of no use.
+        var refusedWeight = 1
     }
 
     package let owner: String
-    package let capacity: Int
+    @usableFromInline package let capacity: Int
     package let dropped = Atomic<Int>(0)
+    /// The number of events that were queued when the mailbox was closed.
+    package let discarded = Atomic<Int>(0)
     /// Whether the consumer has nothing to do: producers read it to decide to hand over a batch that is not full.
-    private let consumerIsIdle = Atomic<Bool>(false)
+    @usableFromInline let consumerIsIdle = Atomic<Bool>(false)
     private let locked: Mutex<Locked>
 
     package init(owner: String, policy: MailboxPolicy) {
@@ -39,6 +45,7 @@ package final class Mailbox: Sendable {
     }
 
     /// Whether a producer should hand over what it has.
+    @inlinable
     package var wantsMore: Bool { consumerIsIdle.load(ordering: .relaxed) }
 
     /// The number of events that wait.
@@ -47,6 +54,7 @@ package final class Mailbox: Sendable {
     package var isClosed: Bool { locked.withLock { $0.machine.isClosed } }
 
     /// Registers a producer that fills batches, so that its open batch is taken when the consumer runs dry.
+    @usableFromInline
     package func attach(_ filler: any BatchFiller) {
         locked.withLock { $0.fillers.append(filler) }
     }
@@ -58,6 +66,7 @@ package final class Mailbox: Sendable {
         let (action, consumer) = locked.withLock { locked in
             let action = locked.machine.offer(delivery)
             guard case .accepted(true, _) = action else {
+                if case .full = action { locked.refusedWeight = delivery.weight }
                 return (action, UnsafeContinuation<Void, Never>?.none)
             }
             return (action, locked.consumer.take())
@@ -76,6 +85,7 @@ package final class Mailbox: Sendable {
     /// Sends a delivery, waiting for room.
     ///
     /// - Throws: `MailboxOverflow` by policy, `MailboxClosed` when the consumer is gone, `CancellationError`.
+    @usableFromInline
     package func send(_ delivery: Delivery) async throws {
         switch trySend(delivery) {
         case .sent: return
@@ -128,11 +138,12 @@ package final class Mailbox: Sendable {
         if let result { resume(result) }
     }
 
-    /// Calls back once, when the consumer has made room. At once when there is room now.
+    /// Calls back once, when the consumer has made room. At once when there is room for what was refused last.
+    @usableFromInline
     package func whenSpace(_ callback: @escaping @Sendable () -> Void) {
         let now = locked.withLock { locked in
             if locked.machine.isClosed
-                || (locked.machine.waiters.isEmpty && locked.machine.hasRoom(for: 1))
+                || (locked.machine.waiters.isEmpty && locked.machine.hasRoom(for: locked.refusedWeight))
             {
                 return true
             }
@@ -198,6 +209,7 @@ package final class Mailbox: Sendable {
         let (action, callbacks) = locked.withLock { locked in
             let action = locked.machine.take(into: &taken)
             guard case .taken = action else { return (action, [@Sendable () -> Void]()) }
+            locked.refusedWeight = 1
             defer { locked.spaceCallbacks.removeAll() }
             return (action, locked.spaceCallbacks)
         }
@@ -226,23 +238,20 @@ package final class Mailbox: Sendable {
 
     package var isPaused: Bool { locked.withLock { $0.machine.isPaused } }
 
-    /// Closes both ends; returns how many queued events are discarded.
-    @discardableResult
-    package func close() -> Int {
-        let (waiters, consumer, callbacks, discarded) = locked.withLock { locked in
-            let (wake, waiters, discarded) = locked.machine.close()
+    /// Closes both ends; what is queued is discarded and counted.
+    package func close() {
+        let (waiters, consumer, callbacks) = locked.withLock { locked in
+            let (wake, waiters, lost) = locked.machine.close()
+            discarded.add(lost, ordering: .relaxed)
             defer {
                 locked.spaceCallbacks.removeAll()
                 locked.fillers.removeAll()
             }
-            return (
-                waiters, wake ? locked.consumer.take() : nil, locked.spaceCallbacks, discarded
-            )
+            return (waiters, wake ? locked.consumer.take() : nil, locked.spaceCallbacks)
         }
         wakeUp(consumer)
         for waiter in waiters { waiter.resume(.closed) }
         for callback in callbacks { callback() }
-        return discarded
     }
 
     private func wakeUp(_ consumer: UnsafeContinuation<Void, Never>?) {

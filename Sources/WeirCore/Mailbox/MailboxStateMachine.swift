@@ -137,7 +137,8 @@ package struct MailboxStateMachine: Sendable {
 
     package mutating func setPaused(_ paused: Bool) -> Bool {
         isPaused = paused
-        return !paused && !queue.isEmpty ? takeConsumer() : false
+        // Also when nothing is queued: a producer may hold an open batch back.
+        return paused ? false : takeConsumer()
     }
 
     /// Refuses everything from now on. What is queued is discarded, its number of events returned.

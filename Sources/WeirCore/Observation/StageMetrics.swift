@@ -3,7 +3,19 @@ package import Synchronization
 /// Why events were dropped by policy.
 @usableFromInline
 package enum DropReason: String, Sendable, CaseIterable {
-    case overflow, skipped, throttled, conflated, debounced, duplicate, cancelled, slowConsumer
+    case overflow, skipped, throttled, conflated, debounced, sampled, duplicate, cancelled, slowConsumer
+}
+
+/// What a stage instance is doing while it is not idle.
+package enum StageActivity: UInt8, Sendable {
+    case handling, writing, awaitingCalls, restarting
+}
+
+/// What is known of one input channel of a stage instance.
+package struct InputState: Sendable {
+    package var watermark = EventTime.min
+    package var isIdle = false
+    package var hasEnded = false
 }
 
 /// The counters of one stage instance: written by its actor once per turn, read by anyone.
@@ -26,7 +38,10 @@ package final class StageMetrics: Sendable {
     package let stateKeys = Atomic<Int>(0)
     package let pendingTimers = Atomic<Int>(0)
     package let recoveryNanoseconds = Atomic<Int64>(0)
+    private let activityCode = Atomic<UInt8>(0)
     private let blockedOn: Mutex<[String: Int64]> = Mutex([:])
+    private let blockedNow = Mutex<String?>(nil)
+    private let inputStates = Mutex<[InputState]>([])
     private let dropped: Mutex<[DropReason: Int]> = Mutex([:])
 
     package init() {}
@@ -35,8 +50,33 @@ package final class StageMetrics: Sendable {
         if count > 0 { dropped.withLock { $0[reason, default: 0] += count } }
     }
 
-    package func countBlocked(_ nanoseconds: Int64, on stage: String) {
-        blockedOn.withLock { $0[stage, default: 0] += nanoseconds }
+    /// The stage begins to wait for a downstream stage.
+    package func beginBlocked(on stage: String, at now: Int64) {
+        blockedNow.withLock { $0 = stage }
+        blockedSince.store(now, ordering: .relaxed)
+    }
+
+    /// The wait that ``beginBlocked(on:at:)`` began is over.
+    package func endBlocked(at now: Int64) {
+        let waited = now - blockedSince.exchange(0, ordering: .relaxed)
+        blockedNanoseconds.add(waited, ordering: .relaxed)
+        guard let stage = blockedNow.withLock({ $0.take() }) else { return }
+        blockedOn.withLock { $0[stage, default: 0] += waited }
+    }
+
+    /// The downstream stage that the stage waits for at this moment.
+    package var blockedTarget: String? { blockedNow.withLock { $0 } }
+
+    /// What the stage does while it is busy.
+    package var activity: StageActivity {
+        get { StageActivity(rawValue: activityCode.load(ordering: .relaxed)) ?? .handling }
+        set { activityCode.store(newValue.rawValue, ordering: .relaxed) }
+    }
+
+    /// The input channels; empty for a stage with one.
+    package var inputs: [InputState] {
+        get { inputStates.withLock { $0 } }
+        set { inputStates.withLock { $0 = newValue } }
     }
 
     /// Nanoseconds spent waiting for each downstream stage.

@@ -53,7 +53,7 @@ struct Assembly {
         let inputs = channels(into: stage.index)
         let firstChannels = firstChannels()
         return StageActor(
-            name: stage.name, order: stage.index, instance: instance,
+            name: stage.name, order: 2 * stage.index + 1, stage: stage.index, instance: instance,
             parallelism: parallelism(of: stage.index), mailbox: mailboxes[stage.index][instance],
             inputOfChannel: inputs.isEmpty ? [0] : inputs, environment: environment,
             supervisors: supervisors
@@ -103,7 +103,7 @@ struct Assembly {
             environment: environment, metrics: metrics)
         let mailbox = mailboxes[stage.index][0]
         let pump = SourcePump(
-            name: stage.name, order: stage.index, stage: stage.index, mailbox: mailbox,
+            name: stage.name, order: 2 * stage.index, stage: stage.index, mailbox: mailbox,
             source: source.connect(mailbox, context), environment: environment,
             supervisors: supervisors, metrics: metrics)
         supervisors.add(pump, under: stage.supervisor)

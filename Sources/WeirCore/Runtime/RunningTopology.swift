@@ -17,6 +17,7 @@ public final class RunningTopology: Sendable {
     package let instances: [[StageActor]]
     package let outlets: [String: OutletChannel]
     package let startedAt: Int64
+    let observer = Observer()
     private let pumps: [SourcePump]
     private let state = Mutex(State())
 
@@ -62,7 +63,7 @@ public final class RunningTopology: Sendable {
             await environment.resources.closeAll()
             throw error
         }
-        let task = Task(executorPreference: configuration.executor) { try await self.runAll() }
+        let task = startTask(on: configuration.executor) { try await self.runAll() }
         state.withLock { $0.task = task }
     }
 
@@ -87,17 +88,19 @@ public final class RunningTopology: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 let reporter = MetricsReporter(running: self)
-                let reporting = Task(executorPreference: configuration.executor) {
+                let reporting = startTask(on: configuration.executor) {
                     await reporter.run()
                 }
                 defer { reporting.cancel() }
                 for instance in instances.joined() {
-                    group.addTask(executorPreference: configuration.executor) {
+                    group.addTask(on: configuration.executor) {
                         try await instance.run()
+                        // Nobody takes any more what its source sends.
+                        self.stopSources { $0 == instance.stage }
                     }
                 }
                 for pump in pumps {
-                    group.addTask(executorPreference: configuration.executor) {
+                    group.addTask(on: configuration.executor) {
                         try await pump.run()
                     }
                 }
@@ -105,6 +108,8 @@ public final class RunningTopology: Sendable {
                     try await group.waitForAll()
                 } catch {
                     group.cancelAll()
+                    // First the reason, then the end, so that outlets don't end as if all was well.
+                    finishOutlets(throwing: error)
                     closeMailboxes()
                     throw error
                 }
@@ -177,6 +182,12 @@ public final class RunningTopology: Sendable {
         plan.stages.first { $0.name == name }.map { StageHandle(running: self, index: $0.index) }
     }
 
+    /// The mailboxes of a stage's instances, or of the outlet.
+    func mailboxes(of stage: Int) -> [Mailbox] {
+        guard instances[stage].isEmpty else { return instances[stage].map { $0.mailbox } }
+        return outlets[plan.stages[stage].name].map { [$0.mailbox] } ?? []
+    }
+
     /// Stops the sources of stages that `isAffected` names, letting what they have sent flow on.
     func stopSources(_ isAffected: (Int) -> Bool) {
         for pump in pumps where isAffected(pump.stage) { pump.stop() }
@@ -193,14 +204,16 @@ public struct StageHandle: Sendable {
 
     private var instances: [StageActor] { running.instances[index] }
 
+    private var mailboxes: [Mailbox] { running.mailboxes(of: index) }
+
     /// Holds the stage: it finishes what it has taken, its mailbox fills, its senders wait.
     public func pause() {
-        for instance in instances { instance.mailbox.setPaused(true) }
+        for mailbox in mailboxes { mailbox.setPaused(true) }
     }
 
     /// Lets the stage go on.
     public func resume() {
-        for instance in instances { instance.mailbox.setPaused(false) }
+        for mailbox in mailboxes { mailbox.setPaused(false) }
     }
 
     /// Restarts the stage at its next turn: handlers are made anew, state and mailbox stay.
@@ -215,7 +228,7 @@ public struct StageHandle: Sendable {
         let above = running.plan.ancestors(of: index)
         running.stopSources { above.contains($0) }
         for stage in above {
-            for instance in running.instances[stage] { instance.mailbox.setPaused(false) }
+            for mailbox in running.mailboxes(of: stage) { mailbox.setPaused(false) }
         }
         for instance in instances { await instance.waitUntilStopped() }
     }
@@ -223,6 +236,6 @@ public struct StageHandle: Sendable {
     /// Ends the stage now. What waits in its mailbox is dropped and counted; stages that send only to it end as well,
     /// and those it sends to see the end of their input.
     public func cancel() {
-        for instance in instances { instance.mailbox.close() }
+        for mailbox in mailboxes { mailbox.close() }
     }
 }

@@ -61,7 +61,7 @@ package final class SourcePump: SupervisedChild {
     /// Returns true when the source has ended.
     private func runOnce() async throws -> Bool {
         let source = source
-        let task = Task(executorPreference: environment.executor) { try await source.run() }
+        let task = startTask(on: environment.executor) { try await source.run() }
         let isStopped = state.withLock { state in
             state.task = task
             state.restarts = false

@@ -2,6 +2,7 @@ extension Sink {
     /// Calls a closure for each event.
     ///
     /// When the closure throws, the events of its batch come again after a restart: at least once.
+    @inlinable
     public static func forEach(
         _ action: @escaping @Sendable (Element) async throws -> Void
     ) -> Sink {
@@ -13,6 +14,7 @@ extension Sink {
     }
 
     /// Calls a closure for each batch.
+    @inlinable
     public static func forEachBatch(
         _ action: @escaping @Sendable (Batch<Element>) async throws -> Void
     ) -> Sink {
@@ -20,6 +22,7 @@ extension Sink {
     }
 
     /// Prints each event on a line of standard output.
+    @inlinable
     public static var print: Sink {
         Sink("print") { _ in
             CallbackWriter { batch in

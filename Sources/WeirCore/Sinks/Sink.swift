@@ -1,5 +1,5 @@
-import Synchronization
 public import Logging
+import Synchronization
 
 /// The writing end of a sink; confined to the sink's stage.
 public protocol SinkWriter<Element>: AnyObject {
@@ -27,10 +27,10 @@ extension SinkWriter {
 
 /// Where events go to.
 public struct Sink<Element: Sendable>: Sendable {
-    let label: String
-    let name: String?
+    @usableFromInline let label: String
+    @usableFromInline let name: String?
     let endpoint: String?
-    let open: @Sendable (SinkContext) async throws -> any SinkWriter<Element>
+    @usableFromInline let open: @Sendable (SinkContext) async throws -> AnySinkWriter
     /// An outlet has no writer: its consumer takes the batches.
     let outlet: String?
 
@@ -41,47 +41,76 @@ public struct Sink<Element: Sendable>: Sendable {
     ///   - name: The name of the sink's stage; made from the label when nil.
     ///   - endpoint: What only one sink of a topology may have; nil for none.
     ///   - open: Makes the writer, when the run starts and after each restart of the stage.
+    @inlinable
     public init(
         _ label: String, name: String? = nil, endpoint: String? = nil,
         open: @escaping @Sendable (SinkContext) async throws -> any SinkWriter<Element>
     ) {
-        self.label = label
-        self.name = name
-        self.endpoint = endpoint
-        self.open = open
-        outlet = nil
+        self.init(label: label, name: name, endpoint: endpoint, outlet: nil) { context in
+            let writer = try await open(context)
+            return AnySinkWriter(
+                write: { batch in
+                    try await writer.write(
+                        unsafeDowncast(batch, to: BatchBox<Element>.self).batch)
+                }, flush: { try await writer.flush() }, close: { try await writer.close() })
+        }
     }
 
     init(outlet: String) {
-        label = "outlet"
-        name = outlet
-        endpoint = "outlet \(outlet)"
+        self.init(label: "outlet", name: outlet, endpoint: "outlet \(outlet)", outlet: outlet) {
+            _ in AnySinkWriter(write: { _ in }, flush: {}, close: {})
+        }
+    }
+
+    @usableFromInline
+    init(
+        label: String, name: String?, endpoint: String?, outlet: String?,
+        open: @escaping @Sendable (SinkContext) async throws -> AnySinkWriter
+    ) {
+        self.label = label
+        self.name = name
+        self.endpoint = endpoint
         self.outlet = outlet
-        open = { _ in CallbackWriter { _ in } }
+        self.open = open
     }
 
     /// The same sink under a stage name of its own.
     public func named(_ name: String) -> Sink {
-        Sink(copy: self, name: name)
+        Sink(label: label, name: name, endpoint: endpoint, outlet: outlet, open: open)
     }
 
-    private init(copy: Sink, name: String) {
-        label = copy.label
-        self.name = name
-        endpoint = copy.endpoint
-        open = copy.open
-        outlet = copy.outlet
-    }
-
+    @usableFromInline
     var definition: SinkDefinition { SinkDefinition(endpoint: endpoint, outlet: outlet) }
 
+    @inlinable
     func makeReceiver(_ scope: StageScope) -> AnyReceiver {
-        let runner = SinkRunner(sink: self, scope: scope)
-        scope.writers.append(runner)
-        return AnyReceiver(runner.receiver)
+        let runner = SinkRunner(open: open, scope: scope)
+        return AnyReceiver(
+            Receiver<Element>(
+                batch: { batch in if !batch.isEmpty { runner.receive(BatchBox(batch)) } },
+                signal: { _ in }))
     }
 }
 
+/// A writer without its element type.
+@usableFromInline
+package struct AnySinkWriter {
+    let write: (any AnyBatch) async throws -> Void
+    let flush: () async throws -> Void
+    let close: () async throws -> Void
+
+    @usableFromInline
+    package init(
+        write: @escaping (any AnyBatch) async throws -> Void,
+        flush: @escaping () async throws -> Void, close: @escaping () async throws -> Void
+    ) {
+        self.write = write
+        self.flush = flush
+        self.close = close
+    }
+}
+
+@usableFromInline
 package struct SinkDefinition: Sendable {
     package let endpoint: String?
     package let outlet: String?
@@ -137,23 +166,28 @@ package protocol SinkDriver: AnyObject {
     var hasPending: Bool { get }
 }
 
-private final class SinkRunner<Element: Sendable>: SinkDriver {
-    private let sink: Sink<Element>
+/// The sink of a stage: takes what a batch leaves and writes it when the batch is done.
+@usableFromInline
+final class SinkRunner: SinkDriver {
+    private let makeWriter: @Sendable (SinkContext) async throws -> AnySinkWriter
     private let context: SinkContext
-    private var writer: (any SinkWriter<Element>)?
-    private var pending: [Batch<Element>] = []
+    private var writer: AnySinkWriter?
+    private var pending: [any AnyBatch] = []
 
-    init(sink: Sink<Element>, scope: StageScope) {
-        self.sink = sink
+    @usableFromInline
+    init(
+        open: @escaping @Sendable (SinkContext) async throws -> AnySinkWriter, scope: StageScope
+    ) {
+        makeWriter = open
         context = SinkContext(
             stage: scope.name, logger: scope.logger, resources: scope.environment.resources,
             environment: scope.environment, metrics: scope.metrics)
+        scope.writers.append(self)
     }
 
-    var receiver: Receiver<Element> {
-        Receiver(
-            batch: { [unowned self] batch in if !batch.isEmpty { pending.append(batch) } },
-            signal: { _ in })
+    @usableFromInline
+    func receive(_ batch: any AnyBatch) {
+        pending.append(batch)
     }
 
     var hasPending: Bool { !pending.isEmpty }
@@ -162,9 +196,9 @@ private final class SinkRunner<Element: Sendable>: SinkDriver {
         _ = try await openedWriter()
     }
 
-    private func openedWriter() async throws -> any SinkWriter<Element> {
+    private func openedWriter() async throws -> AnySinkWriter {
         if let writer { return writer }
-        let opened = try await sink.open(context)
+        let opened = try await makeWriter(context)
         writer = opened
         return opened
     }
@@ -195,18 +229,21 @@ private final class SinkRunner<Element: Sendable>: SinkDriver {
 
     func abandonPending() -> [any Sendable] {
         defer { pending.removeAll() }
-        return pending.flatMap { $0.elements.map { $0 as any Sendable } }
+        return pending.flatMap { batch in (0..<batch.count).map { batch.event(at: $0) } }
     }
 }
 
 /// A writer made of a closure.
+@usableFromInline
 final class CallbackWriter<Element: Sendable>: SinkWriter {
-    private let callback: (Batch<Element>) async throws -> Void
+    @usableFromInline let callback: (Batch<Element>) async throws -> Void
 
+    @inlinable
     init(_ callback: @escaping (Batch<Element>) async throws -> Void) {
         self.callback = callback
     }
 
+    @inlinable
     func write(_ batch: Batch<Element>) async throws {
         try await callback(batch)
     }

@@ -1,26 +1,35 @@
-import Synchronization
+public import Synchronization
 
 /// The way from a source into its stage. Sendable: a source may use it from many tasks and threads.
 public struct Inlet<Element: Sendable>: Sendable {
-    let core: InletCore<Element>
+    @usableFromInline let core: InletCore<Element>
 
     /// The stage's name, logger and shared resources.
     public let context: SourceContext
+
+    @usableFromInline
+    init(core: InletCore<Element>, context: SourceContext) {
+        self.core = core
+        self.context = context
+    }
 
     /// Sends one event, waiting for room.
     ///
     /// Events are gathered into batches only while the stage is busy with earlier ones; an idle stage gets each at once.
     /// Throws `CancellationError`, or an error when the stage has stopped or its overflow policy is `.fail`.
+    @inlinable
     public func send(_ event: Element) async throws {
         if let batch = core.append(event) { try await core.send(batch) }
     }
 
     /// Sends one event with its event time, waiting for room.
+    @inlinable
     public func send(_ event: Element, at time: EventTime) async throws {
         if let batch = core.append(event, at: time) { try await core.send(batch) }
     }
 
     /// Sends a batch, waiting for room. Batches of ``SourceContext/preferredBatchSize`` travel best.
+    @inlinable
     public func send(_ batch: Batch<Element>) async throws {
         try await core.flush()
         for part in core.parts(of: batch) { try await core.send(part) }
@@ -31,22 +40,26 @@ public struct Inlet<Element: Sendable>: Sendable {
     /// - Returns: False when the mailbox is full and the batch was not taken: stop reading, and go on when
     ///   ``whenSpace(_:)`` calls back. A batch larger than the mailbox is taken when the mailbox is empty.
     /// - Throws: When the stage has stopped, or its overflow policy is `.fail`.
+    @inlinable
     public func trySend(_ batch: Batch<Element>) throws -> Bool {
         try core.trySend(batch)
     }
 
     /// Calls back once, on any thread, as soon as there is room; at once if there is room now.
+    @inlinable
     public func whenSpace(_ callback: @escaping @Sendable () -> Void) {
         core.mailbox.whenSpace(callback)
     }
 }
 
 /// Gathers single events into batches for a mailbox.
+@usableFromInline
 final class InletCore<Element: Sendable>: BatchFiller {
-    let mailbox: Mailbox
-    private let batchSize: Int
-    private let open: Mutex<Batch<Element>>
+    @usableFromInline let mailbox: Mailbox
+    @usableFromInline let batchSize: Int
+    @usableFromInline let open: Mutex<Batch<Element>>
 
+    @inlinable
     init(mailbox: Mailbox, batchSize: Int) {
         self.mailbox = mailbox
         self.batchSize = min(batchSize, mailbox.capacity)
@@ -54,6 +67,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
     }
 
     /// Adds an event; returns the batch when it is full or the stage has nothing to do.
+    @inlinable
     func append(_ event: Element, at time: EventTime = .min) -> Batch<Element>? {
         open.withLock { batch in
             if batch.isEmpty && !mailbox.wantsMore { batch.elements.reserveCapacity(batchSize) }
@@ -66,11 +80,13 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
+    @inlinable
     func takeOpenBatch() -> (any AnyBatch)? {
         takeOpen().map { BatchBox($0) }
     }
 
-    private func takeOpen() -> Batch<Element>? {
+    @inlinable
+    func takeOpen() -> Batch<Element>? {
         open.withLock { batch in
             if batch.isEmpty { return nil }
             let taken = batch
@@ -79,15 +95,38 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
+    @inlinable
     func flush() async throws {
         if let batch = takeOpen() { try await send(batch) }
     }
 
+    @inlinable
     func send(_ batch: Batch<Element>) async throws {
         if batch.isEmpty { return }
-        try await mailbox.send(Delivery(channel: 0, item: .batch(BatchBox(batch))))
+        do {
+            try await mailbox.send(Delivery(channel: 0, item: .batch(BatchBox(batch))))
+        } catch {
+            notSent(batch, error)
+            throw error
+        }
     }
 
+    @usableFromInline
+    func notSent(_ batch: Batch<Element>, _ error: any Error) {
+        switch error {
+        case is MailboxClosed: mailbox.discarded.add(batch.count, ordering: .relaxed)
+        case is MailboxOverflow: mailbox.dropped.add(batch.count, ordering: .relaxed)
+        default:
+            // The source has been asked to stop: what it has sent leaves when it has returned.
+            open.withLock { later in
+                var all = batch
+                all.append(contentsOf: later)
+                later = all
+            }
+        }
+    }
+
+    @usableFromInline
     func trySend(_ batch: Batch<Element>) throws -> Bool {
         if batch.isEmpty { return true }
         switch mailbox.trySend(Delivery(channel: 0, item: .batch(BatchBox(batch)))) {
@@ -98,6 +137,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
+    @inlinable
     func parts(of batch: Batch<Element>) -> [Batch<Element>] {
         if batch.count <= batchSize { return [batch] }
         return stride(from: 0, to: batch.count, by: batchSize).map {

@@ -3,6 +3,7 @@ extension Source {
     ///
     /// It is iterated anew when the source restarts after the sequence threw; a sequence that can't be iterated twice
     /// then goes on where it was, or ends. Its events can't be read again after a crash of the process.
+    @inlinable
     public static func sequence<Events: AsyncSequence & Sendable>(
         _ events: Events
     ) -> Source where Events.Element == Element {
@@ -12,6 +13,7 @@ extension Source {
     }
 
     /// The elements of a collection, in order, then the end.
+    @inlinable
     public static func collection<Elements: Collection & Sendable>(
         _ elements: Elements
     ) -> Source where Elements.Element == Element {
@@ -23,7 +25,10 @@ extension Source {
                 let end =
                     elements.index(start, offsetBy: size, limitedBy: elements.endIndex)
                     ?? elements.endIndex
-                try await inlet.send(Batch(ContiguousArray(elements[start..<end])))
+                var batch = Batch<Element>()
+                batch.elements.reserveCapacity(size)
+                batch.elements.append(contentsOf: elements[start..<end])
+                try await inlet.send(batch)
                 start = end
             }
         }

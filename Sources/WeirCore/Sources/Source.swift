@@ -1,14 +1,14 @@
-import Synchronization
 public import Logging
+import Synchronization
 
 /// Where events come from.
 ///
 /// A source is described by a closure that runs for as long as events come: it sends them into an ``Inlet`` and returns
 /// when there are no more. It is cancelled when the topology drains, and called anew when its supervisor restarts it.
 public struct Source<Element: Sendable>: Sendable {
-    let label: String
+    @usableFromInline let label: String
     let endpoint: String?
-    let run: @Sendable (Inlet<Element>) async throws -> Void
+    @usableFromInline let definition: SourceDefinition
 
     /// Creates a source.
     ///
@@ -17,36 +17,60 @@ public struct Source<Element: Sendable>: Sendable {
     ///   - endpoint: What only one source of a topology may have, such as a port and path; nil for none.
     ///   - run: Sends the events; returns when there are no more, throws what its supervisor is to handle. It is
     ///     cancelled when the topology drains: it then returns soon, having sent what it has taken from outside.
+    @inlinable
     public init(
         _ label: String, endpoint: String? = nil,
         run: @escaping @Sendable (Inlet<Element>) async throws -> Void
     ) {
-        self.label = label
-        self.endpoint = endpoint
-        self.run = run
+        self.init(
+            label: label, endpoint: endpoint,
+            definition: SourceDefinition(endpoint: endpoint) { mailbox, context in
+                let core = InletCore<Element>(
+                    mailbox: mailbox, batchSize: context.preferredBatchSize)
+                mailbox.attach(core)
+                let inlet = Inlet(core: core, context: context)
+                return RunnableSource(
+                    run: { try await run(inlet) }, flush: { try await core.flush() })
+            })
     }
 
-    var definition: SourceDefinition {
-        let run = run
-        return SourceDefinition(endpoint: endpoint) { mailbox, context in
-            let core = InletCore<Element>(mailbox: mailbox, batchSize: context.batchSize)
-            mailbox.attach(core)
-            let inlet = Inlet(core: core, context: context)
-            return RunnableSource(run: { try await run(inlet) }, flush: { try await core.flush() })
-        }
+    @usableFromInline
+    init(label: String, endpoint: String?, definition: SourceDefinition) {
+        self.label = label
+        self.endpoint = endpoint
+        self.definition = definition
     }
 }
 
 /// A source without its element type.
+@usableFromInline
 package struct SourceDefinition: Sendable {
     package let endpoint: String?
     package let connect: @Sendable (Mailbox, SourceContext) -> RunnableSource
+
+    @usableFromInline
+    package init(
+        endpoint: String?, connect: @escaping @Sendable (Mailbox, SourceContext) -> RunnableSource
+    ) {
+        self.endpoint = endpoint
+        self.connect = connect
+    }
 }
 
 /// A source bound to the mailbox it feeds.
+@usableFromInline
 package struct RunnableSource: Sendable {
     package let run: @Sendable () async throws -> Void
     package let flush: @Sendable () async throws -> Void
+
+    @usableFromInline
+    package init(
+        run: @escaping @Sendable () async throws -> Void,
+        flush: @escaping @Sendable () async throws -> Void
+    ) {
+        self.run = run
+        self.flush = flush
+    }
 }
 
 /// What a source or component of a running topology may use.
@@ -62,8 +86,6 @@ public struct SourceContext: Sendable {
 
     package let environment: RunEnvironment
     package let metrics: StageMetrics
-
-    var batchSize: Int { environment.batchSize }
 
     /// The largest number of events a batch should have.
     public var preferredBatchSize: Int { environment.batchSize }

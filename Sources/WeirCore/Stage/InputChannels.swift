@@ -1,17 +1,11 @@
 /// The input channels of a stage instance: merges their watermarks, idleness and ends into one.
 package struct InputChannels: Sendable {
-    private struct Channel: Sendable {
-        var watermark = EventTime.min
-        var isIdle = false
-        var hasEnded = false
-    }
-
-    private var channels: [Channel]
+    private var channels: [InputState]
     private var isIdle = false
     package private(set) var watermark = EventTime.min
 
     package init(count: Int) {
-        channels = Array(repeating: Channel(), count: count)
+        channels = Array(repeating: InputState(), count: count)
     }
 
     /// What the stage tells its operators after a signal.
@@ -44,8 +38,8 @@ package struct InputChannels: Sendable {
         return merged()
     }
 
-    /// The channels that have ended, for a look at who holds things up.
-    package var openChannels: [Int] { channels.indices.filter { !channels[$0].hasEnded } }
+    /// The state of each channel, for a look at who holds things up.
+    package var states: [InputState] { channels }
 
     private mutating func merged() -> Change {
         var lowest = EventTime.max

@@ -13,6 +13,8 @@ package protocol AnyOutputPort: AnyObject {
     func sendReady() throws -> BlockedDelivery?
     /// The receiver of a blocked delivery is gone.
     func close(target: Int)
+    /// Forgets what has not left, ends the streams, and returns how many events are lost with that.
+    func abandon() -> Int
     /// Whether nobody listens any more.
     var isClosed: Bool { get }
 }
@@ -39,12 +41,11 @@ package struct PortTarget: Sendable {
 @usableFromInline
 package typealias Partitioner<Element> = @Sendable (Batch<Element>, Int) -> [Batch<Element>]
 
-/// The port of an edge whose events are of type `Element`; confined to its stage's actor.
-package final class OutputPort<Element: Sendable>: AnyOutputPort {
-    private enum Item {
-        case batch(Batch<Element>)
-        case signal(Signal)
-    }
+/// The port of an edge; confined to its stage's actor. It handles batches without looking into them, so that its code
+/// needs no type parameter, which would be looked up at run time for each batch.
+@usableFromInline
+package final class OutputPort: AnyOutputPort {
+    private typealias Item = Delivery.Item
 
     private struct Queue {
         let target: PortTarget
@@ -53,30 +54,35 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
     }
 
     private var queues: [Queue]
-    private let partition: Partitioner<Element>?
+    private let partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
     private var pending: [Item] = []
     private let batchSize: Int
     private let metrics: StageMetrics
     package private(set) var readyEvents = 0
     private var hasReadySignals = false
+    private var openTargets: Int
 
     package init(
-        targets: [PortTarget], partition: Partitioner<Element>?, batchSize: Int,
-        metrics: StageMetrics
+        targets: [PortTarget], partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?,
+        batchSize: Int, metrics: StageMetrics
     ) {
         queues = targets.map { Queue(target: $0) }
         self.partition = targets.count > 1 ? partition : nil
+        openTargets = targets.count
         // A batch never exceeds what the smallest mailbox holds.
-        self.batchSize = targets.map(\.mailbox.capacity).reduce(batchSize, min)
+        self.batchSize = targets.reduce(batchSize) { min($0, $1.mailbox.capacity) }
         self.metrics = metrics
     }
 
-    package var receiver: Receiver<Element> {
-        Receiver(
-            batch: { [unowned self] batch in
-                if !batch.isEmpty { pending.append(.batch(batch)) }
-            },
-            signal: { [unowned self] signal in pending.append(.signal(signal)) })
+    /// Takes what an operator emits, to be sent when its batch is done.
+    @usableFromInline
+    package func emit(_ batch: any AnyBatch) {
+        pending.append(.batch(batch))
+    }
+
+    @usableFromInline
+    package func emit(_ signal: Signal) {
+        pending.append(.signal(signal))
     }
 
     package func rollback() {
@@ -92,8 +98,8 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
                 emitted += batch.count
                 if let partition {
                     let parts = partition(batch, queues.count)
-                    for index in parts.indices where !parts[index].isEmpty {
-                        enqueue(parts[index], at: index)
+                    for index in parts.indices {
+                        if let part = parts[index] { enqueue(part, at: index) }
                     }
                 } else {
                     enqueue(batch, at: 0)
@@ -108,7 +114,7 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
 
     /// Appends a batch, joining it with the one before while both are small. A watermark between two small batches
     /// may move behind the second one: it says less then, never something wrong.
-    private func enqueue(_ batch: Batch<Element>, at index: Int) {
+    private func enqueue(_ batch: any AnyBatch, at index: Int) {
         readyEvents += batch.count
         guard batch.count * 4 <= batchSize else {
             var start = 0
@@ -121,16 +127,13 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
         }
         var position = queues[index].ready.count - 1
         if position >= 1, case .signal(.watermark) = queues[index].ready[position] { position -= 1 }
-        guard position >= 0, case .batch(var last) = queues[index].ready[position],
+        guard position >= 0, case .batch(let last) = queues[index].ready[position],
             last.count + batch.count <= batchSize
         else {
             queues[index].ready.append(.batch(batch))
             return
         }
-        // Give up the queue's reference first, so that the batch grows in place.
-        queues[index].ready[position] = .signal(.idle)
-        last.append(contentsOf: batch)
-        queues[index].ready[position] = .batch(last)
+        queues[index].ready[position] = .batch(last.joined(with: batch))
     }
 
     private func enqueue(_ signal: Signal, at index: Int) {
@@ -151,15 +154,15 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
                     discard(item)
                     continue
                 }
-                let delivery = makeDelivery(item, queue: index)
+                let delivery = Delivery(channel: queues[index].target.channel, item: item)
                 switch queues[index].target.mailbox.trySend(delivery) {
                 case .sent: readyEvents -= delivery.weight
                 case .closed:
                     readyEvents -= delivery.weight
                     metrics.countDropped(delivery.weight, reason: .cancelled)
-                    queues[index].isClosed = true
+                    close(target: index)
                 case .overflow:
-                    readyEvents -= delivery.weight
+                    queues[index].ready.insert(item, at: 0)
                     throw MailboxOverflow(
                         stage: queues[index].target.mailbox.owner,
                         capacity: queues[index].target.mailbox.capacity)
@@ -170,7 +173,7 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
                             mailbox: queues[index].target.mailbox, delivery: delivery,
                             target: index)
                     } else {
-                        queues[index].ready.prepend(undo(delivery))
+                        queues[index].ready.insert(item, at: 0)
                     }
                 }
                 if blocked != nil { break }
@@ -180,20 +183,15 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
         return blocked
     }
 
-    private func makeDelivery(_ item: Item, queue index: Int) -> Delivery {
-        let channel = queues[index].target.channel
-        switch item {
-        case .signal(let signal): return Delivery(channel: channel, item: .signal(signal))
-        case .batch(let batch): return Delivery(channel: channel, item: .batch(BatchBox(batch)))
+    package func abandon() -> Int {
+        pending.removeAll()
+        let lost = readyEvents
+        readyEvents = 0
+        for index in queues.indices {
+            queues[index].ready.removeAll()
+            enqueue(.end, at: index)
         }
-    }
-
-    private func undo(_ delivery: Delivery) -> Item {
-        switch delivery.item {
-        case .signal(let signal): .signal(signal)
-        case .batch(let batch):
-            .batch(unsafeDowncast(batch, to: BatchBox<Element>.self).batch)
-        }
+        return lost
     }
 
     private func discard(_ item: Item) {
@@ -203,15 +201,9 @@ package final class OutputPort<Element: Sendable>: AnyOutputPort {
     }
 
     package func close(target: Int) {
+        if !queues[target].isClosed { openTargets -= 1 }
         queues[target].isClosed = true
     }
 
-    package var isClosed: Bool { queues.allSatisfy(\.isClosed) }
-}
-
-extension Deque {
-    /// Puts an element back to the front.
-    fileprivate mutating func prepend(_ element: Element) {
-        insert(element, at: 0)
-    }
+    package var isClosed: Bool { openTargets == 0 }
 }

@@ -17,7 +17,7 @@ package struct Receiver<Element> {
     }
 
     /// One receiver in front of several; a batch is shared, not copied.
-    @usableFromInline
+    @inlinable
     package static func fanOut(_ receivers: [Receiver<Element>]) -> Receiver<Element> {
         if receivers.count == 1 { return receivers[0] }
         return Receiver(
@@ -29,11 +29,11 @@ package struct Receiver<Element> {
 /// A receiver whose element type only its two neighbours know.
 @usableFromInline
 package struct AnyReceiver {
-    private let receiver: Any
-    package let deliver: (any AnyBatch) throws -> Void
-    package let signal: (Signal) throws -> Void
+    @usableFromInline let receiver: Any
+    @usableFromInline package let deliver: (any AnyBatch) throws -> Void
+    @usableFromInline package let signal: (Signal) throws -> Void
 
-    @usableFromInline
+    @inlinable
     package init<Element: Sendable>(_ receiver: Receiver<Element>) {
         self.receiver = receiver
         signal = receiver.signal
@@ -43,7 +43,7 @@ package struct AnyReceiver {
     }
 
     /// The receiver itself. The graph's builder methods have fixed the element type on both ends.
-    @usableFromInline
+    @inlinable
     package func typed<Element>(as: Element.Type) -> Receiver<Element> {
         guard let receiver = receiver as? Receiver<Element> else {
             preconditionFailure("an edge connects \(type(of: receiver)) to \(Element.self)")
@@ -52,7 +52,7 @@ package struct AnyReceiver {
     }
 
     /// Joins the receivers of all the consumers of one output.
-    @usableFromInline
+    @inlinable
     package static func joined<Element: Sendable>(
         _ receivers: [AnyReceiver], as: Element.Type
     ) -> Receiver<Element> {

@@ -9,6 +9,7 @@ package import Synchronization
 package actor StageActor: SupervisedChild {
     package nonisolated let name: String
     package nonisolated let order: Int
+    package nonisolated let stage: Int
     package nonisolated let instance: Int
     package nonisolated let mailbox: Mailbox
     package nonisolated let metrics: StageMetrics
@@ -30,12 +31,13 @@ package actor StageActor: SupervisedChild {
     private var refundableRestarts = 0
 
     package init(
-        name: String, order: Int, instance: Int, parallelism: Int, mailbox: Mailbox,
+        name: String, order: Int, stage: Int, instance: Int, parallelism: Int, mailbox: Mailbox,
         inputOfChannel: [Int], environment: RunEnvironment, supervisors: SupervisorTree,
         makeHeads: @escaping @Sendable (StageScope) -> [AnyReceiver]
     ) {
         self.name = name
         self.order = order
+        self.stage = stage
         self.instance = instance
         self.mailbox = mailbox
         self.inputOfChannel = inputOfChannel
@@ -62,6 +64,11 @@ package actor StageActor: SupervisedChild {
     package func prepare() async throws {
         supervisor = supervisors.supervisor(of: self)
         scope.attach(mailbox)
+        scope.supervisor = supervisor
+        scope.inputOfChannel = inputOfChannel
+        scope.refundRestarts = { [supervisors, unowned self] restarts in
+            supervisors.refund(self, restarts: restarts)
+        }
         heads = makeHeads(scope)
         for writer in scope.writers { try await writer.open() }
     }
@@ -73,14 +80,19 @@ package actor StageActor: SupervisedChild {
             try await takeTurns()
         } catch is StageStopped {
             // Cancelled, or nobody listens any more.
+            wakeUp?.cancel()
+            mailbox.close()
+            try await abandonOutput()
         } catch {
+            wakeUp?.cancel()
+            for work in scope.asyncWork { await work.stop() }
             await closeWriters(after: error)
             mailbox.close()
             throw error
         }
+        for work in scope.asyncWork { await work.stop() }
         wakeUp?.cancel()
-        let discarded = mailbox.close()
-        metrics.countDropped(discarded, reason: .cancelled)
+        mailbox.close()
         try await closeWritersReporting()
     }
 
@@ -88,6 +100,10 @@ package actor StageActor: SupervisedChild {
         var deliveries = Deque<Delivery>()
         var mark = environment.clock.monotonicNanoseconds()
         while !hasEnded {
+            if scope.isFinishedEarly {
+                try await apply(.end)
+                break
+            }
             let turn = await mailbox.next(into: &deliveries, holding: scope.isSaturated)
             let start = environment.clock.monotonicNanoseconds()
             metrics.idleNanoseconds.add(start - mark, ordering: .relaxed)
@@ -99,10 +115,17 @@ package actor StageActor: SupervisedChild {
             case .woken: try await handleWakeUp()
             case .deliveries:
                 try await fireDueTimers()
-                while let delivery = deliveries.popFirst() {
-                    try await handle(delivery)
-                    if scope.readyEvents >= environment.batchSize { try await flush() }
-                    while scope.isSaturated { try await waitForAsyncWork() }
+                do {
+                    while let delivery = deliveries.popFirst() {
+                        try await handle(delivery)
+                        if scope.readyEvents >= environment.batchSize { try await flush() }
+                        if scope.isFinishedEarly { break }
+                        while scope.isSaturated { try await waitForAsyncWork() }
+                    }
+                } catch {
+                    let left = deliveries.reduce(0) { $0 + $1.weight }
+                    metrics.countDropped(left, reason: .cancelled)
+                    throw error
                 }
             }
             try await finishTurn()
@@ -146,7 +169,9 @@ package actor StageActor: SupervisedChild {
             if signal == .end, inputOfChannel.count > 1 {
                 try await work { try self.scope.inputEnded(input) }
             }
-            try await apply(channels.received(signal, on: delivery.channel))
+            let change = channels.received(signal, on: delivery.channel)
+            if inputOfChannel.count > 1 { metrics.inputs = channels.states }
+            try await apply(change)
         }
     }
 
@@ -179,11 +204,17 @@ package actor StageActor: SupervisedChild {
             scope.commit()
             try await finishBacklog()
         } else if transact({ try head.deliver(batch) }) == nil {
+            refundRestarts()
             try await finishBacklog()
         } else {
             // One of its events fails: each is handled alone, so that all others get through.
             for index in 0..<batch.count {
-                try await handleAlone(batch.slice(index..<(index + 1)), head: head)
+                do {
+                    try await handleAlone(batch.slice(index..<(index + 1)), head: head)
+                } catch let error as StageStopped {
+                    metrics.countDropped(batch.count - index, reason: .cancelled)
+                    throw error
+                }
             }
         }
         if !scope.writers.isEmpty { try await writePending() }
@@ -191,22 +222,21 @@ package actor StageActor: SupervisedChild {
 
     private func handleAlone(_ batch: any AnyBatch, head: AnyReceiver) async throws {
         var attempts = 0
-        while let error = transact({ try head.deliver(batch) }) {
+        var action = { try head.deliver(batch) }
+        while let error = transact(action) {
             attempts += 1
-            let verdict = scope.verdict(on: error)
-            switch verdict {
+            switch scope.verdict(on: error) {
             case .skip:
                 metrics.countDropped(1, reason: .skipped)
                 return
             case .deadLetter:
                 giveUp([batch.event(at: 0)], error, attempts)
                 return
-            case .emit(let emit):
-                if let second = transact(emit) { throw second }
-                try await finishBacklog()
-                return
+            case .emit(let emit) where attempts < supervisor.attempts:
+                // What follows the replacement in this stage may fail in its turn.
+                action = emit
             case .escalate: throw StageFailure(stage: name, cause: error)
-            case .restart:
+            case .restart, .emit:
                 if attempts >= supervisor.attempts {
                     if supervisor.poison.kind == .escalate {
                         throw StageFailure(stage: name, cause: error)
@@ -218,11 +248,15 @@ package actor StageActor: SupervisedChild {
                 try await restart(after: error)
             }
         }
-        if refundableRestarts > 0 {
-            supervisors.refund(self, restarts: refundableRestarts)
-            refundableRestarts = 0
-        }
+        refundRestarts()
         try await finishBacklog()
+    }
+
+    /// Gives back what poison has cost, once something else has been handled.
+    private func refundRestarts() {
+        if refundableRestarts == 0 { return }
+        supervisors.refund(self, restarts: refundableRestarts)
+        refundableRestarts = 0
     }
 
     private func giveUp(_ events: [any Sendable], _ error: any Error, _ attempts: Int) {
@@ -256,6 +290,7 @@ package actor StageActor: SupervisedChild {
     /// Runs what belongs to no single event, restarting the stage while it fails and the supervisors allow it.
     private func work(_ action: () throws -> Void) async throws {
         while let error = transact(action) {
+            if error is StageFailure { throw error }
             if case .escalate = scope.verdict(on: error) {
                 throw StageFailure(stage: name, cause: error)
             }
@@ -306,6 +341,8 @@ package actor StageActor: SupervisedChild {
                 "stage restarts",
                 metadata: ["stage": "\(name)", "error": "\(error)", "after": "\(delay)"])
             if delay > .zero {
+                metrics.activity = .restarting
+                defer { metrics.activity = .handling }
                 do {
                     try await environment.clock.sleep(for: delay)
                 } catch {
@@ -330,30 +367,54 @@ package actor StageActor: SupervisedChild {
 
     private func flush() async throws {
         for port in scope.ports {
-            while let blocked = try port.sendReady() {
-                let since = environment.clock.monotonicNanoseconds()
-                metrics.blockedSince.store(since, ordering: .relaxed)
+            while let blocked = try await sendReady(port) {
+                metrics.beginBlocked(
+                    on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())
+                defer { metrics.endBlocked(at: environment.clock.monotonicNanoseconds()) }
                 do {
                     try await blocked.mailbox.send(blocked.delivery)
                 } catch is MailboxClosed {
                     metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
                     port.close(target: blocked.target)
                 } catch is CancellationError {
+                    metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
                     throw StageStopped()
                 }
-                metrics.blockedSince.store(0, ordering: .relaxed)
-                let waited = environment.clock.monotonicNanoseconds() - since
-                metrics.blockedNanoseconds.add(waited, ordering: .relaxed)
-                metrics.countBlocked(waited, on: blocked.mailbox.owner)
             }
         }
         if scope.isAbandoned { throw StageStopped() }
     }
 
+    private func sendReady(_ port: any AnyOutputPort) async throws -> BlockedDelivery? {
+        while true {
+            do {
+                return try port.sendReady()
+            } catch let error as MailboxOverflow {
+                // What did not fit is still with the port.
+                try await restart(after: error)
+            }
+        }
+    }
+
+    /// Drops what has not left yet and tells those behind that no more will come.
+    private func abandonOutput() async throws {
+        for writer in scope.writers {
+            metrics.countDropped(writer.abandonPending().count, reason: .cancelled)
+        }
+        for port in scope.ports {
+            metrics.countDropped(port.abandon(), reason: .cancelled)
+            // Signals need no room.
+            _ = try port.sendReady()
+        }
+    }
+
     private func writePending() async throws {
         for writer in scope.writers where writer.hasPending {
             var attempts = 0
+            metrics.activity = .writing
+            defer { metrics.activity = .handling }
             while true {
+                metrics.activity = .writing
                 do {
                     try await writer.writePending()
                     break
@@ -432,6 +493,9 @@ package actor StageActor: SupervisedChild {
 
     private func waitForAsyncWork() async throws {
         try await flush()
+        armWakeUp()
+        metrics.activity = .awaitingCalls
+        defer { metrics.activity = .handling }
         var none = Deque<Delivery>()
         switch await mailbox.next(into: &none, holding: true) {
         case .closed: throw StageStopped()

@@ -1,6 +1,7 @@
 /// Hashes a key by what its `encode(to:)` writes.
 ///
-/// A key that throws while it encodes hashes by what it wrote until then: equal keys still hash equally.
+/// A key that throws while it encodes hashes by what it wrote until then: equal keys still hash
+/// equally.
 @usableFromInline
 @inline(never)
 func hashByEncoding(_ key: any Encodable) -> UInt64 {
@@ -39,7 +40,8 @@ extension Dictionary: UnorderedMembers where Key: Encodable, Value: Encodable {
     }
 }
 
-/// What one container has written: a sum over its members, each hashed together with its name or its index.
+/// What one container has written: a sum over its members, each hashed together with its name or
+/// its index.
 private final class HashNode {
     private var sum: UInt64 = 0x6c62_272e_07bb_0142
     private var nested: [(label: UInt64, node: HashNode)] = []
@@ -55,7 +57,8 @@ private final class HashNode {
         return node
     }
 
-    /// Complete only when all nested containers have been written, that is after `encode(to:)` has returned.
+    /// Complete only when all nested containers have been written, that is after `encode(to:)` has
+    /// returned.
     var hash: UInt64 {
         for (label, node) in nested { add(node.hash, label: label) }
         nested = []

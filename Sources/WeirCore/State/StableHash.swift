@@ -1,11 +1,14 @@
-/// Returns a 64-bit hash of `key` that is the same in every process, on every machine and in every run.
+/// Returns a 64-bit hash of `key` that is the same in every process, on every machine and in every
+/// run.
 ///
-/// It places keys in key groups, in tables and on parallel instances, so it is part of the checkpoint format.
-/// Integers of every width, `String`, `Bool`, `Double`, `Float` and ``EventTime`` take a fast path that is resolved when the call
-/// is specialised; types that conform to ``StableHashable`` hash themselves; every other key is hashed through its
-/// `encode(to:)`. For these, equal keys must encode equally: keyed containers hash independently of the order in
-/// which their fields are written, unkeyed containers in order, sets and dictionaries independently of the order
-/// of their members. A type whose `==` ignores something that it encodes must conform to ``StableHashable``.
+/// It places keys in key groups, in tables and on parallel instances, so it is part of the
+/// checkpoint format. Integers of every width, `String`, `Bool`, `Double`, `Float` and
+/// ``EventTime`` take a fast path that is resolved when the call is specialised; types that conform
+/// to ``StableHashable`` hash themselves; every other key is hashed through its `encode(to:)`. For
+/// these, equal keys must encode equally: keyed containers hash independently of the order in which
+/// their fields are written, unkeyed containers in order, sets and dictionaries independently of
+/// the order of their members. A type whose `==` ignores something that it encodes must conform to
+/// ``StableHashable``.
 ///
 /// The hash has no secret. A peer that chooses keys freely can make many of them collide.
 ///
@@ -31,7 +34,8 @@ public func stableHash<Key: Hashable & Codable>(_ key: Key) -> UInt64 {
     return hashByEncoding(key)
 }
 
-/// A key that says itself how it is hashed, for speed or because its `==` ignores part of what it encodes.
+/// A key that says itself how it is hashed, for speed or because its `==` ignores part of what it
+/// encodes.
 ///
 /// A key of several fields hashes about fifty times faster this way than through its `encode(to:)`.
 ///
@@ -83,7 +87,8 @@ public struct StableHasher: Sendable {
     }
 }
 
-/// The high half of the product xored with the low half: every bit of the result depends on every bit of both.
+/// The high half of the product xored with the low half: every bit of the result depends on every
+/// bit of both.
 ///
 /// The mixing step of Wang Yi's wyhash.
 @inlinable

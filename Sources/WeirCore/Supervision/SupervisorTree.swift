@@ -3,7 +3,7 @@ import Synchronization
 /// A stage as its supervisor sees it.
 package protocol SupervisedChild: AnyObject, Sendable {
     var name: String { get }
-    /// Position in the flow: a child with a higher one is downstream or beside.
+    /// Position in the flow: a child with a higher one is downstream or beside. A source comes before its stage.
     var order: Int { get }
     /// Asks the stage to restart at its next turn.
     func requestRestart()
@@ -122,6 +122,13 @@ package final class SupervisorTree: Sendable {
         locked.withLock { locked in
             let index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
             locked.groups[index].intensity.refund(restarts)
+        }
+    }
+
+    /// Each supervisor's name, strategy, and how often its children have restarted.
+    package var restarts: [(label: String, strategy: Supervisor.Strategy, count: Int)] {
+        locked.withLock { locked in
+            locked.groups.map { ($0.label, $0.supervisor.strategy, $0.restarts) }
         }
     }
 

@@ -28,6 +28,7 @@ public struct EventTime: Sendable, Hashable, Comparable {
     @inlinable
     public static var max: EventTime { EventTime(nanoseconds: .max) }
 
+    /// Whether one time is earlier than another.
     @inlinable
     public static func < (left: EventTime, right: EventTime) -> Bool {
         left.nanoseconds < right.nanoseconds

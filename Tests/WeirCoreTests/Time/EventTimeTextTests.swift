@@ -56,7 +56,8 @@ import WeirCore
     @Test func `reads back as it was printed`() {
         var random = SeededRandom(seed: 5)
         for _ in 0..<3_000 {
-            let unit: Int64 = [1, 1_000, 1_000_000, 1_000_000_000].randomElement(using: &random) ?? 1
+            let unit: Int64 =
+                [1, 1_000, 1_000_000, 1_000_000_000].randomElement(using: &random) ?? 1
             let time = EventTime(
                 nanoseconds: Int64.random(in: .min ... .max, using: &random) / unit * unit)
             #expect(EventTime(rfc3339: time.description) == time)

@@ -1,0 +1,33 @@
+#ifndef WEIR_BENCH_LOAD_H
+#define WEIR_BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// A connection of the load generator and how much of its load it has sent.
+typedef struct {
+    int32_t socket;
+    uint64_t sent;
+    uint64_t total;
+} cload_connection;
+
+/// Connects to a port on 127.0.0.1; gives the socket, or a negated errno.
+int32_t cload_connect(uint16_t port);
+
+/// Sends a whole request and reads the answer up to the empty line after its header; gives the
+/// length of the header, or a negated errno. Reads byte by byte, so nothing behind it is lost.
+int64_t cload_exchange(
+    int32_t socket, const uint8_t *request, size_t request_length, uint8_t *answer,
+    size_t answer_capacity);
+
+/// Sends on every connection its `total` bytes by going round `block`, then `tail`, then shuts
+/// down the sending side. One thread, 64 KiB or less in a write, `poll` where all sockets are full.
+/// Gives 0, or an errno.
+int32_t cload_pump(
+    cload_connection *connections, size_t count, const uint8_t *block, size_t block_length,
+    const uint8_t *tail, size_t tail_length);
+
+void cload_close(int32_t socket);
+
+#endif

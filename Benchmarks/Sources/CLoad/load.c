@@ -1,0 +1,122 @@
+// The load generator's inner loop is in C so that it stays well ahead of every server measured.
+
+#include "load.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifdef MSG_NOSIGNAL
+#define SEND_FLAGS MSG_NOSIGNAL
+#else
+#define SEND_FLAGS 0
+#endif
+
+int32_t cload_connect(uint16_t port) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0) return -errno;
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    struct sockaddr_in address = {0};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        int code = errno;
+        close(fd);
+        return -code;
+    }
+    return fd;
+}
+
+int64_t cload_exchange(
+    int32_t socket, const uint8_t *request, size_t request_length, uint8_t *answer,
+    size_t answer_capacity) {
+    size_t sent = 0;
+    while (sent < request_length) {
+        ssize_t n = send(socket, request + sent, request_length - sent, SEND_FLAGS);
+        if (n < 0 && errno != EINTR) return -errno;
+        if (n > 0) sent += (size_t)n;
+    }
+    size_t length = 0;
+    while (length < answer_capacity) {
+        ssize_t n = recv(socket, answer + length, 1, 0);
+        if (n == 0) return -ECONNRESET;
+        if (n < 0 && errno != EINTR) return -errno;
+        if (n > 0) length += 1;
+        if (length >= 4 && memcmp(answer + length - 4, "\r\n\r\n", 4) == 0) return (int64_t)length;
+    }
+    return -EMSGSIZE;
+}
+
+/// Writes once; 1 if all is sent, 0 if there is more, -1 if the socket is full, else an errno + 1.
+static int push(
+    cload_connection *c, const uint8_t *block, size_t block_length, const uint8_t *tail,
+    size_t tail_length) {
+    const uint8_t *from;
+    size_t length;
+    if (c->sent < c->total) {
+        size_t position = (size_t)(c->sent % block_length);
+        from = block + position;
+        length = block_length - position;
+        if (length > c->total - c->sent) length = (size_t)(c->total - c->sent);
+    } else {
+        size_t position = (size_t)(c->sent - c->total);
+        from = tail + position;
+        length = tail_length - position;
+    }
+    if (length > 0) {
+        ssize_t n = send(c->socket, from, length, SEND_FLAGS);
+        if (n < 0) return errno == EAGAIN || errno == EINTR ? -1 : errno + 1;
+        c->sent += (uint64_t)n;
+    }
+    return c->sent == c->total + tail_length;
+}
+
+int32_t cload_pump(
+    cload_connection *connections, size_t count, const uint8_t *block, size_t block_length,
+    const uint8_t *tail, size_t tail_length) {
+    struct pollfd *polls = calloc(count, sizeof *polls);
+    if (polls == NULL) return ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        int fd = connections[i].socket;
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        polls[i] = (struct pollfd){.fd = fd, .events = POLLOUT};
+    }
+    size_t open = count;
+    int32_t result = 0;
+    while (open > 0 && result == 0) {
+        bool all_full = true;
+        for (size_t i = 0; i < count && result == 0; i++) {
+            if (polls[i].fd < 0) continue;
+            int state = push(&connections[i], block, block_length, tail, tail_length);
+            if (state >= 0) all_full = false;
+            if (state > 1) result = state - 1;
+            if (state == 1) {
+                shutdown(connections[i].socket, SHUT_WR);
+                polls[i].fd = -1;
+                open -= 1;
+            }
+        }
+        if (all_full && open > 0 && result == 0 && poll(polls, (nfds_t)count, -1) < 0
+            && errno != EINTR) {
+            result = errno;
+        }
+    }
+    free(polls);
+    return result;
+}
+
+void cload_close(int32_t socket) {
+    close(socket);
+}

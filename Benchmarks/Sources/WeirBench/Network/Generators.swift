@@ -1,0 +1,111 @@
+import ArgumentParser
+import CLoad
+import CMeasure
+import Foundation
+
+/// Sends length-prefixed messages over TCP; started by `LoadGenerator`.
+struct GenerateTCP: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate-tcp", shouldDisplay: false)
+    @OptionGroup var load: GeneratorOptions
+
+    /// Messages in a block of at most 64 KiB.
+    static let perBlock = IngestPayload.blockLengthMax / (4 + IngestPayload.length)
+
+    func run() throws {
+        let header: [UInt8] = [0, 0, 0, UInt8(IngestPayload.length)]
+        let block = (0..<Self.perBlock).flatMap { header + IngestPayload.bytes($0) }
+        try load.send(block: block, frameLength: 4 + IngestPayload.length, tail: [])
+    }
+}
+
+/// Sends masked WebSocket text messages; started by `LoadGenerator`.
+struct GenerateWebSocket: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate-websocket", shouldDisplay: false)
+    @OptionGroup var load: GeneratorOptions
+
+    static let frameLength = 2 + 4 + IngestPayload.length
+    static let perBlock = IngestPayload.blockLengthMax / frameLength
+    static let path = "/events"
+
+    func run() throws {
+        var random = SplitMix64(seed: 11)
+        let block = (0..<Self.perBlock).flatMap { number in
+            Self.frame(opcode: 0x1, IngestPayload.bytes(number), &random)
+        }
+        let close = Self.frame(opcode: 0x8, [0x03, 0xE8], &random)
+        try load.send(
+            block: block, frameLength: Self.frameLength, tail: close, handshake: handshake)
+    }
+
+    /// A final frame with a mask of its own, its payload shorter than 126 bytes.
+    private static func frame(
+        opcode: UInt8, _ payload: [UInt8], _ random: inout SplitMix64
+    ) -> [UInt8] {
+        let mask = (0..<4).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        let masked = payload.enumerated().map { index, byte in byte ^ mask[index & 3] }
+        return [0x80 | opcode, 0x80 | UInt8(payload.count)] + mask + masked
+    }
+
+    private func handshake(_ socket: Int32) throws {
+        let request = """
+            GET \(Self.path) HTTP/1.1\r
+            Host: 127.0.0.1:\(load.port)\r
+            Upgrade: websocket\r
+            Connection: Upgrade\r
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
+            Sec-WebSocket-Version: 13\r
+            \r
+
+            """
+        var answer = [UInt8](repeating: 0, count: 4_096)
+        let bytes = Array(request.utf8)
+        let length = cload_exchange(socket, bytes, bytes.count, &answer, answer.count)
+        let text = String(decoding: answer.prefix(max(0, Int(length))), as: UTF8.self)
+        guard text.hasPrefix("HTTP/1.1 101 ") else {
+            throw MeasurementError(description: "no WebSocket handshake (\(length)): \(text)")
+        }
+    }
+}
+
+/// The arguments of the load generators, and what they have in common.
+struct GeneratorOptions: ParsableArguments {
+    @Option var port: UInt16
+    @Option var messages: Int
+    @Option var connections: Int
+
+    /// Connects, waits for the word to begin, sends the load and says what it took.
+    func send(
+        block: [UInt8], frameLength: Int, tail: [UInt8],
+        handshake: (Int32) throws -> Void = { _ in }
+    ) throws {
+        var connections = try (0..<self.connections).map { index in
+            let socket = cload_connect(port)
+            guard socket >= 0 else {
+                let reason = String(cString: strerror(-socket))
+                throw MeasurementError(description: "connect: \(reason)")
+            }
+            try handshake(socket)
+            let share = IngestPayload.share(
+                messages, connection: index, of: self.connections)
+            return cload_connection(socket: socket, sent: 0, total: UInt64(share * frameLength))
+        }
+        defer { connections.forEach { cload_close($0.socket) } }
+        try say("ready")
+        guard try FileHandle.standardInput.read(upToCount: 1)?.count == 1 else { return }
+        let before = CPUTime.process
+        let code = cload_pump(
+            &connections, connections.count, block, block.count, tail, tail.count)
+        guard code == 0 else {
+            throw MeasurementError(description: "send: \(String(cString: strerror(code)))")
+        }
+        let used = CPUTime.process - before
+        try say("sent \(Int64(used.user)) \(Int64(used.system))")
+        _ = try FileHandle.standardInput.readToEnd()
+    }
+
+    private func say(_ line: String) throws {
+        try FileHandle.standardOutput.write(contentsOf: Data("\(line)\n".utf8))
+    }
+}

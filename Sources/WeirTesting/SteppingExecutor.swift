@@ -1,0 +1,56 @@
+import DequeModule
+import Synchronization
+import WeirCore
+
+/// Runs the jobs of a whole topology one by one on the thread that asks it to, in an order that a seed decides.
+///
+/// Seed 0 takes the jobs first come, first served; every other seed picks the next one at random, so that a set of seeds
+/// covers many interleavings and each of them can be had again.
+package final class SteppingExecutor: TaskExecutor {
+    private struct Locked: Sendable {
+        var jobs = Deque<UnownedJob>()
+        var random: SplitMix64
+        var finished = 0
+    }
+
+    private let locked: Mutex<Locked>
+    private let isShuffled: Bool
+
+    package init(seed: UInt64) {
+        locked = Mutex(Locked(random: SplitMix64(seed: seed)))
+        isShuffled = seed != 0
+    }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        locked.withLock { $0.jobs.append(job) }
+    }
+
+    /// The number of jobs that have run.
+    package var finished: Int { locked.withLock { $0.finished } }
+
+    /// Runs jobs on the calling thread until none is left or `limit` of them have run.
+    ///
+    /// - Returns: Whether none is left.
+    package func runUntilIdle(limit: Int = .max) -> Bool {
+        var count = 0
+        while count < limit {
+            guard let job = next() else { return true }
+            job.runSynchronously(on: asUnownedTaskExecutor())
+            count += 1
+        }
+        return locked.withLock { $0.jobs.isEmpty }
+    }
+
+    private func next() -> UnownedJob? {
+        locked.withLock { locked in
+            guard let first = locked.jobs.popFirst() else { return nil }
+            locked.finished += 1
+            if !isShuffled || locked.jobs.isEmpty { return first }
+            let index = Int.random(in: 0...locked.jobs.count, using: &locked.random)
+            if index == locked.jobs.count { return first }
+            defer { locked.jobs[index] = first }
+            return locked.jobs[index]
+        }
+    }
+}

@@ -27,7 +27,7 @@ protocol WindowEngine: AnyObject {
 /// What all windows share: deadlines, time, portions of firings, late events.
 @usableFromInline
 final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
-    @usableFromInline let scope: StageScope
+    @usableFromInline unowned let scope: StageScope
     @usableFromInline let firing = WindowIndex<Key>()
     @usableFromInline let dropping = WindowIndex<Key>()
     /// Windows with events since their last early result; all in one bucket.

@@ -1,7 +1,7 @@
 /// What every operator with state and timers per key shares: timers, watermark, outputs, and the way back.
 @usableFromInline
 final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
-    let scope: StageScope
+    unowned let scope: StageScope
     let downstream: Receiver<Output>
     private let side: Receiver<SideEvent>?
     private var sidePending = Batch<SideEvent>()

@@ -34,7 +34,7 @@ extension KeyedStream {
             var current = makeHandler()
             scope.onRestart { current = makeHandler() }
             core.onTimer(
-                { timer, domain in
+                { [unowned core] timer, domain in
                     let handler = current
                     let time = core.eventTime(of: timer, in: domain)
                     var context = Context(

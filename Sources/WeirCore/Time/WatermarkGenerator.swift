@@ -36,6 +36,7 @@ struct BoundedWatermark: Sendable {
     mutating func advance(to time: EventTime) -> EventTime? {
         largest = max(largest, time)
         if largest == .min { return nil }
-        return largest.advanced(byNanoseconds: -bound).advanced(byNanoseconds: -1)
+        let (behind, isBelow) = largest.nanoseconds.subtractingReportingOverflow(bound)
+        return isBelow ? nil : EventTime(nanoseconds: behind).advanced(byNanoseconds: -1)
     }
 }

@@ -43,6 +43,8 @@ struct WatermarkTracker: Sendable {
     }
 
     private mutating func advance(to time: EventTime) -> EventTime? {
+        // The last watermark of all says that the stream has ended, which no event can say.
+        let time = min(time, EventTime(nanoseconds: .max - 1))
         guard time > watermark else { return nil }
         watermark = time
         return time

@@ -71,12 +71,12 @@ final class TCPService: Sendable {
     }
 
     static func of(_ context: SourceContext, host: String, port: Int) async throws -> TCPService {
-        let name = "\(host):\(port)"
-        let endpoint = context.resources.shared("tcp endpoint \(name)") {
+        let name = "tcp://\(host):\(port)"
+        let endpoint = context.resources.shared("\(name) endpoint") {
             TCPEndpoint(name: name)
         } close: { _ in
         }
-        let service = try context.resources.shared("tcp://\(name)") {
+        let service = try context.resources.shared(name) {
             TCPService(loop: try Loop.shared(), endpoint: endpoint)
         } close: { service in
             service.loop.execute { service.close() }
@@ -132,6 +132,7 @@ private final class TCPReceiver<Element: Sendable> {
     private let framing: StreamFraming
     private let decoder: EventDecoder<Element>
     private var open: [ObjectIdentifier: (ingest: Ingest<Element>, connection: TCPConnection)] = [:]
+    private var departed = DepartedIngests<Element>()
 
     init(_ inlet: Inlet<Element>, framing: StreamFraming, decoder: EventDecoder<Element>) {
         self.inlet = inlet
@@ -155,7 +156,7 @@ private final class TCPReceiver<Element: Sendable> {
                 ingest.connectionClosed()
                 self?.closed(key, origin, error)
             })
-        reader.resume()
+        if departed.hasRest { ingest.resumeWhenSpace() } else { reader.resume() }
     }
 
     private static func take(
@@ -167,7 +168,7 @@ private final class TCPReceiver<Element: Sendable> {
     }
 
     private func closed(_ key: ObjectIdentifier, _ origin: String, _ error: (any Error)?) {
-        open.removeValue(forKey: key)
+        if let ingest = open.removeValue(forKey: key)?.ingest { departed.add(ingest) }
         guard let error = error as? FramingError else { return }
         inlet.context.logger.notice(
             "connection closed: its bytes can't be cut into messages",
@@ -176,7 +177,7 @@ private final class TCPReceiver<Element: Sendable> {
 
     /// Closes all connections and returns what has been read and not passed on.
     func stop() -> Batch<Element> {
-        var rest = Batch<Element>()
+        var rest = departed.takeRest()
         for (ingest, connection) in open.values {
             rest.append(contentsOf: ingest.takeRest())
             connection.closeGracefully()

@@ -14,12 +14,7 @@ struct FraudDetection {
                 "payments", from: .webSocket("/payments", host: host, port: port, as: Payment.self)
             ).merge(
                 EventStream("payments-tcp", from: .tcp(host: host, port: tcpPort, as: Payment.self))
-            ).eventTime(
-                \.at,
-                .boundedOutOfOrderness(.seconds(5))
-                    .idle(after: .seconds(1), advancing: true)
-                    .maximumAhead(.minutes(1))
-            ).filter { $0.amount > 0 }
+            ).eventTimeOfPayments()
 
             let (alerts, late) = fraud(in: payments)
 
@@ -28,6 +23,20 @@ struct FraudDetection {
             late.sink(.deadLetters("too late for the velocity rule"))
             stats(of: payments).sink(.webSocket("/stats", host: host, port: port))
         }
+    }
+}
+
+extension EventStream<Payment> {
+    /// Payments in event time; while none come, time goes on, so that an alert never waits for the next payment.
+    ///
+    /// A time in the future would make all that follow late, so that payment is refused. Refunds are left out.
+    func eventTimeOfPayments() -> EventStream<Payment> {
+        eventTime(
+            \.at,
+            .boundedOutOfOrderness(.seconds(5))
+                .idle(after: .seconds(1), advancing: true)
+                .maximumAhead(.minutes(1))
+        ).filter { $0.amount > 0 }
     }
 }
 

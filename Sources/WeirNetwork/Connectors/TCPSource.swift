@@ -99,6 +99,7 @@ final class TCPService: Sendable {
                         if let acceptor = state.value.acceptor {
                             acceptor(connection)
                         } else {
+                            connection.handler = WaitingConnection()
                             state.value.waiting.append(connection)
                         }
                     },
@@ -124,6 +125,13 @@ final class TCPService: Sendable {
         for connection in state.value.waiting { connection.close() }
         state.value.waiting.removeAll()
     }
+}
+
+/// Keeps a connection that is not read yet.
+private final class WaitingConnection: TCPConnectionHandler {
+    func connection(
+        _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
+    ) -> Int { 0 }
 }
 
 /// Serves all the connections of a TCP source; used on its loop only.

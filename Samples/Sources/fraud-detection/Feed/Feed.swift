@@ -154,7 +154,7 @@ struct Feed {
         return duration
     }
 
-    private func listen<Message: Decodable>(
+    private func listen<Message: Decodable & SendableMetatype>(
         _ path: String, _ type: Message.Type, _ inbox: AsyncStream<Event>.Continuation,
         _ event: @escaping @Sendable (Message) -> Event
     ) async throws -> WebSocketClient {

@@ -47,11 +47,10 @@ struct Feed {
             of: Event.self, bufferingPolicy: .bufferingOldest(1 << 16))
         let alerts = try await listen("/alerts", Alert.self, inbox) { .alert($0) }
         let stats = try await listen("/stats", Stats.self, inbox) { .stats($0) }
-        var iterator = events.makeAsyncIterator()
-        let before = try await firstStats(&iterator, inbox)
+        let before = try await firstStats(events, inbox)
         let traffic = Traffic(
             count: count, planted: planted, seed: seed, start: try startTime(after: before.newest))
-        let result = try await result(of: traffic, before.total, &iterator, inbox)
+        let result = try await result(of: traffic, before.total, events, inbox)
         await alerts.close()
         await stats.close()
         return result
@@ -59,11 +58,11 @@ struct Feed {
 
     /// What the server has seen so far.
     private func firstStats(
-        _ events: inout AsyncStream<Event>.Iterator, _ inbox: AsyncStream<Event>.Continuation
+        _ events: AsyncStream<Event>, _ inbox: AsyncStream<Event>.Continuation
     ) async throws -> Stats {
         let limit = Self.after(.seconds(10)) { inbox.yield(.timeIsUp) }
         defer { limit.cancel() }
-        while let event = await events.next() {
+        for await event in events {
             switch event {
             case .stats(let stats): return stats
             case .failed(let error): throw error
@@ -95,7 +94,7 @@ struct Feed {
 
     private func result(
         of traffic: Traffic, _ totalBefore: Int,
-        _ events: inout AsyncStream<Event>.Iterator, _ inbox: AsyncStream<Event>.Continuation
+        _ events: AsyncStream<Event>, _ inbox: AsyncStream<Event>.Continuation
     ) async throws -> Result {
         let payments = traffic.payments
         var result = Result(
@@ -113,7 +112,7 @@ struct Feed {
             limit?.cancel()
         }
         var isSettled = false
-        while let event = await events.next() {
+        for await event in events {
             switch event {
             case .alert(let alert): result.findings.add(alert)
             case .sent(let duration):

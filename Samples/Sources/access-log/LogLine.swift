@@ -24,7 +24,7 @@ extension LogLine {
     /// `127.0.0.1 - - [21/Nov/2026:17:00:00 +0000] "GET / HTTP/1.1" 200 612 "-" "curl/7.88.1" 0.004`
     init(_ line: String) throws(MalformedLine) {
         var reader = FieldReader(line)
-        client = try reader.word("the client")
+        client = String(try reader.word("the client"))
         _ = try reader.word("the identity")
         _ = try reader.word("the user")
         guard let time = Self.time(try reader.enclosed("[", "]", "the time")) else {

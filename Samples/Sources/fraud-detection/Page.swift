@@ -90,7 +90,7 @@ let page = #"""
     const at = id => document.getElementById(id);
     const whole = new Intl.NumberFormat();
     const seconds = Array(60).fill(0), shown = 50, open = new Set();
-    let count = 0;
+    let count = 0, rate = 0;
 
     function listen(path, use) {
       const scheme = location.protocol === "https:" ? "wss://" : "ws://";
@@ -106,6 +106,10 @@ let page = #"""
       at("link").className = open.size === 2 ? "on" : "";
       at("link").textContent = open.size === 2 ? "live" : "not connected, trying again";
     }
+    function title() {
+      const alerts = count === 1 ? "1 alert" : `${count} alerts`;
+      document.title = `${rate}/s · ${alerts} – Fraud detection`;
+    }
     function draw() {
       const most = Math.max(...seconds, 1);
       const points = seconds.map((n, i) =>
@@ -118,12 +122,14 @@ let page = #"""
       seconds.push(stats.payments); seconds.shift();
       at("rate").textContent = whole.format(stats.payments);
       at("total").textContent = whole.format(stats.total);
-      draw();
+      rate = stats.payments;
+      draw(); title();
     });
     listen("/alerts", alert => {
       at("none").hidden = true;
       at("alerts").closest("table").hidden = false;
       at("count").textContent = whole.format(++count);
+      title();
       const tally = at(alert.rule);
       if (tally) tally.textContent = +tally.textContent + 1;
       const row = document.createElement("tr");

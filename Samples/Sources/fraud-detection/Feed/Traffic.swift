@@ -56,14 +56,16 @@ struct Traffic {
                 plans[victim] = rule
             }
         }
-        for number in 0..<cards { addCard(number, start: start, plan: plans[number]) }
+        // Other seeds have other cards: a card keeps its habits from one feed to the next.
+        let first = Int(random.next() % 1_000_000) * 1_000_000
+        for number in 0..<cards { addCard(first + number, start: start, plan: plans[number]) }
         number()
     }
 
     private mutating func addCard(_ number: Int, start: EventTime, plan: Alert.Rule?) {
-        let digits = String(100_000_000_000 + number * 7_919)
+        let digits = String(number % 1_000_000_000_000)
         let habit = Habit(
-            card: "4539" + digits,
+            card: "4539" + String(repeating: "0", count: 12 - digits.count) + digits,
             home: Self.homes.randomElement(using: &random) ?? "NL",
             mean: Double.random(in: 2.3...4.0, using: &random),
             deviation: Double.random(in: 0.3...0.7, using: &random))

@@ -5,7 +5,8 @@ extension KeyedStream {
     func withState<State: Sendable, Output: Sendable>(
         _ kind: String, name: String?, ttl: StateTTL?, isFallible: Bool, initial: State,
         at location: SourceLocation,
-        _ body: @escaping @Sendable (Key, Element, EventTime, inout State, inout Batch<Output>)
+        _ body:
+            @escaping @Sendable (Key, Element, EventTime, inout State, inout Batch<Output>)
             throws -> Void
     ) -> EventStream<Output> {
         let keys = self.keys

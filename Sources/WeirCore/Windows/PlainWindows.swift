@@ -15,7 +15,9 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline let changed: WindowIndex<Key>
 
     @inlinable
-    init<Event>(_ kind: Window.Kind, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>) {
+    init<Event>(
+        _ kind: Window.Kind, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>
+    ) {
         self.kind = kind
         self.fold = fold
         self.trigger = trigger

@@ -33,7 +33,8 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     @usableFromInline let changed: WindowIndex<Key>
 
     @inlinable
-    init<Event>(gap: Int64, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>) {
+    init<Event>(gap: Int64, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>)
+    {
         self.gap = gap
         self.fold = fold
         self.trigger = trigger

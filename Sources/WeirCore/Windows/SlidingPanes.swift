@@ -204,8 +204,9 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         output.append(
             Windowed(
                 key: key,
-                window: EventTime(nanoseconds: WindowArithmetic.add(end, -size))
-                    ..< EventTime(nanoseconds: end), value: fold.result(of: total)),
+                window: EventTime(
+                    nanoseconds: WindowArithmetic.add(end, -size))..<EventTime(nanoseconds: end),
+                value: fold.result(of: total)),
             at: EventTime(nanoseconds: end &- 1))
     }
 

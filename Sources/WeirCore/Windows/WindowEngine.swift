@@ -139,7 +139,9 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
                 return false
             },
             abandon: { [unowned self] in
-                firing.next(upTo: limit).map { "window of key \($0.entry.key) at \($0.deadline) ns" }
+                firing.next(upTo: limit).map {
+                    "window of key \($0.entry.key) at \($0.deadline) ns"
+                }
             })
     }
 

@@ -1,4 +1,5 @@
-/// Windows with an accumulator each: tumbling, cumulative and global ones, and sliding ones that can't share panes.
+/// Windows with an accumulator each: tumbling, cumulative and global ones, and sliding ones that
+/// can't share panes.
 @usableFromInline
 final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
     @usableFromInline typealias Element = Fold.Input

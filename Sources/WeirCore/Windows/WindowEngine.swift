@@ -176,7 +176,8 @@ extension WindowCore: TransactionParticipant {
 }
 
 extension WindowCore {
-    /// The receiver of a stage of windows; specialised with the engine where the aggregate is known.
+    /// The receiver of a stage of windows; specialised with the engine where the aggregate is
+    /// known.
     @inlinable
     func receiver<Engine: WindowEngine>(
         _ engine: Engine, downstream: Receiver<Windowed<Key, Engine.Value>>,

@@ -16,8 +16,8 @@ extension EventStream {
                 "sideOutput",
                 traits: NodeTraits(
                     problem: """
-                        sideOutput(\(side.name)) finds no handler above it: call it on the stream that \
-                        handle("…") { … } returns
+                        sideOutput(\(side.name)) finds no handler above it: call it on the stream \
+                        that handle("…") { … } returns
                         """), at: location
             ) { _, downstream in Receiver(batch: { _ in }, signal: downstream.signal) }
         }

@@ -44,13 +44,13 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         switch window.kind {
         case .session where !combines:
             return """
-                session windows merge: give reduce(into:_:) a combine: closure that merges two values, \
-                or use an aggregate
+                session windows merge: give reduce(into:_:) a combine: closure that merges two \
+                values, or use an aggregate
                 """
         case .count(let size, let slide) where size != slide && !combines:
             return """
-                sliding count windows share panes: give reduce(into:_:) a combine: closure that merges \
-                two values, or use an aggregate
+                sliding count windows share panes: give reduce(into:_:) a combine: closure that \
+                merges two values, or use an aggregate
                 """
         case .count where isTriggered:
             return "count windows take no trigger: they give a result at every slide"

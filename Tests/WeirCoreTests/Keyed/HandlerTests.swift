@@ -101,7 +101,7 @@ import WeirCore
     }
 
     @Test func `sends timers' events on before the watermark`() async throws {
-        // The second handler would see the watermark at 20 if it had been sent before the timers' events.
+        // The second handler would see 20 if the watermark had gone ahead of the timers' events.
         struct Watermarks: KeyedHandler {
             func initialState(for key: Int) -> Int { 0 }
             func on(_ event: [Double], state: inout Int, _ context: inout Context<Int, Bool>) {

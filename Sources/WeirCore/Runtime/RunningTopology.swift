@@ -105,7 +105,8 @@ public final class RunningTopology: Sendable {
                     }
                 }
                 do {
-                    try await group.waitForAll()
+                    // Not `waitForAll()`, which goes on waiting when one of them has thrown.
+                    while try await group.next() != nil {}
                 } catch {
                     group.cancelAll()
                     // First the reason, then the end, so that outlets don't end as if all was well.

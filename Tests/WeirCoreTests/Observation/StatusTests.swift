@@ -28,7 +28,7 @@ import WeirTesting
         let middle = try #require(status.stage("middle"))
         #expect(middle.activity == "blocked")
         #expect(middle.blockedRatio == 1)
-        #expect(status.stage("slow")?.busyRatio == 1)
+        #expect(try #require(status.stage("slow")).busyRatio > 0.99)
         #expect(status.edges.first { $0.to == "slow" }.map(\.blockedSeconds) == 5)
         try test.advance(by: .seconds(10))
         #expect(test.running.status().bottleneck?.kind == "stalled")

@@ -17,28 +17,41 @@ private final class Child: SupervisedChild {
     func requestRestart() {}
 }
 
+private func record(_ intensity: inout RestartIntensity, _ seconds: Double) -> Bool {
+    intensity.record(at: at(seconds))
+}
+
 @Suite struct `The restart intensity` {
     @Test func `allows as many as the limit within the period`() {
         var intensity = RestartIntensity(limit: 2, period: .seconds(5))
-        #expect(intensity.record(at: at(0)))
-        #expect(intensity.record(at: at(1)))
-        #expect(!intensity.record(at: at(4.9)))
+        let answer1 = record(&intensity, 0)
+        #expect(answer1)
+        let answer2 = record(&intensity, 1)
+        #expect(answer2)
+        let answer3 = record(&intensity, 4.9)
+        #expect(!answer3)
     }
 
     @Test func `forgets what is older than the period`() {
         var intensity = RestartIntensity(limit: 2, period: .seconds(5))
-        #expect(intensity.record(at: at(0)))
-        #expect(intensity.record(at: at(1)))
-        #expect(intensity.record(at: at(5)))
-        #expect(!intensity.record(at: at(5.5)))
+        let answer4 = record(&intensity, 0)
+        #expect(answer4)
+        let answer5 = record(&intensity, 1)
+        #expect(answer5)
+        let answer6 = record(&intensity, 5)
+        #expect(answer6)
+        let answer7 = record(&intensity, 5.5)
+        #expect(!answer7)
     }
 
     @Test func `takes back what is refunded, never more`() {
         var intensity = RestartIntensity(limit: 1, period: .seconds(5))
-        #expect(intensity.record(at: at(0)))
+        let answer8 = record(&intensity, 0)
+        #expect(answer8)
         intensity.refund(5)
         #expect(intensity.count == 0)
-        #expect(intensity.record(at: at(0)))
+        let answer9 = record(&intensity, 0)
+        #expect(answer9)
     }
 }
 

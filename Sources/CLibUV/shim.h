@@ -1,2 +1,71 @@
 #pragma once
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <uv.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#endif
+
+#ifdef __linux__
+// Glibc's module map leaves <sys/eventfd.h> out, so Swift does not see eventfd().
+// Returns a descriptor or a negative errno.
+static inline int cuv_eventfd(void) {
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+#endif
+
+// SOCK_* is an enum in Glibc and macros elsewhere, so Swift code would differ by platform.
+// Returns a descriptor bound to `address` and listening, or a negative errno.
+static inline int cuv_listen(const struct sockaddr *address, int backlog) {
+    int fd = socket(address->sa_family, SOCK_STREAM, 0);
+    if (fd < 0) return -errno;
+    int on = 1;
+    socklen_t length = address->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+                                                      : (socklen_t)sizeof(struct sockaddr_in);
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0
+        || fcntl(fd, F_SETFL, O_NONBLOCK) < 0
+        || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
+        || bind(fd, address, length) < 0
+        || listen(fd, backlog) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+#ifdef __linux__
+// Declared by <sys/socket.h> only under _GNU_SOURCE, which would make this module's types differ
+// from those of Swift's Glibc module.
+extern int accept4(int, struct sockaddr *, socklen_t *, int);
+#endif
+
+// accept4() is not visible to Swift, and errno has to be read right after the call. Returns a close-on-exec, non-blocking descriptor or a negative errno.
+static inline int cuv_accept(int listener) {
+#ifdef __linux__
+    int fd = accept4(listener, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+#else
+    int fd = accept(listener, 0, 0);
+    if (fd < 0) return -errno;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+#endif
+}
+
+// getsockname() takes a generic pointer and an in/out length. Returns 0 or a negative errno.
+static inline int cuv_local_address(int fd, struct sockaddr_storage *address) {
+    socklen_t length = sizeof *address;
+    return getsockname(fd, (struct sockaddr *)address, &length) < 0 ? -errno : 0;
+}
+
+// `close` clashes with the methods of that name in Swift classes.
+static inline void cuv_close(int fd) { close(fd); }

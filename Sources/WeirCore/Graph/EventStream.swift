@@ -73,6 +73,25 @@ public struct EventStream<Element: Sendable>: Sendable {
             })
     }
 
+    /// An operator without state: one function from batch to batch.
+    ///
+    /// - Parameter kernel: Holds the loop over the events. It stands directly in the `@inlinable` method that takes the
+    ///   user's closure: the compiler then builds that closure into the loop, where the user wrote it.
+    @usableFromInline
+    package func mapBatches<Output: Sendable>(
+        _ kind: String, isFallible: Bool, at location: SourceLocation,
+        _ kernel: @escaping @Sendable (Batch<Element>) throws -> Batch<Output>
+    ) -> EventStream<Output> {
+        transform(kind, at: location) { scope, downstream in
+            if isFallible { scope.markFallible() }
+            return Receiver(
+                batch: { batch in
+                    let output = try kernel(batch)
+                    if !output.isEmpty { try downstream.batch(output) }
+                }, signal: downstream.signal)
+        }
+    }
+
     func attribute(
         _ kind: String, _ attribute: StageAttribute, at location: SourceLocation
     ) -> EventStream<Element> {

@@ -8,13 +8,25 @@ extension EventStream {
         _ isIncluded: @escaping @Sendable (Element) throws(Failure) -> Bool,
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
-        transform("filter", at: SourceLocation(file, line)) { scope, downstream in
-            if Failure.self != Never.self { scope.markFallible() }
-            return Receiver(
-                batch: { batch in
-                    let output = try batch.filtered(isIncluded)
-                    if !output.isEmpty { try downstream.batch(output) }
-                }, signal: downstream.signal)
+        mapBatches(
+            "filter", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
+        ) { batch in
+            var output = Batch<Element>()
+            output.elements.reserveCapacity(batch.count)
+            if batch.hasTimes {
+                output.times.reserveCapacity(batch.count)
+                for index in 0..<batch.elements.count
+                where try isIncluded(batch.elements[index]) {
+                    output.elements.append(batch.elements[index])
+                    output.times.append(batch.times[index])
+                }
+            } else {
+                for index in 0..<batch.elements.count
+                where try isIncluded(batch.elements[index]) {
+                    output.elements.append(batch.elements[index])
+                }
+            }
+            return output
         }
     }
 }
@@ -27,16 +39,10 @@ extension Batch {
     ) throws(Failure) -> Batch {
         var output = Batch()
         output.elements.reserveCapacity(count)
-        if hasTimes {
-            output.times.reserveCapacity(count)
-            for index in elements.indices where try isIncluded(elements[index]) {
-                output.elements.append(elements[index])
-                output.times.append(times[index])
-            }
-        } else {
-            for index in elements.indices where try isIncluded(elements[index]) {
-                output.elements.append(elements[index])
-            }
+        if hasTimes { output.times.reserveCapacity(count) }
+        for index in 0..<elements.count where try isIncluded(elements[index]) {
+            output.elements.append(elements[index])
+            if hasTimes { output.times.append(times[index]) }
         }
         return output
     }

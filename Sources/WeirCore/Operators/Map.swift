@@ -12,14 +12,26 @@ extension EventStream {
         _ transform: @escaping @Sendable (Element) throws(Failure) -> Output,
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Output> {
-        self.transform("map", at: SourceLocation(file, line)) { scope, downstream in
-            if Failure.self != Never.self { scope.markFallible() }
-            return Receiver(
-                batch: { batch in
-                    try downstream.batch(
-                        Batch(
-                            unchecked: try batch.elements.mapped(transform), times: batch.times))
-                }, signal: downstream.signal)
+        mapBatches("map", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)) {
+            batch in
+            let elements = batch.elements
+            var failure: Failure?
+            let output = ContiguousArray<Output>(unsafeUninitializedCapacity: elements.count) {
+                buffer, initialized in
+                guard let start = buffer.baseAddress else { return }
+                for index in 0..<elements.count {
+                    do throws(Failure) {
+                        // Safety: `index` is below the capacity asked for, and each slot is written once.
+                        (start + index).initialize(to: try transform(elements[index]))
+                        initialized = index + 1
+                    } catch {
+                        failure = error
+                        return
+                    }
+                }
+            }
+            if let failure { throw failure }
+            return Batch(unchecked: output, times: batch.times)
         }
     }
 
@@ -32,19 +44,17 @@ extension EventStream {
         _ transform: @escaping @Sendable (Element) throws(Failure) -> Output?,
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Output> {
-        self.transform("compactMap", at: SourceLocation(file, line)) { scope, downstream in
-            if Failure.self != Never.self { scope.markFallible() }
-            return Receiver(
-                batch: { batch in
-                    var output = Batch<Output>()
-                    output.elements.reserveCapacity(batch.count)
-                    for index in batch.elements.indices {
-                        guard let value = try transform(batch.elements[index]) else { continue }
-                        output.elements.append(value)
-                        if batch.hasTimes { output.times.append(batch.times[index]) }
-                    }
-                    if !output.isEmpty { try downstream.batch(output) }
-                }, signal: downstream.signal)
+        mapBatches(
+            "compactMap", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
+        ) { batch in
+            var output = Batch<Output>()
+            output.elements.reserveCapacity(batch.count)
+            for index in 0..<batch.elements.count {
+                guard let value = try transform(batch.elements[index]) else { continue }
+                output.elements.append(value)
+                if batch.hasTimes { output.times.append(batch.times[index]) }
+            }
+            return output
         }
     }
 
@@ -53,26 +63,23 @@ extension EventStream {
     /// **Emits when** `transform` returns events. **Suspends upstream when** the next stage is full.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
     @inlinable
-    public func flatMap<Outputs: Sequence, Failure: Error>(
+    public func flatMap<Outputs: Sequence & SendableMetatype, Failure: Error>(
         _ transform: @escaping @Sendable (Element) throws(Failure) -> Outputs,
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Outputs.Element> where Outputs.Element: Sendable {
-        self.transform("flatMap", at: SourceLocation(file, line)) { scope, downstream in
-            if Failure.self != Never.self { scope.markFallible() }
-            return Receiver(
-                batch: { batch in
-                    var output = Batch<Outputs.Element>()
-                    for index in batch.elements.indices {
-                        output.elements.append(
-                            contentsOf: try transform(batch.elements[index]))
-                        if batch.hasTimes {
-                            let missing = output.elements.count - output.times.count
-                            output.times.append(
-                                contentsOf: repeatElement(batch.times[index], count: missing))
-                        }
-                    }
-                    if !output.isEmpty { try downstream.batch(output) }
-                }, signal: downstream.signal)
+        mapBatches(
+            "flatMap", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
+        ) { batch in
+            var output = Batch<Outputs.Element>()
+            for index in 0..<batch.elements.count {
+                output.elements.append(contentsOf: try transform(batch.elements[index]))
+                if batch.hasTimes {
+                    let missing = output.elements.count - output.times.count
+                    output.times.append(
+                        contentsOf: repeatElement(batch.times[index], count: missing))
+                }
+            }
+            return output
         }
     }
 }

@@ -12,7 +12,8 @@ extension EventStream {
     ) -> EventStream<Element> {
         transform("recover", at: SourceLocation(file, line)) { scope, downstream in
             scope.markFallible()
-            let passed = TransactionalValue(false)
+            let passed = PassedFlag()
+            scope.register(passed)
             scope.register(
                 Recovery { error in
                     // Thrown behind this policy: not its business.
@@ -34,7 +35,6 @@ extension EventStream {
                 })
             return Receiver(
                 batch: { batch in
-                    passed.value = false
                     do {
                         try downstream.batch(batch)
                     } catch {
@@ -44,4 +44,13 @@ extension EventStream {
                 }, signal: downstream.signal)
         }
     }
+}
+
+/// Whether the running transaction has got past a recovery.
+private final class PassedFlag: TransactionParticipant {
+    var value = false
+
+    func beginBatch() { value = false }
+    func commitBatch() {}
+    func rollbackBatch() {}
 }

@@ -64,3 +64,26 @@ public final class RunResources: Sendable {
         for entry in all.reversed() { await entry.close() }
     }
 }
+
+/// Starts a task of the runtime. A preference for "no executor" would cost every suspension of the task a search for it,
+/// so only a test's executor is passed on.
+package func startTask<Success: Sendable>(
+    on executor: (any TaskExecutor)?,
+    _ operation: @escaping @Sendable () async throws -> Success
+) -> Task<Success, any Error> {
+    guard let executor else { return Task { try await operation() } }
+    return Task(executorPreference: executor) { try await operation() }
+}
+
+extension ThrowingTaskGroup where ChildTaskResult == Void, Failure == any Error {
+    /// Adds a task of the runtime; see `startTask`.
+    mutating func addTask(
+        on executor: (any TaskExecutor)?, _ operation: @escaping @Sendable () async throws -> Void
+    ) {
+        if let executor {
+            addTask(executorPreference: executor) { try await operation() }
+        } else {
+            addTask { try await operation() }
+        }
+    }
+}

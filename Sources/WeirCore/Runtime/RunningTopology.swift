@@ -59,11 +59,12 @@ public final class RunningTopology: Sendable {
                 stage: name, logger: environment.logger, resources: environment.resources,
                 environment: environment, metrics: StageMetrics())
             for component in components { try await component.start(context) }
+            for pump in pumps { try await pump.prepare() }
         } catch {
             await environment.resources.closeAll()
             throw error
         }
-        let task = Task(executorPreference: configuration.executor) { try await self.runAll() }
+        let task = startTask(on: configuration.executor) { try await self.runAll() }
         state.withLock { $0.task = task }
     }
 
@@ -88,24 +89,24 @@ public final class RunningTopology: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 let reporter = MetricsReporter(running: self)
-                let reporting = Task(executorPreference: configuration.executor) {
+                let reporting = startTask(on: configuration.executor) {
                     await reporter.run()
                 }
                 defer { reporting.cancel() }
                 for instance in instances.joined() {
-                    group.addTask(executorPreference: configuration.executor) {
+                    group.addTask(on: configuration.executor) {
                         try await instance.run()
                         // Nobody takes any more what its source sends.
                         self.stopSources { $0 == instance.stage }
                     }
                 }
                 for pump in pumps {
-                    group.addTask(executorPreference: configuration.executor) {
+                    group.addTask(on: configuration.executor) {
                         try await pump.run()
                     }
                 }
                 do {
-                    // Not `waitForAll()`, which goes on waiting when one of them has thrown.
+                    // Not `waitForAll`, which throws only when the others have ended too.
                     while try await group.next() != nil {}
                 } catch {
                     group.cancelAll()

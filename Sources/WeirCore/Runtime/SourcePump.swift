@@ -8,6 +8,7 @@ package final class SourcePump: SupervisedChild {
     package let stage: Int
     private let mailbox: Mailbox
     private let source: RunnableSource
+    private let prepareSource: @Sendable () async throws -> Void
     private let environment: RunEnvironment
     private let supervisors: SupervisorTree
     private let metrics: StageMetrics
@@ -21,16 +22,22 @@ package final class SourcePump: SupervisedChild {
 
     init(
         name: String, order: Int, stage: Int, mailbox: Mailbox, source: RunnableSource,
-        environment: RunEnvironment, supervisors: SupervisorTree, metrics: StageMetrics
+        prepare: @escaping @Sendable () async throws -> Void, environment: RunEnvironment, supervisors: SupervisorTree, metrics: StageMetrics
     ) {
         self.name = name
         self.order = order
         self.stage = stage
         self.mailbox = mailbox
         self.source = source
+        prepareSource = prepare
         self.environment = environment
         self.supervisors = supervisors
         self.metrics = metrics
+    }
+
+    /// Sets up what the source needs before any event flows.
+    func prepare() async throws {
+        try await prepareSource()
     }
 
     /// Asks the source to return; what it has sent flows on.
@@ -61,7 +68,7 @@ package final class SourcePump: SupervisedChild {
     /// Returns true when the source has ended.
     private func runOnce() async throws -> Bool {
         let source = source
-        let task = Task(executorPreference: environment.executor) { try await source.run() }
+        let task = startTask(on: environment.executor) { try await source.run() }
         let isStopped = state.withLock { state in
             state.task = task
             state.restarts = false

@@ -18,7 +18,9 @@ public struct Outlet<Element: Sendable>: Sendable, ExpressibleByStringLiteral {
 }
 
 extension Sink {
-    /// A sink whose events are taken by `running.output(outlet)`. Waits (backpressure) until somebody takes them.
+    /// A sink whose events are taken by `running.output(outlet)`.
+    ///
+    /// Waits (backpressure) until somebody takes them.
     public static func outlet(_ outlet: Outlet<Element>) -> Sink {
         Sink(outlet: outlet.name)
     }

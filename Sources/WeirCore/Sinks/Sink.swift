@@ -1,5 +1,5 @@
-import Synchronization
 public import Logging
+import Synchronization
 
 /// The writing end of a sink; confined to the sink's stage.
 public protocol SinkWriter<Element>: AnyObject {

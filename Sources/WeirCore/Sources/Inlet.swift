@@ -126,9 +126,24 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
+    /// Offers a batch behind what is held back already. While the stage is busy, small batches are gathered.
     @usableFromInline
     func trySend(_ batch: Batch<Element>) throws -> Bool {
         if batch.isEmpty { return true }
+        return try open.withLock { held in
+            if held.count + batch.count < batchSize && !mailbox.wantsMore {
+                held.append(contentsOf: batch)
+                return true
+            }
+            if !held.isEmpty {
+                guard try offer(held) else { return false }
+                held = Batch()
+            }
+            return try offer(batch)
+        }
+    }
+
+    private func offer(_ batch: Batch<Element>) throws -> Bool {
         switch mailbox.trySend(Delivery(channel: 0, item: .batch(BatchBox(batch)))) {
         case .sent: return true
         case .full, .cancelled: return false

@@ -1,5 +1,5 @@
-import Synchronization
 public import Logging
+import Synchronization
 
 /// Where events come from.
 ///
@@ -15,16 +15,19 @@ public struct Source<Element: Sendable>: Sendable {
     /// - Parameters:
     ///   - label: What kind of source it is, for drawings and logs.
     ///   - endpoint: What only one source of a topology may have, such as a port and path; nil for none.
+    ///   - prepare: Sets up what must be there before any event flows, such as a listening socket; what it throws is
+    ///     thrown by `start()`.
     ///   - run: Sends the events; returns when there are no more, throws what its supervisor is to handle. It is
     ///     cancelled when the topology drains: it then returns soon, having sent what it has taken from outside.
     @inlinable
     public init(
         _ label: String, endpoint: String? = nil,
+        prepare: @escaping @Sendable (SourceContext) async throws -> Void = { _ in },
         run: @escaping @Sendable (Inlet<Element>) async throws -> Void
     ) {
         self.init(
             label: label, endpoint: endpoint,
-            definition: SourceDefinition(endpoint: endpoint) { mailbox, context in
+            definition: SourceDefinition(endpoint: endpoint, prepare: prepare) { mailbox, context in
                 let core = InletCore<Element>(
                     mailbox: mailbox, batchSize: context.preferredBatchSize)
                 mailbox.attach(core)
@@ -46,13 +49,16 @@ public struct Source<Element: Sendable>: Sendable {
 @usableFromInline
 package struct SourceDefinition: Sendable {
     package let endpoint: String?
+    package let prepare: @Sendable (SourceContext) async throws -> Void
     package let connect: @Sendable (Mailbox, SourceContext) -> RunnableSource
 
     @usableFromInline
     package init(
-        endpoint: String?, connect: @escaping @Sendable (Mailbox, SourceContext) -> RunnableSource
+        endpoint: String?, prepare: @escaping @Sendable (SourceContext) async throws -> Void,
+        connect: @escaping @Sendable (Mailbox, SourceContext) -> RunnableSource
     ) {
         self.endpoint = endpoint
+        self.prepare = prepare
         self.connect = connect
     }
 }

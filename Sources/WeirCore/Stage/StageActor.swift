@@ -64,6 +64,11 @@ package actor StageActor: SupervisedChild {
     package func prepare() async throws {
         supervisor = supervisors.supervisor(of: self)
         scope.attach(mailbox)
+        scope.supervisor = supervisor
+        scope.inputOfChannel = inputOfChannel
+        scope.refundRestarts = { [supervisors, unowned self] restarts in
+            supervisors.refund(self, restarts: restarts)
+        }
         heads = makeHeads(scope)
         for writer in scope.writers { try await writer.open() }
     }
@@ -80,10 +85,12 @@ package actor StageActor: SupervisedChild {
             try await abandonOutput()
         } catch {
             wakeUp?.cancel()
+            for work in scope.asyncWork { await work.stop() }
             await closeWriters(after: error)
             mailbox.close()
             throw error
         }
+        for work in scope.asyncWork { await work.stop() }
         wakeUp?.cancel()
         mailbox.close()
         try await closeWritersReporting()
@@ -93,6 +100,11 @@ package actor StageActor: SupervisedChild {
         var deliveries = Deque<Delivery>()
         var mark = environment.clock.monotonicNanoseconds()
         while !hasEnded {
+            if scope.isFinishedEarly {
+                try await apply(.end)
+                try await finishTurn()
+                break
+            }
             let turn = await mailbox.next(into: &deliveries, holding: scope.isSaturated)
             let start = environment.clock.monotonicNanoseconds()
             metrics.idleNanoseconds.add(start - mark, ordering: .relaxed)
@@ -108,6 +120,7 @@ package actor StageActor: SupervisedChild {
                     while let delivery = deliveries.popFirst() {
                         try await handle(delivery)
                         if scope.readyEvents >= environment.batchSize { try await flush() }
+                        if scope.isFinishedEarly { break }
                         while scope.isSaturated { try await waitForAsyncWork() }
                     }
                 } catch {
@@ -285,6 +298,7 @@ package actor StageActor: SupervisedChild {
     /// Runs what belongs to no single event, restarting the stage while it fails and the supervisors allow it.
     private func work(_ action: () throws -> Void) async throws {
         while let error = transact(action) {
+            if error is StageFailure { throw error }
             if case .escalate = scope.verdict(on: error) {
                 throw StageFailure(stage: name, cause: error)
             }
@@ -487,6 +501,7 @@ package actor StageActor: SupervisedChild {
 
     private func waitForAsyncWork() async throws {
         try await flush()
+        armWakeUp()
         metrics.activity = .awaitingCalls
         defer { metrics.activity = .handling }
         var none = Deque<Delivery>()

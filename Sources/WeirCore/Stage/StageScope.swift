@@ -34,6 +34,14 @@ package final class StageScope {
     private var gauges: [() -> (keys: Int, timers: Int)] = []
     private var backlogAtBegin = 0
     private var mailbox: Mailbox?
+    /// Whether the head has had enough: the stage ends without waiting for its inputs to end.
+    package private(set) var isFinishedEarly = false
+    /// The supervisor's settings, for operators that try again by themselves.
+    package var supervisor = Supervisor()
+    /// Gives restarts back that an event has cost which went to the dead letters.
+    package var refundRestarts: (Int) -> Void = { _ in }
+    /// The head input that each input channel feeds.
+    package var inputOfChannel: [Int] = []
 
     package init(
         name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
@@ -98,6 +106,14 @@ package final class StageScope {
         inputEndActions.append(action)
     }
 
+    /// Ends the stage after this transaction as if its inputs had ended; upstream finds its mailbox closed.
+    ///
+    /// Only for the head of a stage with one input.
+    @usableFromInline
+    package func finishEarly() {
+        isFinishedEarly = true
+    }
+
     package func attach(_ mailbox: Mailbox) {
         self.mailbox = mailbox
     }
@@ -123,6 +139,7 @@ package final class StageScope {
     package func rollback() {
         for participant in participants { participant.rollbackBatch() }
         for port in ports { port.rollback() }
+        isFinishedEarly = false
         backlog.removeLast(max(0, backlog.count - backlogAtBegin))
     }
 
@@ -202,11 +219,11 @@ package final class StageScope {
 
     /// Sends an event to the dead letters.
     @usableFromInline
-    package func deadLetter(_ event: any Sendable, reason: String) {
+    package func deadLetter(_ event: any Sendable, reason: String, attempts: Int = 1) {
         metrics.deadLetters.add(1, ordering: .relaxed)
         environment.deadLetters.append(
             DeadLetter(
-                stage: name, event: event, reason: reason, attempts: 1, time: now))
+                stage: name, event: event, reason: reason, attempts: attempts, time: now))
     }
 }
 
@@ -224,6 +241,8 @@ package protocol AsyncWork: AnyObject {
     var isSaturated: Bool { get }
     /// Takes in what has come back, emits it, starts what waits. Called after `StageScope.wake`.
     func collect() throws
+    /// The stage has ended or was cancelled: cancels what is under way and waits for it.
+    func stop() async
 }
 
 /// A processing-time timer of a stage: at most one deadline, set anew at will.

@@ -1,7 +1,8 @@
-/// The fixed shares that the keys of a keyed stage are divided into, the unit of rescaling and of snapshots.
+/// The fixed shares that the keys of a keyed stage are divided into, the unit of rescaling and of
+/// snapshots.
 ///
-/// A key's group never changes, so a checkpoint that was written by N parallel instances loads into any other
-/// number: each instance owns a contiguous range of groups, as in Apache Flink.
+/// A key's group never changes, so a checkpoint that was written by N parallel instances loads into
+/// any other number: each instance owns a contiguous range of groups, as in Apache Flink.
 public enum KeyGroup {
     /// How many key groups there are, and so the largest useful parallelism of a stage.
     public static let count = 128

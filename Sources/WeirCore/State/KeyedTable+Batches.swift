@@ -33,7 +33,8 @@ extension KeyedTable {
         @usableFromInline var nextDue = Int64.max
         @usableFromInline var sweepCursor = 0
         @usableFromInline var expiry: ContiguousArray<BinaryHeap<Registration>>
-        // Safety: shared by all groups without a capacity; never written after `init`, freed with the table.
+        // Safety: shared by all groups without a capacity; never written after `init`, freed with
+        // the table.
         @usableFromInline let emptyTags: UnsafeMutablePointer<UInt8>
         @usableFromInline let noEntries: UnsafeMutablePointer<Entry>
 

@@ -1,10 +1,11 @@
 extension KeyedTable {
     /// Starts a snapshot of the table as it is now, at the cost of marking 128 groups.
     ///
-    /// `capture` is called once for each group that has entries: before the first change to the group, or when
-    /// ``captureNextGroup()`` reaches it, whichever is earlier. So it sees every group as it was at this call, and
-    /// no pause is longer than capturing one group. It reads with ``forEach(inGroup:_:)`` and changes nothing.
-    /// A snapshot that is not complete is abandoned for the new one.
+    /// `capture` is called once for each group that has entries: before the first change to the
+    /// group, or when ``captureNextGroup()`` reaches it, whichever is earlier. So it sees every
+    /// group as it was at this call, and no pause is longer than capturing one group. It reads with
+    /// ``forEach(inGroup:_:)`` and changes nothing. A snapshot that is not complete is abandoned
+    /// for the new one.
     ///
     /// - Precondition: No batch is open.
     @inlinable

@@ -1,8 +1,9 @@
 extension KeyedTable {
     /// A note to look, at `deadline`, at the entries with this hash.
     ///
-    /// An entry has one from its insertion on. Prolonging its life leaves the note as it is; when the note falls due
-    /// it moves to the entry's new deadline. So an entry is looked at about once per time-to-live.
+    /// An entry has one from its insertion on. Prolonging its life leaves the note as it is; when
+    /// the note falls due it moves to the entry's new deadline. So an entry is looked at about once
+    /// per time-to-live.
     @usableFromInline
     struct Registration: Comparable {
         @usableFromInline let deadline: Int64
@@ -26,7 +27,8 @@ extension KeyedTable {
     @inlinable
     package var expiredCount: Int { shared.pointee.expired }
 
-    /// How many notes about entries to look at the table keeps: at most two per entry and 64 per group.
+    /// How many notes about entries to look at the table keeps: at most two per entry and 64 per
+    /// group.
     package var expiryNoteCount: Int { shared.pointee.expiry.reduce(0) { $0 + $1.count } }
 
     /// Removes entries that have expired at `now`, looking at no more than `limit`.
@@ -34,7 +36,8 @@ extension KeyedTable {
     /// The caller goes on calling it from batch to batch; it resumes where it stopped.
     ///
     /// - Returns: How many entries were removed.
-    /// - Complexity: O(limit · log n) at most, O(1) while nothing is due, whatever the size of the table.
+    /// - Complexity: O(limit · log n) at most, O(1) while nothing is due, whatever the size of the
+    ///   table.
     @inlinable
     @discardableResult
     package func sweep(now: EventTime, limit: Int = 1_024) -> Int {
@@ -62,7 +65,8 @@ extension KeyedTable {
         return removed
     }
 
-    /// Removes the entries with the note's hash that have expired, and moves the note on if others are left.
+    /// Removes the entries with the note's hash that have expired, and moves the note on if others
+    /// are left.
     @inlinable
     func visit(
         _ note: Registration, _ group: UnsafeMutablePointer<Group>, now: Int64
@@ -83,7 +87,8 @@ extension KeyedTable {
                 if deadline <= now {
                     _ = take(group, slot)
                     removed += 1
-                    // Removing has shifted other entries, or has shrunk the group: look again from the start.
+                    // Removing has shifted other entries, or has shrunk the group: look again from
+                    // the start.
                     slot = Int(low) & group.pointee.mask
                     next = nil
                     continue
@@ -97,7 +102,8 @@ extension KeyedTable {
         return removed
     }
 
-    /// When an entry that is used at `now` expires; never, until a sweep, if `now` is not known yet.
+    /// When an entry that is used at `now` expires; never, until a sweep, if `now` is not known
+    /// yet.
     @inlinable
     func deadline(from now: Int64) -> Int64 {
         if now == .min { return .max }
@@ -105,7 +111,8 @@ extension KeyedTable {
         return overflow ? .max : sum
     }
 
-    /// Prolongs the life of an entry that is used at `now`; true if it has expired and must start afresh.
+    /// Prolongs the life of an entry that is used at `now`; true if it has expired and must start
+    /// afresh.
     @inlinable
     func renew(_ group: UnsafeMutablePointer<Group>, _ slot: Int, now: EventTime) -> Bool {
         guard let deadlines = group.pointee.deadlines else { return false }

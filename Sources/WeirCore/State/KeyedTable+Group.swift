@@ -19,12 +19,14 @@ extension KeyedTable {
 
     /// The sub-table of one key group.
     ///
-    /// A tag is 0 for a free slot, else 128 plus seven bits of the hash. The first eight tags are repeated after
-    /// the last, so that eight can be loaded at any slot. At most three quarters of the slots are taken.
+    /// A tag is 0 for a free slot, else 128 plus seven bits of the hash. The first eight tags are
+    /// repeated after the last, so that eight can be loaded at any slot. At most three quarters of
+    /// the slots are taken.
     @usableFromInline
     struct Group {
-        // Safety: `tags` has capacity + 8 bytes, all initialised; an entry is initialised exactly while its tag is
-        // not 0; `deadlines` exists exactly in a table with a time-to-live once the group has a capacity.
+        // Safety: `tags` has capacity + 8 bytes, all initialised; an entry is initialised exactly
+        // while its tag is not 0; `deadlines` exists exactly in a table with a time-to-live once
+        // the group has a capacity.
         @usableFromInline var tags: UnsafeMutablePointer<UInt8>
         @usableFromInline var entries: UnsafeMutablePointer<Entry>
         @usableFromInline var deadlines: UnsafeMutablePointer<Int64>?
@@ -56,7 +58,8 @@ extension KeyedTable {
                     littleEndian: UnsafeRawPointer(tags + position)
                         .loadUnaligned(as: UInt64.self))
                 let difference = word ^ pattern
-                // The high bit of each byte that is equal; a byte above an equal one may be a false alarm.
+                // The high bit of each byte that is equal; a byte above an equal one may be a false
+                // alarm.
                 var equal = (difference &- 0x0101_0101_0101_0101) & ~difference
                 equal &= 0x8080_8080_8080_8080
                 while equal != 0 {
@@ -91,7 +94,8 @@ extension KeyedTable {
             if slot < 8, mask > 0 { tags[slot &+ mask &+ 1] = tag }
         }
 
-        /// Moves the entry out of `slot` and the entries behind it forward, so that no gap cuts a probe short.
+        /// Moves the entry out of `slot` and the entries behind it forward, so that no gap cuts a
+        /// probe short.
         @inlinable
         mutating func take(_ slot: Int) -> Entry {
             let entry = (entries + slot).move()
@@ -152,7 +156,8 @@ extension KeyedTable {
     @inlinable
     static var capacityMin: Int { 16 }
 
-    /// Claims the table for one operation on the group of `hash`, which a pending snapshot captures first.
+    /// Claims the table for one operation on the group of `hash`, which a pending snapshot captures
+    /// first.
     @inlinable
     @inline(__always)
     func enter(_ hash: UInt64) -> UnsafeMutablePointer<Group> {

@@ -1,18 +1,22 @@
-/// The keyed state of one stage instance: an open-addressing hash table, one sub-table for each ``KeyGroup``.
+/// The keyed state of one stage instance: an open-addressing hash table, one sub-table for each
+/// ``KeyGroup``.
 ///
-/// The caller passes the ``stableHash(_:)`` of each key, which routing has computed already. Values change in place.
-/// One operation never costs more than resizing one sub-table (1/128 of the keys). The order of iteration depends on
-/// the operations alone. It belongs to one actor and must not be used re-entrantly from the closures it calls.
+/// The caller passes the ``stableHash(_:)`` of each key, which routing has computed already. Values
+/// change in place. One operation never costs more than resizing one sub-table (1/128 of the keys).
+/// The order of iteration depends on the operations alone. It belongs to one actor and must not be
+/// used re-entrantly from the closures it calls.
 ///
-/// With `tracksChanges` it can undo a batch (``beginBatch()``), and with a ``StateTTL`` its entries expire.
+/// With `tracksChanges` it can undo a batch (``beginBatch()``), and with a ``StateTTL`` its entries
+/// expire.
 ///
-/// Sub-tables use linear probing over one tag byte per slot, eight slots at a time, and delete by shifting back, so
-/// that no tombstones remain (Knuth, TAOCP vol. 3, 6.4, algorithm R).
+/// Sub-tables use linear probing over one tag byte per slot, eight slots at a time, and delete by
+/// shifting back, so that no tombstones remain (Knuth, TAOCP vol. 3, 6.4, algorithm R).
 @usableFromInline
 package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
-    // Safety: `groups` and `shared` are allocated in `init`, initialised for the life of the table and freed in
-    // `deinit`. They are pointers because every access to a stored `var` of a class pays an exclusivity check; the
-    // `isBusy` flag refuses the re-entrant use that such a check would find.
+    // Safety: `groups` and `shared` are allocated in `init`, initialised for the life of the table
+    // and freed in `deinit`. They are pointers because every access to a stored `var` of a class
+    // pays an exclusivity check; the `isBusy` flag refuses the re-entrant use that such a check
+    // would find.
     @usableFromInline let groups: UnsafeMutablePointer<Group>
     @usableFromInline let shared: UnsafeMutablePointer<Shared>
     @usableFromInline let timeToLive: Int64
@@ -28,8 +32,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     /// - Parameters:
     ///   - tracksChanges: Whether batches can be rolled back (default no).
     ///   - timeToLive: When entries expire (default never).
-    ///   - maximumKeys: How many keys it takes before ``StateError`` `tooManyKeys` (default: as memory allows, since
-    ///     refusing a key stops the stage).
+    ///   - maximumKeys: How many keys it takes before ``StateError`` `tooManyKeys` (default: as
+    ///     memory allows, since refusing a key stops the stage).
     @inlinable
     package init(
         tracksChanges: Bool = false, timeToLive: StateTTL? = nil, maximumKeys: Int = .max
@@ -42,7 +46,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         shared = .allocate(capacity: 1)
         shared.initialize(to: Shared(expires: timeToLive != nil))
         groups.initialize(
-            repeating: Group(emptyTags: shared.pointee.emptyTags, noEntries: shared.pointee.noEntries),
+            repeating: Group(
+                emptyTags: shared.pointee.emptyTags, noEntries: shared.pointee.noEntries),
             count: KeyGroup.count)
     }
 
@@ -60,7 +65,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @inlinable
     package var count: Int { shared.pointee.count }
 
-    /// Changes the value of `key` in place, after storing a default value if the key is absent or has expired.
+    /// Changes the value of `key` in place, after storing a default value if the key is absent or
+    /// has expired.
     ///
     /// What `body` changed before it threw stays changed until the batch is rolled back.
     ///
@@ -72,7 +78,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @inlinable
     @inline(__always)
     package func update<Result>(
-        _ key: Key, hash: UInt64, now: EventTime = .min, default makeValue: @autoclosure () -> Value,
+        _ key: Key, hash: UInt64, now: EventTime = .min,
+        default makeValue: @autoclosure () -> Value,
         _ body: (inout Value) throws -> Result
     ) throws -> Result {
         let group = enter(hash)
@@ -148,8 +155,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
 
     /// Stores an entry as a snapshot has it, replacing one that is there; not part of any batch.
     ///
-    /// - Parameter expiry: When the entry expires, as ``forEach(inGroup:_:)`` gave it; nil for a time-to-live that is
-    ///   new since the snapshot, which then counts from the first sweep.
+    /// - Parameter expiry: When the entry expires, as ``forEach(inGroup:_:)`` gave it; nil for a
+    ///   time-to-live that is new since the snapshot, which then counts from the first sweep.
     @inlinable
     package func restore(_ key: Key, _ value: Value, hash: UInt64, expiry: EventTime? = nil) {
         let group = enter(hash)
@@ -157,7 +164,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         put(key, value, hash: hash, group, deadline: expiry?.nanoseconds ?? .max)
     }
 
-    /// Calls `body` with each entry of one key group and with the time when it expires, if the table has a TTL.
+    /// Calls `body` with each entry of one key group and with the time when it expires, if the
+    /// table has a TTL.
     ///
     /// Entries that have expired but are not yet swept are among them.
     ///

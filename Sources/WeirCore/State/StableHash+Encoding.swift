@@ -1,6 +1,7 @@
 /// Hashes a key by what its `encode(to:)` writes.
 ///
-/// A key that throws while it encodes hashes by what it wrote until then: equal keys still hash equally.
+/// A key that throws while it encodes hashes by what it wrote until then: equal keys still hash
+/// equally.
 @usableFromInline
 @inline(never)
 func hashByEncoding(_ key: any Encodable) -> UInt64 {
@@ -39,13 +40,15 @@ extension Dictionary: UnorderedMembers where Key: Encodable, Value: Encodable {
     }
 }
 
-/// What one container has written: a sum over its members, each hashed together with its name or its index.
+/// What one container has written: a sum over its members, each hashed together with its name or
+/// its index.
 private final class HashNode {
     private var sum: UInt64 = 0x6c62_272e_07bb_0142
     private var nested: [(label: UInt64, node: HashNode)] = []
 
     func add(_ hash: UInt64, label: UInt64) {
-        sum &+= hashWord(foldedMultiply(label ^ 0x589c_3b5d_7a1e_4f69, hash ^ 0x1d8e_4e27_c47d_124f))
+        sum &+= hashWord(
+            foldedMultiply(label ^ 0x589c_3b5d_7a1e_4f69, hash ^ 0x1d8e_4e27_c47d_124f))
     }
 
     func addNested(label: UInt64) -> HashNode {
@@ -54,7 +57,8 @@ private final class HashNode {
         return node
     }
 
-    /// Complete only when all nested containers have been written, that is after `encode(to:)` has returned.
+    /// Complete only when all nested containers have been written, that is after `encode(to:)` has
+    /// returned.
     var hash: UInt64 {
         for (label, node) in nested { add(node.hash, label: label) }
         nested = []

@@ -1,6 +1,7 @@
 /// Hashes a string so that canonically equivalent strings, which are equal in Swift, hash equally.
 ///
-/// ASCII text is its own normal form and hashes in one pass over its bytes; other text hashes its NFC form.
+/// ASCII text is its own normal form and hashes in one pass over its bytes; other text hashes its
+/// NFC form.
 @inlinable
 func hashText(_ text: String) -> UInt64 {
     var text = text
@@ -25,7 +26,8 @@ func hashNormalized(_ text: String) -> UInt64 {
     return text._nfcCodeUnits.withUnsafeBytes { hashBytes($0).hash }
 }
 
-/// Hashes bytes in blocks of eight, little endian on every machine, and tells whether all of them are ASCII.
+/// Hashes bytes in blocks of eight, little endian on every machine, and tells whether all of them
+/// are ASCII.
 @inlinable
 func hashBytes(_ bytes: UnsafeRawBufferPointer) -> (hash: UInt64, isASCII: Bool) {
     let count = bytes.count

@@ -6,9 +6,11 @@ public struct StateError: Error, Hashable, CustomStringConvertible {
     public struct Code: Hashable, Sendable {
         let name: String
 
-        /// The table holds its maximum of keys; retrying helps only after keys were removed or have expired.
+        /// The table holds its maximum of keys; retrying helps only after keys were removed or have
+        /// expired.
         public static let tooManyKeys = Code(name: "tooManyKeys")
-        /// The queue holds its maximum of timers; retrying helps only after timers fired or were cancelled.
+        /// The queue holds its maximum of timers; retrying helps only after timers fired or were
+        /// cancelled.
         public static let tooManyTimers = Code(name: "tooManyTimers")
     }
 

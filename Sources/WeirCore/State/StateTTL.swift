@@ -1,7 +1,7 @@
 /// How long keyed state outlives its last use.
 ///
-/// Whether `duration` is event time or processing time depends on which of the two the stage passes as `now`.
-/// An expired entry behaves as absent at once; its memory is freed by later sweeps.
+/// Whether `duration` is event time or processing time depends on which of the two the stage passes
+/// as `now`. An expired entry behaves as absent at once; its memory is freed by later sweeps.
 public struct StateTTL: Sendable, Hashable {
     /// What counts as a use that prolongs the life of an entry.
     public struct Refresh: Sendable, Hashable {

@@ -43,7 +43,8 @@ extension TimerQueue {
             self.hash = hash
         }
 
-        /// By time, then by sequence; timers restored from several old instances may share a sequence.
+        /// By time, then by sequence; timers restored from several old instances may share a
+        /// sequence.
         @inlinable
         static func < (left: Self, right: Self) -> Bool {
             if left.identity.nanoseconds != right.identity.nanoseconds {
@@ -80,7 +81,8 @@ extension TimerQueue {
 
     /// Restores the timers that were waiting at ``beginBatch()``, in their old order.
     ///
-    /// Sequence numbers are not used again, so that what the batch scheduled stays dead in the heap.
+    /// Sequence numbers are not used again, so that what the batch scheduled stays dead in the
+    /// heap.
     ///
     /// - Complexity: O(timers scheduled, cancelled and taken out · log n).
     @inlinable

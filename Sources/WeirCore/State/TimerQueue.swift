@@ -21,10 +21,10 @@ package struct DueTimer<Key: Sendable>: Sendable {
 
 /// The timers of one keyed stage in one time domain, in order of time and then of scheduling.
 ///
-/// There is at most one timer for each (key, time, tag). The work depends on the timers that are scheduled, cancelled
-/// and due, never on how many are waiting. A heap orders the timers; an index by key, time and tag says which of its
-/// elements are alive, so that cancelling leaves a dead element behind; when dead ones are the majority they are
-/// dropped. It belongs to one actor.
+/// There is at most one timer for each (key, time, tag). The work depends on the timers that are
+/// scheduled, cancelled and due, never on how many are waiting. A heap orders the timers; an index
+/// by key, time and tag says which of its elements are alive, so that cancelling leaves a dead
+/// element behind; when dead ones are the majority they are dropped. It belongs to one actor.
 @usableFromInline
 package final class TimerQueue<Key: Hashable & Codable & Sendable> {
     @usableFromInline var heap = BinaryHeap<Element>()
@@ -38,7 +38,8 @@ package final class TimerQueue<Key: Hashable & Codable & Sendable> {
     ///
     /// - Parameters:
     ///   - tracksChanges: Whether batches can be rolled back (default no).
-    ///   - maximumTimers: How many timers may wait before ``StateError`` `tooManyTimers` (default: as memory allows).
+    ///   - maximumTimers: How many timers may wait before ``StateError`` `tooManyTimers` (default:
+    ///     as memory allows).
     @inlinable
     package init(tracksChanges: Bool = false, maximumTimers: Int = .max) {
         index = KeyedTable(tracksChanges: tracksChanges)
@@ -49,7 +50,8 @@ package final class TimerQueue<Key: Hashable & Codable & Sendable> {
     @inlinable
     package var count: Int { index.count }
 
-    /// How many timers the heap holds, cancelled ones included: between batches at most 64 more than twice ``count``.
+    /// How many timers the heap holds, cancelled ones included: between batches at most 64 more
+    /// than twice ``count``.
     package var heapCount: Int { heap.count }
 
     /// When the next timer is due, or nil if none is waiting.
@@ -93,7 +95,8 @@ package final class TimerQueue<Key: Hashable & Codable & Sendable> {
         return true
     }
 
-    /// Takes the earliest timer out if it is due at `now`; among equal times the one that was scheduled first.
+    /// Takes the earliest timer out if it is due at `now`; among equal times the one that was
+    /// scheduled first.
     ///
     /// - Complexity: O(log n).
     @inlinable

@@ -1,10 +1,11 @@
 extension EventTime {
     /// Reads a time in RFC 3339 format, such as `2024-02-29T23:59:59.123+01:00`, or returns nil.
     ///
-    /// Strict: a four-digit year, `T` and `Z` in either case, seconds, at most nine fractional digits, and `Z` or an
-    /// offset `±hh:mm`. A leap second, `:60` as the last second of a UTC day, reads as the second after it, as
-    /// POSIX time has it. Times that do not fit are refused: 1677-09-21T00:12:43.145224192Z is the first and
-    /// 2262-04-11T23:47:16.854775807Z the last that does.
+    /// Strict: a four-digit year, `T` and `Z` in either case, seconds, at most nine fractional
+    /// digits, and `Z` or an offset `±hh:mm`. A leap second, `:60` as the last second of a UTC day,
+    /// reads as the second after it, as POSIX time has it. Times that do not fit are refused:
+    /// 1677-09-21T00:12:43.145224192Z is the first and 2262-04-11T23:47:16.854775807Z the last that
+    /// does.
     ///
     /// - Complexity: O(1); about 15 ns.
     @inlinable
@@ -46,15 +47,18 @@ extension EventTime {
         guard let fraction = Self.fraction(bytes, from: &end),
             let offset = Self.offset(bytes, from: end)
         else { return nil }
-        let minutes = (Self.days(toYear: year, month: month, day: day) * 24 + hour) * 60 + minute - offset
+        let minutes =
+            (Self.days(toYear: year, month: month, day: day) * 24 + hour) * 60 + minute - offset
         // Only the last second of a UTC day may be a leap second.
         if second == 60, (minutes + 1) % 1_440 != 0 { return nil }
         self.init(secondsSinceEpoch: minutes * 60 + second, nanoseconds: fraction)
     }
 
-    /// Creates a time from whole seconds and nanoseconds since 1970-01-01T00:00:00Z; nil if it does not fit.
+    /// Creates a time from whole seconds and nanoseconds since 1970-01-01T00:00:00Z; nil if it does
+    /// not fit.
     ///
-    /// Both parts are added up, so times before 1970 may have a negative `seconds` and a positive `nanoseconds`.
+    /// Both parts are added up, so times before 1970 may have a negative `seconds` and a positive
+    /// `nanoseconds`.
     @inlinable
     public init?(secondsSinceEpoch seconds: Int64, nanoseconds: Int64 = 0) {
         // The earliest second fits only together with its nanoseconds.
@@ -118,8 +122,8 @@ extension EventTime {
         return 30 + ((month + (month >> 3)) & 1)
     }
 
-    /// Days since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date
-    /// algorithms", `days_from_civil`), for years from 0.
+    /// Days since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, "chrono-compatible
+    /// low-level date algorithms", `days_from_civil`), for years from 0.
     private static func days(toYear civilYear: Int64, month: Int64, day: Int64) -> Int64 {
         let year = month <= 2 ? civilYear - 1 : civilYear
         let era = (year >= 0 ? year : year - 399) / 400
@@ -131,7 +135,8 @@ extension EventTime {
 }
 
 extension EventTime: CustomStringConvertible {
-    /// The time in RFC 3339 format in UTC, with 0, 3, 6 or 9 fractional digits, as many as it needs.
+    /// The time in RFC 3339 format in UTC, with 0, 3, 6 or 9 fractional digits, as many as it
+    /// needs.
     public var description: String {
         var seconds = nanoseconds / 1_000_000_000
         var fraction = nanoseconds % 1_000_000_000
@@ -175,7 +180,8 @@ extension EventTime: CustomStringConvertible {
         }
     }
 
-    /// The date that is `days` after 1970-01-01 (Hinnant, `civil_from_days`), for dates from the year 0.
+    /// The date that is `days` after 1970-01-01 (Hinnant, `civil_from_days`), for dates from the
+    /// year 0.
     private static func civil(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
         let era = shifted / 146_097

@@ -18,11 +18,12 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
         let range = seed < 4 ? 50 : 3_000
         let table = KeyedTable<Int, Int>(
             tracksChanges: true,
-            timeToLive: StateTTL(.seconds(10), refresh: refreshesOnRead ? .onReadAndWrite : .onWrite))
+            timeToLive: StateTTL(
+                .seconds(10), refresh: refreshesOnRead ? .onReadAndWrite : .onWrite))
         var model: [Int: ModelEntry] = [:]
         var saved: [Int: ModelEntry]?
         var clock: Int64 = 100
-        for step in 0..<30_000 {
+        for step in 0..<8_000 {
             let key = Int.random(in: 0..<range, using: &random)
             let hash = stableHash(key)
             if step % 40 == 0 { clock += 1 }
@@ -120,7 +121,8 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
         #expect(table.count == 0)
     }
 
-    @Test func `lets entries written before any time is known live from the first sweep on`() throws {
+    @Test func `lets entries written before any time is known live from the first sweep on`() throws
+    {
         let table = KeyedTable<Int, Int>(timeToLive: StateTTL(.seconds(10)))
         try table.update(1, hash: stableHash(1), default: 0) { $0 += 1 }
         table.restore(2, 2, hash: stableHash(2))
@@ -150,7 +152,7 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(nanoseconds: seconds 
 
     @Test func `keeps memory bounded when keys come and go within a time-to-live`() throws {
         let table = KeyedTable<Int, Int>(timeToLive: StateTTL(.days(1)))
-        for round in 0..<200_000 {
+        for round in 0..<40_000 {
             let key = round % 500
             try table.update(key, hash: stableHash(key), now: at(Int64(round)), default: 0) { _ in }
             table.remove(key, hash: stableHash(key), now: at(Int64(round)))

@@ -33,7 +33,7 @@ extension KeyedTable {
         let table = KeyedTable<Int, [Int]>(tracksChanges: true)
         var model: [Int: [Int]] = [:]
         var saved: [Int: [Int]]?
-        for step in 0..<40_000 {
+        for step in 0..<8_000 {
             let key = Int.random(in: 0..<range, using: &random)
             let hash = stableHash(key)
             switch Int.random(in: 0..<100, using: &random) {
@@ -126,7 +126,9 @@ extension KeyedTable {
             let token = Token()
             released = token
             let table = KeyedTable<Int, Token>(tracksChanges: true)
-            for key in 0..<100 { try table.update(key, hash: stableHash(key), default: token) { _ in } }
+            for key in 0..<100 {
+                try table.update(key, hash: stableHash(key), default: token) { _ in }
+            }
             table.beginBatch()
             for key in 0..<50 { table.remove(key, hash: stableHash(key)) }
         }
@@ -151,7 +153,9 @@ extension KeyedTable {
         #expect(try run() == run())
     }
 
-    @Test func `keeps what a closure changed before it threw until the batch is rolled back`() throws {
+    @Test func `keeps what a closure changed before it threw until the batch is rolled back`()
+        throws
+    {
         struct Failure: Error {}
         let table = KeyedTable<Int, Int>(tracksChanges: true)
         table.beginBatch()

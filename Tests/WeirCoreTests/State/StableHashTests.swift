@@ -55,15 +55,15 @@ import WeirCore
     }
 
     @Test func `never changes, since checkpoints depend on it`() {
-        #expect(stableHash(0) == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash(1) == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash(-1) == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash("") == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash("card-4711") == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash("a text of more than sixteen bytes") == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash("Žluťoučký kůň") == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash(1.5) == 0x8a8b_56bd_abed_56a4)
-        #expect(stableHash(Pair(left: 1, right: "x")) == 0x8a8b_56bd_abed_56a4)
+        #expect(stableHash(0) == 5735971041797140646)
+        #expect(stableHash(1) == 13371257794885400185)
+        #expect(stableHash(-1) == 2704071690583750721)
+        #expect(stableHash("") == 13776188990194903984)
+        #expect(stableHash("card-4711") == 18041271869920846113)
+        #expect(stableHash("a text of more than sixteen bytes") == 16631615815451537470)
+        #expect(stableHash("Žluťoučký kůň") == 9403863402490061548)
+        #expect(stableHash(1.5) == 8056142873903306685)
+        #expect(stableHash(Pair(left: 1, right: "x")) == 3720837706229761762)
     }
 
     @Test func `is equal for integers of equal value whatever their width`() {
@@ -85,7 +85,8 @@ import WeirCore
 
     @Test(arguments: [
         ("\u{e9}", "e\u{301}"), ("\u{212a}", "K"), ("\u{ac00}", "\u{1100}\u{1161}"),
-        ("q\u{307}\u{323}", "q\u{323}\u{307}"), ("\u{37e}", ";"), ("caf\u{e9} au lait 12345", "cafe\u{301} au lait 12345"),
+        ("q\u{307}\u{323}", "q\u{323}\u{307}"), ("\u{37e}", ";"),
+        ("caf\u{e9} au lait 12345", "cafe\u{301} au lait 12345"),
         ("\u{1e69}", "s\u{323}\u{307}"), ("\u{f900}", "\u{8c48}"),
     ])
     func `is equal for canonically equivalent text`(left: String, right: String) {
@@ -94,18 +95,17 @@ import WeirCore
         #expect(stableHash([left]) == stableHash([right]))
     }
 
-    @Test func `agrees with equality for every scalar and its neighbours`() {
+    @Test func `agrees with equality for every scalar and its normal form`() {
+        var disagreeing: [UInt32] = []
         for value in UInt32(0)..<0x3_0000 {
             guard let scalar = Unicode.Scalar(value) else { continue }
             let text = String(String.UnicodeScalarView([scalar]))
-            // The decimal digits break no composition that `==` would not see.
-            let same = String(decoding: Array(text.utf8), as: UTF8.self)
-            #expect(stableHash(text) == stableHash(same))
-            if (0x3100...0xa66e).contains(value) {
-                // The range that is hashed as it is must be its own normal form.
-                #expect(Array(text.utf8) == Array(text._nfcCodeUnits), "\(value)")
+            let normal = String(decoding: text._nfcCodeUnits, as: UTF8.self)
+            if text != normal || stableHash(text) != stableHash(normal) {
+                disagreeing.append(value)
             }
         }
+        #expect(disagreeing == [])
     }
 
     @Test func `differs for text that differs in one byte or in length`() {
@@ -133,7 +133,9 @@ import WeirCore
         var grown = Set((0..<500).map(String.init))
         for index in 3..<500 { grown.remove(String(index)) }
         let fresh: Set<String> = ["2", "1", "0"]
-        #expect(stableHash(Pair(left: 1, right: "", members: grown)) == stableHash(Pair(left: 1, right: "", members: fresh)))
+        #expect(
+            stableHash(Pair(left: 1, right: "", members: grown))
+                == stableHash(Pair(left: 1, right: "", members: fresh)))
         var labels = Dictionary(uniqueKeysWithValues: (0..<500).map { (String($0), $0) })
         for index in 2..<500 { labels[String(index)] = nil }
         #expect(stableHash(labels) == stableHash(["1": 1, "0": 0]))

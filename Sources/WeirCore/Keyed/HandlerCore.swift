@@ -1,0 +1,200 @@
+/// What every operator with state and timers per key shares: timers, watermark, outputs, and the way back.
+@usableFromInline
+final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
+    let scope: StageScope
+    let downstream: Receiver<Output>
+    private let side: Receiver<SideEvent>?
+    private var sidePending = Batch<SideEvent>()
+    let eventTimers: TimerQueue<Key>
+    let processingTimers: TimerQueue<Key>
+    @usableFromInline private(set) var watermark = EventTime.min
+    /// Whether timers set from now on could never fire.
+    private var isEnding = false
+    private var alarm: StageTimer?
+    private var savedRandom: SplitMix64?
+    private var fire: (DueTimer<Key>, TimeDomain) throws -> Void = { _, _ in }
+    private var sweep: () -> Void = {}
+
+    @usableFromInline
+    init(scope: StageScope, downstream: Receiver<Output>, side: [AnyReceiver]) {
+        self.scope = scope
+        self.downstream = downstream
+        self.side = side.isEmpty ? nil : AnyReceiver.joined(side, as: SideEvent.self)
+        eventTimers = TimerQueue(tracksChanges: scope.isFallible)
+        processingTimers = TimerQueue(tracksChanges: scope.isFallible)
+        scope.register(self)
+        alarm = scope.makeTimer { [unowned self] now in fireProcessingTimers(now: now) }
+    }
+
+    /// Says how a timer is handled, and how expired state is removed.
+    @usableFromInline
+    func onTimer(
+        _ fire: @escaping (DueTimer<Key>, TimeDomain) throws -> Void,
+        sweep: @escaping () -> Void
+    ) {
+        self.fire = fire
+        self.sweep = sweep
+    }
+
+    @usableFromInline
+    func emit(_ event: SideEvent, at time: EventTime) {
+        if side != nil { sidePending.append(event, at: time) }
+    }
+
+    // MARK: Timers
+
+    func setTimer(_ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain) {
+        if isEnding { return }
+        let queue = domain == .eventTime ? eventTimers : processingTimers
+        // Refused only beyond the queue's bound, and this queue has none.
+        _ = try? queue.schedule(key, hash: hash, at: time)
+    }
+
+    func cancelTimer(
+        _ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain
+    ) -> Bool {
+        let queue = domain == .eventTime ? eventTimers : processingTimers
+        return queue.cancel(key, hash: hash, at: time)
+    }
+
+    private func armAlarm() {
+        alarm?.set(processingTimers.nextDeadline)
+    }
+
+    private func fireProcessingTimers(now: EventTime) {
+        scope.enqueue(
+            { [unowned self] in
+                let hasMore = try fireDue(processingTimers, in: .processingTime, upTo: now)
+                if !hasMore { armAlarm() }
+                return hasMore
+            }, abandon: { [unowned self] in abandon(processingTimers, upTo: now) })
+    }
+
+    /// Fires at most a portion of the timers that are due; returns whether there are more.
+    private func fireDue(
+        _ timers: TimerQueue<Key>, in domain: TimeDomain, upTo time: EventTime
+    ) throws -> Bool {
+        for _ in 0..<max(1, scope.portion) {
+            guard let timer = timers.popDue(upTo: time) else { return false }
+            try fire(timer, domain)
+        }
+        return timers.nextDeadline.map { $0 <= time } ?? false
+    }
+
+    private func abandon(_ timers: TimerQueue<Key>, upTo time: EventTime) -> (any Sendable)? {
+        guard let timer = timers.popDue(upTo: time) else { return nil }
+        return "timer of key \(timer.key) at \(timer.time.nanoseconds) ns"
+    }
+
+    // MARK: Batches and signals
+
+    /// Sends on what a batch has emitted; fires the timers it has set for times that are over.
+    @usableFromInline
+    func finishBatch(_ output: consuming Batch<Output>) throws {
+        try send(output)
+        if let deadline = eventTimers.nextDeadline, deadline <= watermark {
+            fireEventTimers(then: nil)
+        }
+        armAlarm()
+        sweep()
+    }
+
+    @usableFromInline
+    func send(_ output: consuming Batch<Output>) throws {
+        if let side, !sidePending.isEmpty {
+            let events = sidePending
+            sidePending = Batch()
+            try side.batch(events)
+        }
+        if !output.isEmpty { try downstream.batch(output) }
+    }
+
+    @usableFromInline
+    func receive(_ signal: Signal) throws {
+        guard case .watermark(let time) = signal else { return try forward(signal) }
+        watermark = max(watermark, time)
+        if time == .max { isEnding = true }
+        if let deadline = eventTimers.nextDeadline, deadline <= watermark {
+            fireEventTimers(then: signal)
+        } else {
+            sweep()
+            try forward(signal)
+        }
+    }
+
+    /// Fires what the watermark has reached, in portions, and only then passes the watermark on.
+    private func fireEventTimers(then signal: Signal?) {
+        scope.enqueue(
+            { [unowned self] in
+                if try fireDue(eventTimers, in: .eventTime, upTo: watermark) { return true }
+                armAlarm()
+                sweep()
+                if let signal { try forward(signal) }
+                return false
+            }, abandon: { [unowned self] in abandon(eventTimers, upTo: watermark) })
+    }
+
+    private func forward(_ signal: Signal) throws {
+        if signal == .end { alarm?.set(nil) }
+        try downstream.signal(signal)
+        try side?.signal(signal)
+    }
+}
+
+extension HandlerCore: TransactionParticipant {
+    @usableFromInline
+    func beginBatch() {
+        savedRandom = scope.random
+        eventTimers.beginBatch()
+        processingTimers.beginBatch()
+    }
+
+    @usableFromInline
+    func commitBatch() {
+        savedRandom = nil
+        eventTimers.commitBatch()
+        processingTimers.commitBatch()
+    }
+
+    @usableFromInline
+    func rollbackBatch() {
+        if let savedRandom { scope.random = savedRandom }
+        savedRandom = nil
+        sidePending = Batch()
+        eventTimers.rollbackBatch()
+        processingTimers.rollbackBatch()
+        armAlarm()
+    }
+}
+
+/// A table of keyed state that follows the fate of the batch.
+@usableFromInline
+final class TableParticipant<Key: Hashable & Codable & Sendable, Value>: TransactionParticipant {
+    @usableFromInline let table: KeyedTable<Key, Value>
+
+    @usableFromInline
+    init(_ table: KeyedTable<Key, Value>) {
+        self.table = table
+    }
+
+    @usableFromInline func beginBatch() { table.beginBatch() }
+    @usableFromInline func commitBatch() { table.commitBatch() }
+    @usableFromInline func rollbackBatch() { table.rollbackBatch() }
+}
+
+extension StageScope {
+    /// Whether tables of keyed state have to record changes: known to a stage's head when it is built, since what is
+    /// fused behind it is built before.
+    @usableFromInline
+    var mayRollBack: Bool { isFallible }
+
+    /// A table of keyed state that is rolled back with the batch and counted in the metrics.
+    @inlinable
+    func makeTable<Key, Value>(
+        _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil
+    ) -> KeyedTable<Key, Value> {
+        let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack, timeToLive: timeToLive)
+        register(TableParticipant(table))
+        return table
+    }
+}

@@ -1,0 +1,89 @@
+extension KeyedStream {
+    /// Handles the events of each key with a ``KeyedHandler``, which keeps state and timers per key.
+    ///
+    /// - Parameters:
+    ///   - name: The stage's name, unique in its topology: its identity in checkpoints and metrics.
+    ///   - ttl: How long the state of a key outlives its last use, in event time if the stream has event times, else in
+    ///     processing time. Default: as long as the topology runs.
+    ///   - makeHandler: Makes the handler, for each parallel instance and again at each restart.
+    /// - Complexity: O(1) per event on top of the handler, whatever the number of keys; firing timers costs O(log n)
+    ///   each.
+    ///
+    /// **Emits when** the handler emits. **Suspends upstream when** its mailbox is full.
+    /// **Finishes when** the input ends and the timers in event time have fired.
+    /// **Cancels when** nobody takes its events any more.
+    /// **On restart** the handler is made anew; state and timers are as before the event that failed, which is tried
+    /// again.
+    @inlinable
+    public func handle<Handler: KeyedHandler>(
+        _ name: String, ttl: StateTTL? = nil, file: StaticString = #fileID, line: UInt = #line,
+        _ makeHandler: @escaping @Sendable () -> Handler
+    ) -> EventStream<Handler.Output> where Handler.Key == Key, Handler.Input == Element {
+        let keys = self.keys
+        let node = stage(
+            "handle", name: name, traits: NodeTraits(outputs: 2), at: SourceLocation(file, line)
+        ) { scope, outputs in
+            if Handler.Failure.self != Never.self { scope.markFallible() }
+            let core = HandlerCore<Key, Handler.Output>(
+                scope: scope,
+                downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
+                side: outputs[1])
+            let table = scope.makeTable(Key.self, Handler.State.self, timeToLive: ttl)
+            let life = StateLife(scope)
+            scope.onPublish { (keys: table.count, timers: core.timerCount) }
+            var current = makeHandler()
+            scope.onRestart { current = makeHandler() }
+            core.onTimer(
+                { timer, domain in
+                    let handler = current
+                    let time = core.eventTime(of: timer, in: domain)
+                    var context = Context(
+                        core: core, key: timer.key, hash: timer.hash, eventTime: time)
+                    try table.update(
+                        timer.key, hash: timer.hash, now: life.now(at: time),
+                        default: handler.initialState(for: timer.key)
+                    ) { state in
+                        try handler.onTimer(
+                            FiredTimer(time: timer.time, domain: domain), state: &state, &context)
+                    }
+                    if context.takeClear() { table.remove(timer.key, hash: timer.hash) }
+                    try core.send(context.takeOutput())
+                }, sweep: { table.sweep(now: life.sweepTime) })
+            return Receiver(
+                batch: { batch in
+                    if batch.isEmpty { return }
+                    let handler = current
+                    let batchKeys = keys(batch)
+                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
+                    let clock = life.processingTime
+                    var context = Context(
+                        core: core, key: batchKeys[0], hash: 0, eventTime: .min)
+                    for index in batch.elements.indices {
+                        let key = batchKeys[index]
+                        let hash = stableHash(key)
+                        let time = hasTimes ? batch.times[index] : .min
+                        context.move(to: key, hash: hash, eventTime: time)
+                        try table.update(
+                            key, hash: hash, now: hasTimes ? time : clock,
+                            default: handler.initialState(for: key)
+                        ) { state in
+                            try handler.on(batch.elements[index], state: &state, &context)
+                        }
+                        if context.takeClear() { table.remove(key, hash: hash) }
+                    }
+                    try core.finishBatch(context.takeOutput())
+                }, signal: { try core.receive($0) })
+        }
+        return EventStream<Handler.Output>(node: node)
+    }
+}
+
+extension HandlerCore {
+    @usableFromInline var timerCount: Int { eventTimers.count + processingTimers.count }
+
+    /// The event time that what a timer emits gets.
+    @usableFromInline
+    func eventTime(of timer: DueTimer<Key>, in domain: TimeDomain) -> EventTime {
+        domain == .eventTime ? timer.time : watermark.advanced(byNanoseconds: 1)
+    }
+}

@@ -1,0 +1,35 @@
+/// By which time the keyed state of a stage expires: event time where there is one, else processing time.
+@usableFromInline
+final class StateLife {
+    private let scope: StageScope
+    private var followsEvents = false
+
+    @usableFromInline
+    init(_ scope: StageScope) {
+        self.scope = scope
+    }
+
+    /// Takes note of whether the stream has event times, and returns it.
+    @usableFromInline
+    func startBatch(hasTimes: Bool) -> Bool {
+        followsEvents = hasTimes
+        return hasTimes
+    }
+
+    @usableFromInline var processingTime: EventTime { scope.now }
+
+    /// The time to use state at when an event or timer has the event time `time`.
+    @usableFromInline
+    func now(at time: EventTime) -> EventTime { followsEvents ? time : scope.now }
+
+    /// The time up to which expired state may be removed; nothing expires because the stream ends.
+    @usableFromInline var sweepTime: EventTime {
+        if !followsEvents { return scope.now }
+        return scope.watermark == .max ? .min : scope.watermark
+    }
+
+    @usableFromInline
+    func countDuplicates(_ count: Int) {
+        if count > 0 { scope.countDropped(count, reason: .duplicate) }
+    }
+}

@@ -1,0 +1,302 @@
+import DequeModule
+import Logging
+import Synchronization
+
+/// The calls of an asynchronous operator: starts them within a limit, takes in what comes back,
+/// decides about failures and emits.
+///
+/// It is the head of its stage; events that share a key share a call.
+final class AsyncCalls<
+    Element: Sendable, Key: Hashable & Sendable, Result: Sendable, Output: Sendable
+>:
+    AsyncWork
+{
+    /// What is asked and what becomes of the answer.
+    struct Request {
+        let call: AsyncCall<Element, Result>
+        /// The key under which events share a call and its result; nil when each makes its own.
+        let key: ((Element) -> Key)?
+        let combine: (Element, Result) -> Output
+        let inFlight: Int
+        let ordered: Bool
+        var cache: LookUpCache<Key, Result>?
+    }
+
+    private typealias Order = CompletionOrder<Departing>
+
+    /// What leaves in an event's place.
+    private enum Departing {
+        case event(Output, EventTime)
+        case replacement(Element, () throws -> Void)
+    }
+
+    private enum Waiting {
+        case event(Element, EventTime)
+        case signal(Signal)
+    }
+
+    private struct Asker {
+        let event: Element
+        let time: EventTime
+        let ticket: Order.Ticket
+    }
+
+    private struct Call {
+        let key: Key?
+        var askers: [Asker]
+        var attempts = 0
+        var restarts = 0
+        var task: Task<Void, Never>?
+    }
+
+    private struct Completion: Sendable {
+        let call: Int
+        let outcome: Swift.Result<Result, any Error>
+        let attempts: Int
+    }
+
+    private unowned let scope: StageScope
+    private let downstream: Receiver<Output>
+    private let request: Request
+    private var cache: LookUpCache<Key, Result>?
+    private var order: Order
+    private var waiting = Deque<Waiting>()
+    private var calls: [Int: Call] = [:]
+    private var callOfKey: [Key: Int] = [:]
+    private var nextCall = 0
+    private var departing = Deque<Order.Departure>()
+    private var isEmitting = false
+    private var spentRestarts = 0
+    private let completions = CompletionInbox<Completion>()
+
+    init(_ scope: StageScope, _ downstream: Receiver<Output>, _ request: Request) {
+        self.scope = scope
+        self.downstream = downstream
+        self.request = request
+        cache = request.cache
+        order = CompletionOrder(ordered: request.ordered)
+        scope.onPublish { [unowned self] in (keys: self.cache?.count ?? 0, timers: 0) }
+    }
+
+    var receiver: Receiver<Element> {
+        Receiver(
+            batch: { [self] batch in
+                for index in batch.elements.indices {
+                    waiting.append(.event(batch.elements[index], batch.time(at: index)))
+                }
+                advance()
+            },
+            signal: { [self] signal in
+                if isIdle { return try downstream.signal(signal) }
+                waiting.append(.signal(signal))
+                advance()
+            })
+    }
+
+    var isIdle: Bool { waiting.isEmpty && order.isEmpty && departing.isEmpty }
+
+    var isSaturated: Bool { !waiting.isEmpty || order.openCount >= request.inFlight }
+
+    func collect() throws {
+        // One at a time: a failure that restarts the stage leaves the others for the next look.
+        while let completion = completions.takeFirst() { try take(completion) }
+        advance()
+    }
+
+    func stop() async {
+        waiting.removeAll()
+        for call in calls.values { call.task?.cancel() }
+        for call in calls.values { await call.task?.value }
+        calls.removeAll()
+    }
+
+    // MARK: Starting
+
+    /// Starts what there is room for and emits what is there; answers from the cache make room at once.
+    private func advance() {
+        var hasMoved: Bool
+        repeat {
+            startCalls()
+            hasMoved = false
+            while let next = order.next() {
+                departing.append(next)
+                hasMoved = true
+            }
+        } while hasMoved && !waiting.isEmpty
+        emit()
+    }
+
+    private func startCalls() {
+        while order.openCount < request.inFlight, let next = waiting.popFirst() {
+            switch next {
+            case .signal(let signal): order.append(signal)
+            case .event(let event, let time): start(event, time)
+            }
+        }
+        // Signals take no room.
+        while case .signal(let signal)? = waiting.first {
+            waiting.removeFirst()
+            order.append(signal)
+        }
+    }
+
+    private func start(_ event: Element, _ time: EventTime) {
+        let asker = Asker(event: event, time: time, ticket: order.open())
+        let key = request.key?(event)
+        if let key {
+            if let known = cache?.value(for: key, at: scope.now) {
+                return complete(asker, known)
+            }
+            if let call = callOfKey[key] {
+                calls[call]?.askers.append(asker)
+                return
+            }
+        }
+        let id = nextCall
+        nextCall += 1
+        if let key { callOfKey[key] = id }
+        calls[id] = Call(key: key, askers: [asker])
+        launch(id, event)
+    }
+
+    private func launch(_ id: Int, _ event: Element) {
+        let seed = scope.random.next()
+        let call = request.call
+        let completions = completions
+        let wake = scope.wake
+        calls[id]?.task = Task(executorPreference: scope.environment.executor) {
+            let (outcome, attempts) = await call.run(event, seed: seed)
+            completions.append(Completion(call: id, outcome: outcome, attempts: attempts))
+            wake()
+        }
+    }
+
+    // MARK: Taking in
+
+    private func complete(_ asker: Asker, _ result: Result) {
+        order.complete(asker.ticket, .event(request.combine(asker.event, result), asker.time))
+    }
+
+    private func take(_ completion: Completion) throws {
+        guard var call = calls[completion.call] else { return }
+        call.attempts += completion.attempts
+        switch completion.outcome {
+        case .success(let result):
+            forget(completion.call, call)
+            if let key = call.key { cache?.insert(result, for: key, at: scope.now) }
+            for asker in call.askers { complete(asker, result) }
+            if spentRestarts > 0 {
+                scope.refundRestarts(spentRestarts)
+                spentRestarts = 0
+            }
+        case .failure(let error): try handle(error, completion.call, &call)
+        }
+    }
+
+    private func forget(_ id: Int, _ call: Call) {
+        calls[id] = nil
+        if let key = call.key { callOfKey[key] = nil }
+    }
+
+    private func handle(_ error: any Error, _ id: Int, _ call: inout Call) throws {
+        switch scope.verdict(on: error) {
+        case .skip:
+            scope.countDropped(call.askers.count, reason: .skipped)
+            abandon(id, call)
+        case .deadLetter: giveUp(id, call, error)
+        case .emit(let emit):
+            forget(id, call)
+            for asker in call.askers {
+                order.complete(asker.ticket, .replacement(asker.event, emit))
+            }
+        case .escalate: throw StageFailure(stage: scope.name, cause: error)
+        case .restart:
+            call.restarts += 1
+            guard call.restarts < scope.supervisor.attempts else {
+                if scope.supervisor.poison.kind == .escalate {
+                    throw StageFailure(stage: scope.name, cause: error)
+                }
+                spentRestarts += call.restarts - 1
+                return giveUp(id, call, error)
+            }
+            calls[id] = call
+            launch(id, call.askers[0].event)
+            // The stage restarts as its supervisor says; the calls in flight go on meanwhile.
+            throw error
+        }
+    }
+
+    private func giveUp(_ id: Int, _ call: Call, _ error: any Error) {
+        for asker in call.askers {
+            scope.deadLetter(
+                asker.event, reason: String(describing: error), attempts: call.attempts)
+        }
+        scope.logger.warning(
+            "event sent to the dead letters",
+            metadata: [
+                "stage": "\(scope.name)", "error": "\(error)", "attempts": "\(call.attempts)",
+            ])
+        abandon(id, call)
+    }
+
+    private func abandon(_ id: Int, _ call: Call) {
+        forget(id, call)
+        for asker in call.askers { order.complete(asker.ticket, nil) }
+    }
+
+    // MARK: Emitting
+
+    private func emit() {
+        if departing.isEmpty || isEmitting { return }
+        isEmitting = true
+        scope.enqueue(
+            { [unowned self] in try emitPortion() }, abandon: { [unowned self] in abandonFirst() })
+    }
+
+    private func emitPortion() throws -> Bool {
+        var batch = Batch<Output>()
+        for item in departing.prefix(max(1, scope.portion)) {
+            guard case .output(.event(let output, let time)) = item else { break }
+            batch.append(output, at: time)
+        }
+        if !batch.isEmpty {
+            try downstream.batch(batch)
+            departing.removeFirst(batch.count)
+        } else if let first = departing.first {
+            switch first {
+            case .output(.replacement(_, let emit)): try emit()
+            case .signal(let signal): try downstream.signal(signal)
+            case .output(.event): break
+            }
+            departing.removeFirst()
+        }
+        if !departing.isEmpty { return true }
+        isEmitting = false
+        return false
+    }
+
+    private func abandonFirst() -> (any Sendable)? {
+        switch departing.first {
+        case .output(.event(let output, _)):
+            departing.removeFirst()
+            return output
+        case .output(.replacement(let event, _)):
+            departing.removeFirst()
+            return event
+        case .signal, nil: return nil
+        }
+    }
+}
+
+/// What has come back and waits for the actor.
+private final class CompletionInbox<Completion: Sendable>: Sendable {
+    private let queue = Mutex(Deque<Completion>())
+
+    func append(_ completion: Completion) {
+        queue.withLock { $0.append(completion) }
+    }
+
+    func takeFirst() -> Completion? {
+        queue.withLock { $0.popFirst() }
+    }
+}

@@ -1,0 +1,111 @@
+import DequeModule
+
+/// A set of keys with the times at which they were first seen, of at most a fixed size: the oldest is forgotten first.
+@usableFromInline
+package struct BoundedMemory<Key: Hashable> {
+    private struct Entry {
+        var time: EventTime
+        var ticket: UInt64
+    }
+
+    private enum Change {
+        case stored(Key, before: Entry?)
+        case forgotten(Key, Entry, ticket: UInt64)
+        case skipped(Key, ticket: UInt64)
+    }
+
+    private let limit: Int
+    private let lifetime: Int64?
+    private var entries: [Key: Entry] = [:]
+    /// In the order of the tickets; a key that was stored again has an outdated place too.
+    private var order = Deque<(key: Key, ticket: UInt64)>()
+    private var nextTicket: UInt64 = 0
+    private var changes: [Change] = []
+    private var isTracking = false
+
+    /// - Parameters:
+    ///   - limit: How many keys are remembered.
+    ///   - lifetime: For how long, either way from the time at which a key was first seen; nil for ever.
+    @usableFromInline
+    package init(limit: Int, lifetime: Duration?) {
+        self.limit = max(1, limit)
+        self.lifetime = lifetime?.nanosecondsClamped
+    }
+
+    @usableFromInline package var count: Int { entries.count }
+
+    /// Remembers a key; false when it is known and its time not over.
+    ///
+    /// - Complexity: O(1), amortised.
+    @usableFromInline
+    package mutating func insert(_ key: Key, at time: EventTime) -> Bool {
+        let known = entries[key]
+        if let known, isCurrent(known, at: time) { return false }
+        let ticket = nextTicket
+        nextTicket += 1
+        entries[key] = Entry(time: time, ticket: ticket)
+        order.append((key, ticket))
+        if isTracking { changes.append(.stored(key, before: known)) }
+        while entries.count > limit || order.count > 2 * limit + 16 { forgetOldest() }
+        return true
+    }
+
+    private func isCurrent(_ entry: Entry, at time: EventTime) -> Bool {
+        guard let lifetime else { return true }
+        let (age, overflow) = time.nanoseconds.subtractingReportingOverflow(
+            entry.time.nanoseconds)
+        return !overflow && age.magnitude < lifetime.magnitude
+    }
+
+    private mutating func forgetOldest() {
+        guard let oldest = order.popFirst() else { return }
+        if let entry = entries[oldest.key], entry.ticket == oldest.ticket {
+            entries[oldest.key] = nil
+            if isTracking { changes.append(.forgotten(oldest.key, entry, ticket: oldest.ticket)) }
+        } else if isTracking {
+            changes.append(.skipped(oldest.key, ticket: oldest.ticket))
+        }
+    }
+
+    // MARK: Batches
+
+    package mutating func begin() {
+        isTracking = true
+        changes.removeAll(keepingCapacity: true)
+    }
+
+    package mutating func commit() {
+        isTracking = false
+        changes.removeAll(keepingCapacity: true)
+    }
+
+    package mutating func rollback() {
+        for change in changes.reversed() {
+            switch change {
+            case .stored(let key, let before):
+                entries[key] = before
+                order.removeLast()
+            case .forgotten(let key, let entry, let ticket):
+                entries[key] = entry
+                order.insert((key, ticket), at: 0)
+            case .skipped(let key, let ticket): order.insert((key, ticket), at: 0)
+            }
+        }
+        commit()
+    }
+}
+
+/// A ``BoundedMemory`` that follows the fate of the batch.
+@usableFromInline
+package final class TransactionalMemory<Key: Hashable>: TransactionParticipant {
+    @usableFromInline package var memory: BoundedMemory<Key>
+
+    @usableFromInline
+    package init(_ memory: BoundedMemory<Key>) {
+        self.memory = memory
+    }
+
+    @usableFromInline package func beginBatch() { memory.begin() }
+    @usableFromInline package func commitBatch() { memory.commit() }
+    @usableFromInline package func rollbackBatch() { memory.rollback() }
+}

@@ -1,0 +1,50 @@
+/// The watermark and idleness of one stream: what to tell downstream after a batch and when time passes.
+@usableFromInline
+struct WatermarkTracker: Sendable {
+    @usableFromInline private(set) var watermark = EventTime.min
+    private(set) var isIdle = false
+    private var lastEvent = EventTime.min
+    /// The watermark that the events have brought, from which processing time counts on while idle.
+    private var watermarkOfEvents = EventTime.min
+    private let idleness: Idleness
+
+    init(_ idleness: Idleness) {
+        self.idleness = idleness
+    }
+
+    /// Takes note of a batch; returns the new watermark if it has advanced.
+    mutating func received(_ candidate: EventTime?, now: EventTime) -> EventTime? {
+        lastEvent = now
+        isIdle = false
+        guard let candidate else { return nil }
+        watermarkOfEvents = max(watermarkOfEvents, candidate)
+        return advance(to: candidate)
+    }
+
+    /// When to look at the clock next, nil for never.
+    func nextCheck(now: EventTime) -> EventTime? {
+        guard let quiet = idleness.quiet, lastEvent != .min else { return nil }
+        if !isIdle { return lastEvent.advanced(by: quiet) }
+        return idleness.advances ? now.advanced(by: min(quiet, .seconds(1))) : nil
+    }
+
+    /// What has become true by the passing of processing time alone.
+    mutating func timePassed(now: EventTime) -> (watermark: EventTime?, becomesIdle: Bool) {
+        guard let quiet = idleness.quiet, lastEvent != .min,
+            lastEvent.advanced(by: quiet) <= now
+        else { return (nil, false) }
+        let isNews = !isIdle
+        isIdle = true
+        guard idleness.advances, watermarkOfEvents != .min else { return (nil, isNews) }
+        let target = watermarkOfEvents.advanced(by: lastEvent.duration(to: now))
+        let advanced = advance(to: target)
+        // A watermark makes the stream count as active again, so it is declared idle once more.
+        return (advanced, isNews || advanced != nil)
+    }
+
+    private mutating func advance(to time: EventTime) -> EventTime? {
+        guard time > watermark else { return nil }
+        watermark = time
+        return time
+    }
+}

@@ -1,0 +1,94 @@
+public import WeirCore
+public import WeirJSON
+
+/// How the bytes of a message become an event.
+public struct EventDecoder<Element: Sendable>: Sendable {
+    /// Appends the event of a message to a batch. Made where the element type is known, so that a message costs no
+    /// look-up of types.
+    @usableFromInline let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+
+    /// Decodes with a closure. What it throws sends the bytes to the dead letters with the error's text.
+    @inlinable
+    public init(_ decode: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Element) {
+        append = { bytes, batch in batch.append(try decode(bytes)) }
+    }
+}
+
+extension EventDecoder where Element: Decodable {
+    /// Each message is one JSON document; strict about RFC 8259.
+    @inlinable
+    public static var json: EventDecoder {
+        let decoder = JSONEventDecoder()
+        return EventDecoder { bytes in try decoder.decode(Element.self, from: bytes) }
+    }
+}
+
+extension EventDecoder<String> {
+    /// Each message is UTF-8 text; other bytes go to the dead letters.
+    public static var text: EventDecoder {
+        EventDecoder { bytes in
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw EventDecodingError(description: "the message is not valid UTF-8")
+            }
+            return text
+        }
+    }
+}
+
+extension EventDecoder<[UInt8]> {
+    /// Each message is taken as its bytes.
+    public static var bytes: EventDecoder {
+        EventDecoder { bytes in [UInt8](bytes) }
+    }
+}
+
+/// Why a message is no event.
+public struct EventDecodingError: Error, Sendable, CustomStringConvertible {
+    /// What is wrong.
+    public let description: String
+
+    /// Creates an error with its text.
+    public init(description: String) {
+        self.description = description
+    }
+}
+
+/// How an event becomes the bytes of a message.
+public struct EventEncoder<Element: Sendable>: Sendable {
+    @usableFromInline let encode: @Sendable (Element, inout [UInt8]) throws -> Void
+    let isText: Bool
+
+    /// Encodes with a closure that appends the message's bytes.
+    ///
+    /// - Parameter isText: Whether the bytes are UTF-8, which a WebSocket then marks as text.
+    public init(
+        isText: Bool, _ encode: @escaping @Sendable (Element, inout [UInt8]) throws -> Void
+    ) {
+        self.isText = isText
+        self.encode = encode
+    }
+}
+
+extension EventEncoder where Element: Encodable {
+    /// Each event is one JSON document without line breaks.
+    public static var json: EventEncoder {
+        let encoder = JSONEventEncoder()
+        return EventEncoder(isText: true) { event, bytes in
+            try encoder.encode(event, into: &bytes)
+        }
+    }
+}
+
+extension EventEncoder<String> {
+    /// Each event is sent as text.
+    public static var text: EventEncoder {
+        EventEncoder(isText: true) { event, bytes in bytes.append(contentsOf: event.utf8) }
+    }
+}
+
+extension EventEncoder<[UInt8]> {
+    /// Each event is sent as it is.
+    public static var bytes: EventEncoder {
+        EventEncoder(isText: false) { event, bytes in bytes.append(contentsOf: event) }
+    }
+}

@@ -1,0 +1,167 @@
+public import WeirCore
+
+extension Sink {
+    /// Sends every event to a TCP server in JSON, one a line by default; see ``tcp(host:port:framing:encoder:)``.
+    public static func tcp(
+        host: String, port: Int, framing: StreamFraming = .lines()
+    ) -> Sink where Element: Encodable {
+        tcp(host: host, port: port, framing: framing, encoder: .json)
+    }
+
+    /// Sends every event to a TCP server.
+    ///
+    /// It connects when the topology starts; a lost connection restarts the sink, which connects again after the
+    /// supervisor's backoff and sends the batch that failed once more. What the kernel had taken and the peer had not
+    /// read is lost with a connection, since nothing confirms it: neither at least nor at most once.
+    ///
+    /// - Parameters:
+    ///   - host: The server's name or address.
+    ///   - port: Its port.
+    ///   - framing: How messages are told apart.
+    ///   - encoder: How an event becomes a message.
+    public static func tcp(
+        host: String, port: Int, framing: StreamFraming = .lines(),
+        encoder: EventEncoder<Element>
+    ) -> Sink {
+        Sink("tcp") { context in
+            let loop = try Loop.shared()
+            let client = try await TCPClient.connect(host: host, port: port, on: loop)
+            return TCPWriter(client: client, framing: framing, encoder: encoder, context: context)
+        }
+    }
+}
+
+private final class TCPWriter<Element: Sendable>: SinkWriter {
+    private let client: TCPClient
+    private let framing: StreamFraming
+    private let encoder: EventEncoder<Element>
+    private let context: SinkContext
+    private var message: [UInt8] = []
+
+    init(
+        client: TCPClient, framing: StreamFraming, encoder: EventEncoder<Element>,
+        context: SinkContext
+    ) {
+        self.client = client
+        self.framing = framing
+        self.encoder = encoder
+        self.context = context
+    }
+
+    func write(_ batch: Batch<Element>) async throws {
+        var bytes: [UInt8] = []
+        for event in batch.elements {
+            message.removeAll(keepingCapacity: true)
+            let start = bytes.count
+            do {
+                try encoder.encode(event, &message)
+                try message.withUnsafeBytes { try framing.wrap($0, &bytes) }
+            } catch {
+                bytes.removeLast(bytes.count - start)
+                context.deadLetter(event, reason: "it can't be encoded: \(error)")
+            }
+        }
+        try await client.write(bytes)
+    }
+
+    func close() async throws {
+        await client.close()
+    }
+}
+
+/// A client's connection whose writes wait for the kernel.
+final class TCPClient: Sendable {
+    private let state: LoopBound<State>
+
+    private final class State: TCPConnectionHandler {
+        let connection: TCPConnection
+        var waiting: (bytes: [UInt8], continuation: CheckedContinuation<Void, any Error>)?
+        var failure: NetworkError?
+        var isClosed = false
+        var closeWaiters: [CheckedContinuation<Void, Never>] = []
+
+        init(_ connection: TCPConnection) {
+            self.connection = connection
+        }
+
+        /// What the server says is read and ignored, so that it can't block.
+        func connection(
+            _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
+        ) -> Int { bytes.count }
+
+        func connectionDrained(_ connection: TCPConnection) {
+            guard let (bytes, continuation) = waiting else { return }
+            waiting = nil
+            write(bytes, continuation)
+        }
+
+        func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
+            isClosed = true
+            failure = error
+            waiting?.continuation.resume(throwing: lost)
+            waiting = nil
+            for waiter in closeWaiters { waiter.resume() }
+            closeWaiters.removeAll()
+        }
+
+        func write(_ bytes: [UInt8], _ continuation: CheckedContinuation<Void, any Error>) {
+            if isClosed {
+                continuation.resume(throwing: lost)
+                return
+            }
+            switch bytes.withUnsafeBytes({ connection.write($0) }) {
+            case .sent, .queued: continuation.resume()
+            case .refused: waiting = (bytes, continuation)
+            case .closed: continuation.resume(throwing: lost)
+            }
+        }
+
+        var lost: NetworkError {
+            failure ?? NetworkError(.connectionLost, "the server has closed the connection")
+        }
+    }
+
+    private init(_ state: LoopBound<State>) {
+        self.state = state
+    }
+
+    static func connect(host: String, port: Int, on loop: Loop) async throws -> TCPClient {
+        try await withCheckedThrowingContinuation { continuation in
+            loop.execute {
+                TCPConnection.connect(to: host, port: port, on: loop) { result in
+                    continuation.resume(
+                        with: result.map { connection in
+                            let state = State(connection)
+                            connection.handler = state
+                            connection.resumeReading()
+                            return TCPClient(LoopBound(state, on: loop))
+                        }.mapError { $0 })
+                }
+            }
+        }
+    }
+
+    /// Writes bytes; waits while the connection's queue is full. Throws when the connection is lost.
+    func write(_ bytes: [UInt8]) async throws {
+        if bytes.isEmpty { return }
+        let state = state
+        try await withCheckedThrowingContinuation { continuation in
+            state.loop.execute { state.value.write(bytes, continuation) }
+        }
+    }
+
+    /// Sends what is queued, then closes.
+    func close() async {
+        let state = state
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            state.loop.execute {
+                if state.value.isClosed {
+                    continuation.resume()
+                } else {
+                    state.value.closeWaiters.append(continuation)
+                    state.value.connection.closeGracefully()
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+public import WeirCore
+
+extension Sink {
+    /// Sends every event to all WebSocket clients that are connected to a path.
+    ///
+    /// At most once per client: a client sees what is sent while it is connected. A client that reads too slowly is
+    /// disconnected with 1013 when 1 MiB waits for it; that is counted, and never holds the others up.
+    ///
+    /// - Parameters:
+    ///   - path: The path of the handshake, such as `/alerts`.
+    ///   - host: The address to listen on; loopback by default.
+    ///   - port: The port, shared with other sources, sinks and pages on it.
+    public static func webSocket(
+        _ path: String, host: String = "127.0.0.1", port: Int
+    ) -> Sink where Element: Encodable {
+        webSocket(path, host: host, port: port, encoder: .json)
+    }
+
+    /// The same with messages encoded in a way of your own.
+    public static func webSocket(
+        _ path: String, host: String = "127.0.0.1", port: Int, encoder: EventEncoder<Element>
+    ) -> Sink {
+        Sink("webSocket", endpoint: "webSocket \(host):\(port)\(path)") { context in
+            let shared = try SharedServer.of(
+                context.resources, host: host, port: port, logger: context.logger)
+            let clients = LoopBound(BroadcastClients(), on: shared.server.loop)
+            shared.server.addWebSocket(path) { _ in .accept(clients.value) }
+            try await shared.start()
+            return BroadcastWriter(
+                server: shared.server, path: path, clients: clients, encoder: encoder,
+                context: context)
+        }
+    }
+}
+
+private final class BroadcastWriter<Element: Sendable>: SinkWriter {
+    private let server: NetworkServer
+    private let path: String
+    private let clients: LoopBound<BroadcastClients>
+    private let encoder: EventEncoder<Element>
+    private let context: SinkContext
+    private var buffer: [UInt8] = []
+
+    init(
+        server: NetworkServer, path: String, clients: LoopBound<BroadcastClients>,
+        encoder: EventEncoder<Element>, context: SinkContext
+    ) {
+        self.server = server
+        self.path = path
+        self.clients = clients
+        self.encoder = encoder
+        self.context = context
+    }
+
+    func write(_ batch: Batch<Element>) async throws {
+        var frames: [WebSocketFrame] = []
+        frames.reserveCapacity(batch.count)
+        for event in batch.elements {
+            buffer.removeAll(keepingCapacity: true)
+            do {
+                try encoder.encode(event, &buffer)
+            } catch {
+                context.deadLetter(event, reason: "it can't be encoded: \(error)")
+                continue
+            }
+            buffer.withUnsafeBytes { bytes in
+                frames.append(WebSocketFrame(encoder.isText ? .text : .binary, bytes))
+            }
+        }
+        // Waiting for the loop keeps what lies between us bounded by one batch.
+        let (clients, messages) = (clients, frames)
+        let dropped = try await server.loop.run { clients.value.send(messages) }
+        if dropped > 0 { context.countDropped(dropped) }
+    }
+
+    func close() async throws {
+        server.removeRoute(path)
+        let clients = clients
+        try await server.loop.run { clients.value.close() }
+    }
+}
+
+/// The clients of a broadcast; used on the server's loop only.
+private final class BroadcastClients: WebSocketHandler {
+    private var connections: [ObjectIdentifier: WebSocketConnection] = [:]
+
+    func opened(_ connection: WebSocketConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+    }
+
+    func received(
+        _ bytes: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind,
+        on connection: WebSocketConnection
+    ) -> Flow { .proceed }
+
+    func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
+        connections.removeValue(forKey: ObjectIdentifier(connection))
+    }
+
+    /// Returns how many messages could not be given to a client.
+    func send(_ frames: [WebSocketFrame]) -> Int {
+        var dropped = 0
+        for connection in Array(connections.values) {
+            connection.corked {
+                for frame in frames {
+                    switch connection.send(frame) {
+                    case .sent, .queued: break
+                    case .refused, .closed: dropped += 1
+                    }
+                }
+            }
+        }
+        return dropped
+    }
+
+    func close() {
+        for connection in Array(connections.values) {
+            connection.close(.goingAway, reason: "the service stops")
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/// Reads frames from a TCP connection and gives them to closures, with back pressure.
+///
+/// Used on the connection's loop only. When `onFrame` answers ``Flow/stop``, nothing more is given
+/// until ``resume()``; at most one read buffer of bytes is held and the socket is not read.
+public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
+    /// The connection that is read.
+    public let connection: TCPConnection
+    private var framing: Cutter
+    private let onFrame: (UnsafeRawBufferPointer) throws -> Flow
+    private let onBatchEnd: () -> Void
+    private let onClosed: ((any Error)?) -> Void
+    private var failure: (any Error)?
+
+    /// Takes over a connection; call ``resume()`` to start.
+    ///
+    /// - Parameters:
+    ///   - onFrame: gets each frame's bytes, valid during the call; what it throws closes the
+    ///     connection.
+    ///   - onBatchEnd: runs after the frames of one read of the socket.
+    ///   - onClosed: runs once at the end; with a ``FramingError``, a ``NetworkError``, or `nil`
+    ///     after an orderly end.
+    public init(
+        _ connection: TCPConnection, framing: Cutter,
+        onFrame: @escaping (UnsafeRawBufferPointer) throws -> Flow,
+        onBatchEnd: @escaping () -> Void = {},
+        onClosed: @escaping ((any Error)?) -> Void = { _ in }
+    ) {
+        self.connection = connection
+        self.framing = framing
+        self.onFrame = onFrame
+        self.onBatchEnd = onBatchEnd
+        self.onClosed = onClosed
+        connection.handler = self
+    }
+
+    /// Bytes of incomplete frames and of frames that wait, all that is held for this connection.
+    public var heldByteCount: Int { framing.carriedByteCount + connection.heldByteCount }
+
+    /// Goes on: first with the bytes that are held, then with the socket.
+    public func resume() { connection.resumeReading() }
+
+    /// Takes bytes from the connection; called by it only.
+    public func connection(
+        _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        do {
+            return try framing.consume(UnsafeRawBufferPointer(bytes)) { frame in
+                try connection.pausing { try onFrame(frame) }
+            }
+        } catch {
+            failure = error
+            connection.closeGracefully()
+            return bytes.count
+        }
+    }
+
+    /// Ends a batch; called by the connection only.
+    public func connectionReceivedAll(_ connection: TCPConnection) { onBatchEnd() }
+
+    /// Takes note of the peer's end; called by the connection only.
+    public func connectionReachedEnd(_ connection: TCPConnection) {
+        do {
+            try framing.finish(onFrame)
+            onBatchEnd()
+        } catch {
+            failure = error
+        }
+        connection.closeGracefully()
+    }
+
+    /// Reports the end; called by the connection only.
+    public func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
+        onClosed(failure ?? error)
+    }
+}

@@ -1,0 +1,34 @@
+/// Buffers that all connections of a loop share, since only one of them is in use at a time.
+///
+/// So an idle connection owns no buffer at all. Used on the loop's thread only.
+final class LoopScratch {
+    /// Bytes read from a socket at once, and the most that a paused connection holds back.
+    static let readCapacity = 64 * 1_024
+    /// Bytes gathered from several small writes before they go to the socket.
+    static let corkCapacity = 64 * 1_024
+
+    /// Where the socket that is being read puts its bytes.
+    let read: UnsafeMutableRawPointer
+    /// Where the connection that is corked gathers its writes.
+    let cork: UnsafeMutableRawPointer
+    var corkCount = 0
+    unowned(unsafe) var corked: TCPConnection?
+    private var jobs: [Loop.Work] = []
+
+    init() {
+        read = .allocate(byteCount: Self.readCapacity, alignment: 64)
+        cork = .allocate(byteCount: Self.corkCapacity, alignment: 64)
+    }
+
+    func takeJobs() -> [Loop.Work] {
+        defer { jobs = [] }
+        return jobs
+    }
+
+    func giveBack(jobs: [Loop.Work]) { self.jobs = jobs }
+
+    deinit {
+        read.deallocate()
+        cork.deallocate()
+    }
+}

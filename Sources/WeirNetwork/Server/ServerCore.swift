@@ -1,0 +1,89 @@
+/// The part of a server that lives on its loop: the listener and the open connections.
+final class ServerCore {
+    let configuration: NetworkServer.Configuration
+    let counters: ServerCounterCells
+    private var listener: TCPListener?
+    private var connections: [ObjectIdentifier: TCPConnection] = [:]
+    private var stopWaiters: [() -> Void] = []
+    private var stopTimer: LoopTimer?
+    private var isStarting = false
+
+    init(_ configuration: NetworkServer.Configuration, _ counters: ServerCounterCells) {
+        self.configuration = configuration
+        self.counters = counters
+    }
+
+    func start(
+        _ server: NetworkServer,
+        _ completion: @escaping (Result<SocketAddress, NetworkError>) -> Void
+    ) {
+        guard listener == nil, !isStarting else {
+            completion(.failure(NetworkError(.invalidArgument, "the server listens already")))
+            return
+        }
+        isStarting = true
+        TCPListener.listen(configuration.listener, on: server.loop) { [self] connection in
+            accept(connection, server)
+        } completion: { [self] result in
+            isStarting = false
+            listener = try? result.get()
+            listener?.onChange = { [self, weak listener] in
+                if let listener { countConnections(of: listener) }
+            }
+            completion(result.map(\.address))
+        }
+    }
+
+    private func accept(_ tcp: TCPConnection, _ server: NetworkServer) {
+        do {
+            let connection = try HTTPServerConnection(tcp, self, server)
+            let key = ObjectIdentifier(tcp)
+            connections[key] = tcp
+            tcp.onFinished = { [self] in
+                connections[key] = nil
+                if connections.isEmpty { finishStop() }
+            }
+            tcp.counters = counters
+            connection.start()
+        } catch {
+            tcp.close(error)
+        }
+    }
+
+    private func countConnections(of listener: TCPListener) {
+        counters.connectionsOpen.set(listener.openCount)
+        counters.connectionsAccepted.set(listener.acceptedCount)
+        counters.connectionsRefused.set(listener.refusedCount)
+        counters.acceptFailures.set(listener.failureCount)
+    }
+
+    func stop(_ deadline: Duration, _ completion: @escaping () -> Void) {
+        listener?.close()
+        listener = nil
+        if connections.isEmpty {
+            completion()
+            return
+        }
+        stopWaiters.append(completion)
+        for tcp in connections.values {
+            if let webSocket = tcp.handler as? WebSocketConnection {
+                webSocket.close(.goingAway, reason: "the server stops")
+            } else {
+                tcp.closeGracefully(within: deadline)
+            }
+        }
+        guard let loop = connections.values.first?.loop else { return }
+        stopTimer = try? LoopTimer(on: loop) { [self] in
+            for tcp in connections.values { tcp.close() }
+        }
+        stopTimer?.start(after: deadline)
+    }
+
+    private func finishStop() {
+        stopTimer?.close()
+        stopTimer = nil
+        let waiters = stopWaiters
+        stopWaiters = []
+        for waiter in waiters { waiter() }
+    }
+}

@@ -1,0 +1,82 @@
+import Synchronization
+
+/// What a server has counted so far.
+public struct ServerCounters: Sendable, Hashable {
+    /// Connections open now.
+    public var connectionsOpen = 0
+    /// Connections accepted.
+    public var connectionsAccepted = 0
+    /// Connections closed at once because of the limit.
+    public var connectionsRefused = 0
+    /// Times that accepting failed, for instance without free descriptors.
+    public var acceptFailures = 0
+    /// WebSocket connections opened.
+    public var webSocketsOpened = 0
+    /// Bytes received on connections that are closed or were read, protocols and all.
+    public var bytesIn = 0
+    /// Bytes that the kernel took.
+    public var bytesOut = 0
+    /// WebSocket messages received.
+    public var messagesIn = 0
+    /// WebSocket messages sent, once for each connection.
+    public var messagesOut = 0
+    /// HTTP requests answered, handshakes included.
+    public var requests = 0
+    /// Messages dropped for connections whose write queue was full.
+    public var slowConsumerDrops = 0
+    /// Connections closed because their write queue was full.
+    public var slowConsumersClosed = 0
+    /// Connections closed because a request's head did not come in time.
+    public var headTimeouts = 0
+    /// Breaches of protocol by the status (HTTP, 4xx and 5xx) or close code (WebSocket) given.
+    public var protocolErrors: [Int: Int] = [:]
+}
+
+/// Counters that one loop writes and any thread reads.
+final class ServerCounterCells: Sendable {
+    /// A counter with one writer, which needs no locked instruction.
+    struct Cell: ~Copyable, Sendable {
+        private let value = Atomic<Int>(0)
+
+        func add(_ amount: Int) {
+            value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+        }
+
+        func set(_ newValue: Int) { value.store(newValue, ordering: .relaxed) }
+
+        var current: Int { value.load(ordering: .relaxed) }
+    }
+
+    let connectionsOpen = Cell()
+    let connectionsAccepted = Cell()
+    let connectionsRefused = Cell()
+    let acceptFailures = Cell()
+    let webSocketsOpened = Cell()
+    let bytesIn = Cell()
+    let bytesOut = Cell()
+    let messagesIn = Cell()
+    let messagesOut = Cell()
+    let requests = Cell()
+    let slowConsumerDrops = Cell()
+    let slowConsumersClosed = Cell()
+    let headTimeouts = Cell()
+    private let protocolErrors = Mutex<[Int: Int]>([:])
+
+    /// Counts a breach by its code, of which there are few.
+    func countProtocolError(_ code: Int) {
+        protocolErrors.withLock { $0[code, default: 0] += 1 }
+    }
+
+    var snapshot: ServerCounters {
+        ServerCounters(
+            connectionsOpen: connectionsOpen.current,
+            connectionsAccepted: connectionsAccepted.current,
+            connectionsRefused: connectionsRefused.current,
+            acceptFailures: acceptFailures.current, webSocketsOpened: webSocketsOpened.current,
+            bytesIn: bytesIn.current, bytesOut: bytesOut.current, messagesIn: messagesIn.current,
+            messagesOut: messagesOut.current, requests: requests.current,
+            slowConsumerDrops: slowConsumerDrops.current,
+            slowConsumersClosed: slowConsumersClosed.current, headTimeouts: headTimeouts.current,
+            protocolErrors: protocolErrors.withLock { $0 })
+    }
+}

@@ -1,0 +1,162 @@
+import CLibUV
+
+/// The libuv side of a TCP connection: the handle, its requests and the C callbacks.
+final class SocketHandle: LoopHandle {
+    /// Buffers given to one write request.
+    private static let buffersPerWrite = 64
+
+    var connection: TCPConnection?
+    var resetsOnClose = false
+    var onClosed: (() -> Void)?
+    private var writeRequest: UnsafeMutablePointer<uv_write_t>?
+    private var shutdownRequest: UnsafeMutablePointer<uv_shutdown_t>?
+    private var bytesInRequest = 0
+
+    init(loop: Loop) throws(NetworkError) {
+        try super.init(loop: loop, type: UV_TCP)
+        try check(uv_tcp_init(loop.uv, tcp), "creating a socket")
+        register()
+    }
+
+    var tcp: UnsafeMutablePointer<uv_tcp_t> { memory.assumingMemoryBound(to: uv_tcp_t.self) }
+    private var stream: UnsafeMutablePointer<uv_stream_t> {
+        memory.assumingMemoryBound(to: uv_stream_t.self)
+    }
+
+    func startReading() -> Int32 {
+        uv_read_start(
+            stream,
+            { handle, _, buffer in
+                guard let socket = LoopHandle.owner(of: handle, as: SocketHandle.self) else {
+                    return
+                }
+                let scratch = socket.loop.scratch
+                buffer?.pointee.base = scratch.read.assumingMemoryBound(to: CChar.self)
+                buffer?.pointee.len = LoopScratch.readCapacity
+            },
+            { handle, count, _ in
+                LoopHandle.owner(of: handle, as: SocketHandle.self)?.finishedRead(count)
+            })
+    }
+
+    private func finishedRead(_ count: Int) {
+        guard let connection else { return }
+        if count > 0 {
+            connection.received(
+                UnsafeMutableRawBufferPointer(start: loop.scratch.read, count: count))
+        } else if count == Int(UV_EOF.rawValue) {
+            connection.reachedEnd()
+        } else if count < 0 {
+            connection.close(NetworkError(uv: Int32(count), "reading from a connection"))
+        }
+    }
+
+    func stopReading() {
+        if !isClosing { uv_read_stop(stream) }
+    }
+
+    func tryWrite(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int32 {
+        withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { buffers in
+            var count = 0
+            for piece in [first, second] where piece.count > 0 {
+                buffers[count] = Self.buffer(
+                    UnsafeMutableRawPointer(mutating: piece.baseAddress), piece.count)
+                count += 1
+            }
+            return count == 0 ? 0 : uv_try_write(stream, buffers.baseAddress, UInt32(count))
+        }
+    }
+
+    private static func buffer(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {
+        uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: count)
+    }
+
+    /// Starts one request with the front of the queue, which must stay until it is done.
+    func write(_ queue: inout WriteQueue) -> Int32 {
+        let request = writeRequest ?? .allocate(capacity: 1)
+        writeRequest = request
+        request.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        return withUnsafeTemporaryAllocation(
+            of: uv_buf_t.self, capacity: Self.buffersPerWrite
+        ) { buffers in
+            var count = 0
+            var bytes = 0
+            queue.prefix(Self.buffersPerWrite) { entry in
+                buffers[count] = Self.buffer(entry.base, entry.count)
+                count += 1
+                bytes += entry.count
+            }
+            bytesInRequest = bytes
+            return uv_write(request, stream, buffers.baseAddress, UInt32(count)) {
+                request, status in
+                guard let data = request?.pointee.data else { return }
+                let socket = Unmanaged<SocketHandle>.fromOpaque(data).takeUnretainedValue()
+                socket.finishedWrite(status)
+            }
+        }
+    }
+
+    private func finishedWrite(_ status: Int32) {
+        connection?.finishedWrite(status, bytesInRequest)
+        if connection?.isWriting != true {
+            writeRequest?.deallocate()
+            writeRequest = nil
+        }
+    }
+
+    func shutdown() -> Int32 {
+        let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
+        shutdownRequest = request
+        request.pointee.data = Unmanaged.passUnretained(self).toOpaque()
+        return uv_shutdown(request, stream) { request, status in
+            guard let data = request?.pointee.data else { return }
+            let socket = Unmanaged<SocketHandle>.fromOpaque(data).takeUnretainedValue()
+            socket.connection?.finishedShutdown(status)
+        }
+    }
+
+    func setNoDelay(_ isOn: Bool) {
+        if !isClosing { uv_tcp_nodelay(tcp, isOn ? 1 : 0) }
+    }
+
+    func setKeepAlive(after delay: Duration?) {
+        guard !isClosing else { return }
+        let seconds = UInt32(clamping: max(1, (delay ?? .seconds(60)).milliseconds / 1_000))
+        uv_tcp_keepalive(tcp, delay == nil ? 0 : 1, seconds)
+    }
+
+    func address(
+        _ ask: (
+            UnsafePointer<uv_tcp_t>, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>
+        )
+            -> Int32
+    ) -> SocketAddress? {
+        isClosing ? nil : SocketAddress.read { ask(tcp, $0, $1) }
+    }
+
+    override func close() {
+        if resetsOnClose {
+            let status = uv_tcp_close_reset(tcp, LoopHandle.closeCallback)
+            if status == 0 { return }
+        }
+        super.close()
+    }
+
+    override func handleClosed() {
+        writeRequest?.deallocate()
+        shutdownRequest?.deallocate()
+        let connection = connection
+        self.connection = nil
+        onClosed?()
+        onClosed = nil
+        connection?.finishedClose()
+    }
+
+    override func loopStops() {
+        if let connection {
+            connection.close(NetworkError(.closed, "the loop \(loop.name) was stopped"))
+        } else {
+            closeHandle()
+        }
+    }
+}

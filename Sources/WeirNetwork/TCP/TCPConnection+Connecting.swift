@@ -1,0 +1,117 @@
+import CLibUV
+
+extension TCPConnection {
+    /// Connects to a host, trying its addresses in turn; reconnecting is up to the caller.
+    ///
+    /// The completion runs on the loop's thread, once; it sets the handler and calls
+    /// `resumeReading()`. `timeout` covers resolving and connecting; 10 s by default.
+    public static func connect(
+        to host: String, port: Int, on loop: Loop, timeout: Duration = .seconds(10),
+        completion: @escaping (Result<TCPConnection, NetworkError>) -> Void
+    ) {
+        loop.preconditionOnLoop()
+        Connector(host: host, port: port, loop: loop, completion).start(timeout)
+    }
+}
+
+/// One attempt to connect, over all addresses of a host.
+private final class Connector {
+    private let name: String
+    private let host: String
+    private let port: Int
+    private let loop: Loop
+    private let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
+    private var completion: ((Result<TCPConnection, NetworkError>) -> Void)?
+    private var rest: ArraySlice<SocketAddress> = []
+    private var socket: SocketHandle?
+    private var timer: LoopTimer?
+
+    init(
+        host: String, port: Int, loop: Loop,
+        _ completion: @escaping (Result<TCPConnection, NetworkError>) -> Void
+    ) {
+        self.name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        self.host = host
+        self.port = port
+        self.loop = loop
+        self.completion = completion
+    }
+
+    func start(_ timeout: Duration) {
+        do {
+            timer = try LoopTimer(on: loop) { [self] in
+                let text = "connecting to \(name) took longer than \(timeout)"
+                finish(.failure(NetworkError(.timedOut, text)))
+            }
+            timer?.start(after: timeout)
+        } catch {
+            finish(.failure(error))
+            return
+        }
+        Resolver.resolve(host, port: port, on: loop) { [self] result in
+            switch result {
+            case .success(let addresses):
+                rest = addresses[...]
+                tryNext(NetworkError(.addressNotAvailable, "\(name) has no address"))
+            case .failure(let error):
+                finish(.failure(error))
+            }
+        }
+    }
+
+    private func tryNext(_ error: NetworkError) {
+        guard completion != nil else { return }
+        guard let address = rest.popFirst() else {
+            finish(.failure(error))
+            return
+        }
+        do {
+            let socket = try SocketHandle(loop: loop)
+            self.socket = socket
+            // Balanced by the callback, which libuv runs exactly once when the call succeeds.
+            request.pointee.data = Unmanaged.passRetained(self).toOpaque()
+            let status = address.withSockaddr { target in
+                uv_tcp_connect(request, socket.tcp, target) { request, status in
+                    guard let data = request?.pointee.data else { return }
+                    Unmanaged<Connector>.fromOpaque(data).takeRetainedValue().finished(status)
+                }
+            }
+            if status < 0 {
+                Unmanaged.passUnretained(self).release()
+                failed(status)
+            }
+        } catch {
+            finish(.failure(error))
+        }
+    }
+
+    private func finished(_ status: Int32) {
+        guard completion != nil else { return }
+        guard status == 0, let socket else {
+            failed(status)
+            return
+        }
+        self.socket = nil
+        socket.setNoDelay(true)
+        finish(.success(TCPConnection(socket: socket)))
+    }
+
+    private func failed(_ status: Int32) {
+        socket?.closeHandle()
+        socket = nil
+        tryNext(NetworkError(uv: status, "connecting to", name))
+    }
+
+    private func finish(_ result: Result<TCPConnection, NetworkError>) {
+        guard let completion else { return }
+        self.completion = nil
+        timer?.close()
+        timer = nil
+        socket?.closeHandle()
+        socket = nil
+        completion(result)
+        if case .success(let connection) = result, connection.handler == nil { connection.close() }
+    }
+
+    deinit { request.deallocate() }
+}

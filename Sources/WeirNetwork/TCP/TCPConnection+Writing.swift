@@ -1,0 +1,182 @@
+import CLibUV
+
+extension TCPConnection {
+    /// Bytes that wait for the kernel.
+    public var queuedByteCount: Int { queue.byteCount }
+
+    /// Writes bytes, which are copied only as far as the kernel does not take them now.
+    ///
+    /// When nothing waits yet, a write is taken whatever its size; else only within
+    /// ``writeLimit``.
+    @discardableResult
+    public func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
+        write(bytes, UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+
+    /// Writes a text as UTF-8.
+    @discardableResult
+    public func write(_ text: String) -> WriteOutcome {
+        var text = text
+        return text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Writes two pieces as one: a header and its payload.
+    @discardableResult
+    public func write(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
+    ) -> WriteOutcome {
+        write(first, second, isForced: false)
+    }
+
+    /// Writes; `isForced` ignores the limit, for the one last message of a protocol.
+    func write(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, isForced: Bool
+    ) -> WriteOutcome {
+        loop.preconditionOnLoop()
+        guard phase == .open else { return .closed }
+        let count = first.count + second.count
+        if gather(first, second, count) { return .sent }
+        guard phase == .open else { return .closed }
+        if let refusal = admit(count, isForced) { return refusal }
+        var sent = 0
+        if queue.isEmpty, let result = tryWrite(first, second) { sent = result }
+        guard phase == .open else { return .closed }
+        if sent == count { return .sent }
+        if sent < first.count { queue.append(UnsafeRawBufferPointer(rebasing: first[sent...])) }
+        let skipped = max(0, sent - first.count)
+        queue.append(UnsafeRawBufferPointer(rebasing: second[skipped...]))
+        return writeQueued()
+    }
+
+    /// Writes shared bytes; large ones wait by reference instead of being copied.
+    @discardableResult
+    public func write(_ shared: SharedBytes) -> WriteOutcome {
+        loop.preconditionOnLoop()
+        guard phase == .open else { return .closed }
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        let bytes = UnsafeRawBufferPointer(start: shared.base, count: shared.count)
+        if gather(bytes, none, shared.count) { return .sent }
+        guard phase == .open else { return .closed }
+        if let refusal = admit(shared.count, false) { return refusal }
+        var sent = 0
+        if queue.isEmpty, let result = tryWrite(bytes, none) { sent = result }
+        guard phase == .open else { return .closed }
+        if sent == shared.count { return .sent }
+        queue.append(shared, from: sent)
+        return writeQueued()
+    }
+
+    /// Queues shared bytes whatever the limit says, for an answer that was begun.
+    func writeAnyway(_ shared: SharedBytes) {
+        guard phase == .open else { return }
+        queue.append(shared, from: 0)
+        _ = writeQueued()
+    }
+
+    /// Gathers all writes of `body` and hands them to the kernel together.
+    ///
+    /// Everything written while a handler gets bytes is gathered anyway.
+    public func corked<Result>(_ body: () throws -> Result) rethrows -> Result {
+        let scratch = loop.scratch
+        let previous = scratch.corked
+        if previous === self { return try body() }
+        previous?.flushCork()
+        scratch.corked = self
+        defer {
+            flushCork()
+            scratch.corked = previous
+        }
+        return try body()
+    }
+
+    /// Puts bytes into the loop's cork buffer when this connection is the corked one.
+    private func gather(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, _ count: Int
+    ) -> Bool {
+        let scratch = loop.scratch
+        guard scratch.corked === self, queue.isEmpty else { return false }
+        if count > LoopScratch.corkCapacity - scratch.corkCount {
+            flushCork()
+            if !queue.isEmpty || count > LoopScratch.corkCapacity / 2 || phase != .open {
+                return false
+            }
+        }
+        var target = scratch.cork + scratch.corkCount
+        if let base = first.baseAddress {
+            target.copyMemory(from: base, byteCount: first.count)
+            target += first.count
+        }
+        if let base = second.baseAddress {
+            target.copyMemory(from: base, byteCount: second.count)
+        }
+        scratch.corkCount += count
+        return true
+    }
+
+    func flushCork() {
+        let scratch = loop.scratch
+        guard scratch.corked === self, scratch.corkCount > 0 else { return }
+        let bytes = UnsafeRawBufferPointer(start: scratch.cork, count: scratch.corkCount)
+        scratch.corkCount = 0
+        guard phase == .open else { return }
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        var sent = 0
+        if queue.isEmpty, let result = tryWrite(bytes, none) { sent = result }
+        guard phase == .open, sent < bytes.count else { return }
+        queue.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+        _ = writeQueued()
+    }
+
+    private func admit(_ count: Int, _ isForced: Bool) -> WriteOutcome? {
+        if isForced || queue.isEmpty || queue.byteCount + count <= writeLimit { return nil }
+        mustReportDrained = true
+        return .refused
+    }
+
+    /// Hands bytes to the kernel now; `nil` after a failure, which closes the connection.
+    private func tryWrite(
+        _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
+    ) -> Int? {
+        let result = socket.tryWrite(first, second)
+        if result == UV_EAGAIN.rawValue { return 0 }
+        if result < 0 {
+            close(NetworkError(uv: result, "writing to a connection"))
+            return nil
+        }
+        countSent(Int(result))
+        return Int(result)
+    }
+
+    /// Gives the queue to libuv, one request at a time.
+    private func writeQueued() -> WriteOutcome {
+        if !isWriting { startWrite() }
+        return phase == .open ? .queued : .closed
+    }
+
+    private func startWrite() {
+        isWriting = true
+        mustReportDrained = true
+        let status = socket.write(&queue)
+        if status < 0 { close(NetworkError(uv: status, "writing to a connection")) }
+    }
+
+    /// Runs when libuv has written one request of the queue.
+    func finishedWrite(_ status: Int32, _ count: Int) {
+        isWriting = false
+        guard phase != .closed else { return }
+        if status < 0 {
+            close(NetworkError(uv: status, "writing to a connection"))
+            return
+        }
+        countSent(count)
+        queue.removeFirst(count)
+        if !queue.isEmpty {
+            startWrite()
+        } else if phase == .flushing {
+            endSending()
+        } else if mustReportDrained {
+            mustReportDrained = false
+            corked { handler?.connectionDrained(self) }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+import CLibUV
+
+/// A TCP connection that belongs to one loop and is used on that loop's thread only.
+///
+/// Reads go into a buffer that all connections of the loop share, so an idle connection holds no
+/// buffer. Writes go straight to the kernel; what it does not take waits in a bounded queue.
+public final class TCPConnection {
+    /// The loop that owns the connection.
+    public let loop: Loop
+    /// What gets the bytes and the events; the connection keeps it until it is closed.
+    public var handler: (any TCPConnectionHandler)?
+    /// Bytes that may wait for the kernel before writes are refused; 1 MiB by default.
+    public var writeLimit = TCPConnection.defaultWriteLimit
+    /// Bytes received so far.
+    public internal(set) var receivedByteCount = 0
+    /// Bytes that the kernel has taken so far.
+    public internal(set) var sentByteCount = 0
+
+    /// The default of ``writeLimit``: 1 MiB.
+    public static let defaultWriteLimit = 1_024 * 1_024
+
+    enum Phase { case open, flushing, lingering, closed }
+
+    let socket: SocketHandle
+    var phase = Phase.open
+    var queue = WriteQueue()
+    var isWriting = false
+    var mustReportDrained = false
+    var hasReachedEnd = false
+    var failure: NetworkError?
+    /// Tells the owner of all connections that this one is closed.
+    var onFinished: (() -> Void)?
+    /// Where the server counts bytes.
+    var counters: ServerCounterCells?
+    private var held: UnsafeMutableRawBufferPointer?
+    private var heldOffset = 0
+    private var isDelivering = false
+    private var resumeCount = 0
+    private var isSocketReading = false
+    private var timer: LoopTimer?
+    private(set) var lastReadAt: UInt64 = 0
+
+    init(socket: SocketHandle) {
+        self.loop = socket.loop
+        self.socket = socket
+        lastReadAt = loop.now
+        socket.connection = self
+    }
+
+    // MARK: Reading
+
+    /// Whether reading is paused, by ``pauseReading()`` or by a handler that was full.
+    public private(set) var isReadingPaused = true
+
+    /// Bytes held back for a handler that was full; at most one read buffer (64 KiB).
+    public var heldByteCount: Int { (held?.count ?? 0) - heldOffset }
+
+    /// Stops reading the socket: the peer's data stays in the kernel, and its sends will block.
+    public func pauseReading() {
+        loop.preconditionOnLoop()
+        isReadingPaused = true
+        stopSocket()
+    }
+
+    /// Starts or continues reading: first the bytes held back, then the socket.
+    public func resumeReading() {
+        loop.preconditionOnLoop()
+        resumeCount &+= 1
+        isReadingPaused = false
+        if !isDelivering { goOn() }
+    }
+
+    /// Offers what is held, then reads the socket, unless somebody pauses.
+    private func goOn() {
+        while phase == .open, !isReadingPaused, let held {
+            deliver(UnsafeMutableRawBufferPointer(rebasing: held[heldOffset...]), isHeld: true)
+        }
+        if phase == .open, !isReadingPaused { startSocket() }
+    }
+
+    /// Runs a handler's user; pauses when it is full, unless it was resumed meanwhile.
+    func pausing(_ body: () throws -> Flow) rethrows -> Flow {
+        let before = resumeCount
+        if try body() == .stop, resumeCount == before { pauseReading() }
+        return isReadingPaused ? .stop : .proceed
+    }
+
+    private func startSocket() {
+        guard !isSocketReading, phase != .closed, !hasReachedEnd else { return }
+        isSocketReading = true
+        let status = socket.startReading()
+        if status < 0 { close(NetworkError(uv: status, "reading from a connection")) }
+    }
+
+    private func stopSocket() {
+        guard isSocketReading else { return }
+        isSocketReading = false
+        socket.stopReading()
+    }
+
+    /// Runs for each read of the socket.
+    func received(_ bytes: UnsafeMutableRawBufferPointer) {
+        receivedByteCount += bytes.count
+        counters?.bytesIn.add(bytes.count)
+        lastReadAt = loop.now
+        guard phase == .open else { return }
+        deliver(bytes, isHeld: false)
+        goOn()
+    }
+
+    private func deliver(_ bytes: UnsafeMutableRawBufferPointer, isHeld: Bool) {
+        isDelivering = true
+        corked {
+            let used = offer(bytes)
+            if phase != .open || used == bytes.count {
+                if isHeld { dropHeld() }
+            } else {
+                isReadingPaused = true
+                stopSocket()
+                if isHeld { heldOffset += used } else { hold(bytes, from: used) }
+            }
+            handler?.connectionReceivedAll(self)
+        }
+        isDelivering = false
+    }
+
+    /// Offers bytes until they are used up or the handler is full; returns how many are used.
+    private func offer(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        var used = 0
+        while used < bytes.count, phase == .open, let current = handler {
+            let before = resumeCount
+            let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[used...])
+            let taken = current.connection(self, received: rest)
+            precondition((0...rest.count).contains(taken), "more bytes used than were offered")
+            used += taken
+            let wasReplaced = handler !== current
+            if taken < rest.count, !wasReplaced, resumeCount == before { break }
+        }
+        return used
+    }
+
+    private func hold(_ bytes: UnsafeMutableRawBufferPointer, from used: Int) {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[used...])
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: rest.count, alignment: 16)
+        copy.copyMemory(from: rest)
+        held = copy
+        heldOffset = 0
+    }
+
+    private func dropHeld() {
+        held?.deallocate()
+        held = nil
+        heldOffset = 0
+    }
+
+    func reachedEnd() {
+        hasReachedEnd = true
+        stopSocket()
+        switch phase {
+        case .open: handler?.connectionReachedEnd(self)
+        case .lingering: close()
+        case .flushing, .closed: break
+        }
+    }
+
+    // MARK: Idle time
+
+    /// Time without received bytes after which `connectionIdled` runs; `nil`, the default, is never.
+    ///
+    /// Time during which reading is paused does not count.
+    public var idleTimeout: Duration? {
+        didSet {
+            guard phase == .open else { return }
+            if let idleTimeout {
+                armTimer(after: idleTimeout) { [unowned(unsafe) self] in checkIdle() }
+            } else {
+                timer?.stop()
+            }
+        }
+    }
+
+    private func checkIdle() {
+        guard phase == .open, let idleTimeout else { return }
+        let limit = idleTimeout.milliseconds
+        let quiet = isReadingPaused ? 0 : loop.now - lastReadAt
+        if quiet >= limit { handler?.connectionIdled(self) }
+        if phase == .open {
+            timer?.start(after: .milliseconds(quiet >= limit ? limit : limit - quiet))
+        }
+    }
+
+    private func armTimer(after delay: Duration, _ body: @escaping () -> Void) {
+        do {
+            if let timer {
+                timer.onFire = body
+            } else {
+                timer = try LoopTimer(on: loop, body)
+            }
+            timer?.start(after: delay)
+        } catch {
+            close(error)
+        }
+    }
+
+    // MARK: Closing
+
+    /// Closes at once and drops bytes that still wait; `connectionClosed` follows soon.
+    public func close(_ error: NetworkError? = nil) {
+        loop.preconditionOnLoop()
+        guard phase != .closed else { return }
+        phase = .closed
+        failure = error
+        if loop.scratch.corked === self { loop.scratch.corkCount = 0 }
+        isSocketReading = false
+        timer?.close()
+        timer = nil
+        socket.closeHandle()
+    }
+
+    /// Closes at once with a reset (RST) instead of an orderly end.
+    public func reset() {
+        loop.preconditionOnLoop()
+        guard phase != .closed else { return }
+        socket.resetsOnClose = true
+        close()
+    }
+
+    /// Writes what waits, ends the sending side, waits for the peer's end, then closes.
+    ///
+    /// What the peer still sends is read and thrown away, so that a last message of ours is not
+    /// lost to a reset. After `deadline` the connection closes whatever has happened.
+    public func closeGracefully(within deadline: Duration = .seconds(2)) {
+        loop.preconditionOnLoop()
+        guard phase == .open else { return }
+        flushCork()
+        guard phase == .open else { return }
+        phase = .flushing
+        armTimer(after: deadline) { [unowned(unsafe) self] in close() }
+        if queue.isEmpty { endSending() }
+    }
+
+    /// Everything is written: ends the sending side and discards what still comes.
+    func endSending() {
+        guard phase == .flushing else { return }
+        phase = .lingering
+        if socket.shutdown() < 0 {
+            close()
+        } else if !hasReachedEnd {
+            startSocket()
+        }
+    }
+
+    func finishedShutdown(_ status: Int32) {
+        if phase == .lingering, status < 0 || hasReachedEnd { close() }
+    }
+
+    /// Runs when libuv has let go of the socket.
+    func finishedClose() {
+        dropHeld()
+        queue.removeAll()
+        let handler = handler
+        self.handler = nil
+        handler?.connectionClosed(self, error: failure)
+        onFinished?()
+        onFinished = nil
+    }
+
+    func countSent(_ count: Int) {
+        sentByteCount += count
+        counters?.bytesOut.add(count)
+    }
+
+    // MARK: Facts
+
+    /// The peer's address, while the connection is open.
+    public var remoteAddress: SocketAddress? { socket.address(uv_tcp_getpeername) }
+
+    /// This side's address, while the connection is open.
+    public var localAddress: SocketAddress? { socket.address(uv_tcp_getsockname) }
+
+    /// Whether the connection is open in both directions as far as this side knows.
+    public var isOpen: Bool { phase == .open }
+
+    /// Sends small writes at once (no Nagle); on by default for accepted and made connections.
+    public func setNoDelay(_ isOn: Bool) { socket.setNoDelay(isOn) }
+
+    /// Lets the kernel probe a quiet peer after `delay`; `nil` turns it off.
+    public func setKeepAlive(after delay: Duration?) { socket.setKeepAlive(after: delay) }
+
+    deinit { held?.deallocate() }
+}

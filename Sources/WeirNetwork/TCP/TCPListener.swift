@@ -1,0 +1,213 @@
+import CLibUV
+public import Logging
+
+/// A listening TCP socket that accepts connections on one loop; used on the loop's thread only.
+///
+/// When the process is out of descriptors it waits a little and tries again; above its limit of
+/// connections it accepts and closes at once. Both are counted.
+public final class TCPListener {
+    /// How a listener behaves.
+    public struct Configuration: Sendable {
+        /// Address or name to listen on; `127.0.0.1` by default, `0.0.0.0` or `::` for all.
+        public var host = "127.0.0.1"
+        /// Port to listen on; 0, the default, lets the system choose a free one.
+        public var port = 0
+        /// Connections the kernel may keep waiting; 1,024 by default (the system may cap it).
+        public var backlog = 1_024
+        /// Open connections at one time; 10,000 by default.
+        public var maximumConnections = 10_000
+        /// Pause after the process ran out of descriptors; 100 ms by default.
+        public var retryDelay: Duration = .milliseconds(100)
+        /// Where the listener reports what an operator should know.
+        public var logger = Logger(label: "weir.network")
+
+        /// Creates a configuration with the defaults.
+        public init(host: String = "127.0.0.1", port: Int = 0) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    /// Where it listens, with the actual port.
+    public let address: SocketAddress
+    /// The loop that accepts.
+    public let loop: Loop
+    /// Connections accepted so far, without those refused.
+    public private(set) var acceptedCount = 0
+    /// Connections open now.
+    public private(set) var openCount = 0
+    /// Connections closed at once because the limit was reached.
+    public private(set) var refusedCount = 0
+    /// Times that accepting failed, for instance without free descriptors.
+    public private(set) var failureCount = 0
+
+    /// Runs when one of the counts has changed.
+    var onChange: () -> Void = {}
+
+    private let configuration: Configuration
+    private let handle: ListenerHandle
+    private let onAccept: (TCPConnection) -> Void
+    private var retry: LoopTimer?
+    private var hasLoggedFailure = false
+
+    /// Connections accepted in one turn of the loop, so that open ones get their turn as well.
+    private static let acceptsPerTurn = 64
+
+    /// Listens; the completion runs on the loop's thread, once.
+    ///
+    /// `onAccept` gets each connection; it sets the handler and calls `resumeReading()`. A
+    /// connection left without a handler is closed.
+    public static func listen(
+        _ configuration: Configuration, on loop: Loop,
+        onAccept: @escaping (TCPConnection) -> Void,
+        completion: @escaping (Result<TCPListener, NetworkError>) -> Void
+    ) {
+        Resolver.resolve(configuration.host, port: configuration.port, on: loop) { result in
+            completion(
+                result.flatMap { addresses in
+                    Result { () throws(NetworkError) in
+                        try TCPListener(configuration, addresses[0], loop, onAccept)
+                    }
+                })
+        }
+    }
+
+    private init(
+        _ configuration: Configuration, _ wanted: SocketAddress, _ loop: Loop,
+        _ onAccept: @escaping (TCPConnection) -> Void
+    ) throws(NetworkError) {
+        let backlog = Int32(clamping: max(1, configuration.backlog))
+        let descriptor = wanted.withSockaddr { cuv_listen($0, backlog) }
+        try check(descriptor, "listening on", "\(wanted)")
+        self.configuration = configuration
+        self.loop = loop
+        self.onAccept = onAccept
+        let bound = SocketAddress.read { address, _ in
+            UnsafeMutableRawPointer(address).withMemoryRebound(
+                to: sockaddr_storage.self, capacity: 1
+            ) { cuv_local_address(descriptor, $0) }
+        }
+        address = bound ?? wanted
+        handle = try ListenerHandle(loop: loop, descriptor: descriptor)
+        handle.onReadable = { [unowned(unsafe) self] in acceptAll() }
+        handle.keepAlive = self
+        try check(handle.start(), "listening on", "\(wanted)")
+    }
+
+    /// Stops listening; open connections stay open.
+    public func close() {
+        loop.preconditionOnLoop()
+        retry?.close()
+        retry = nil
+        handle.closeHandle()
+    }
+
+    private func acceptAll() {
+        defer { onChange() }
+        for _ in 0..<Self.acceptsPerTurn {
+            let descriptor = cuv_accept(handle.descriptor)
+            if descriptor >= 0 {
+                accept(descriptor)
+                if handle.isClosing { return }
+                continue
+            }
+            switch uv_errno_t(descriptor) {
+            case UV_EAGAIN: return
+            case UV_ECONNABORTED, UV_EINTR, UV_EPROTO: continue
+            default:
+                backOff(descriptor)
+                return
+            }
+        }
+    }
+
+    private func accept(_ descriptor: Int32) {
+        guard openCount < configuration.maximumConnections else {
+            refusedCount += 1
+            closeDescriptor(descriptor)
+            return
+        }
+        do {
+            let socket = try SocketHandle(loop: loop)
+            let status = uv_tcp_open(socket.tcp, descriptor)
+            if status < 0 {
+                closeDescriptor(descriptor)
+                socket.closeHandle()
+                failureCount += 1
+                return
+            }
+            hasLoggedFailure = false
+            acceptedCount += 1
+            openCount += 1
+            socket.onClosed = { [self] in
+                openCount -= 1
+                onChange()
+            }
+            socket.setNoDelay(true)
+            let connection = TCPConnection(socket: socket)
+            onAccept(connection)
+            if connection.handler == nil { connection.close() }
+        } catch {
+            failureCount += 1
+            closeDescriptor(descriptor)
+        }
+    }
+
+    private func backOff(_ status: Int32) {
+        failureCount += 1
+        if !hasLoggedFailure {
+            hasLoggedFailure = true
+            let error = NetworkError(uv: status, "accepting on", "\(address)")
+            configuration.logger.warning("\(error); waiting and trying again")
+        }
+        handle.stop()
+        let again = { [unowned(unsafe) self] in
+            if !handle.isClosing { _ = handle.start() }
+        }
+        if retry == nil { retry = try? LoopTimer(on: loop, again) }
+        retry?.start(after: configuration.retryDelay)
+    }
+
+    private func closeDescriptor(_ descriptor: Int32) { cuv_close(descriptor) }
+}
+
+/// The libuv side of a listener: a poll on its descriptor.
+///
+/// libuv's own `uv_listen` spins while the process is out of descriptors, so the accept loop is ours.
+private final class ListenerHandle: LoopHandle {
+    let descriptor: Int32
+    var onReadable: () -> Void = {}
+    var keepAlive: TCPListener?
+
+    init(loop: Loop, descriptor: Int32) throws(NetworkError) {
+        self.descriptor = descriptor
+        do {
+            try super.init(loop: loop, type: UV_POLL)
+            try check(uv_poll_init(loop.uv, poll, descriptor), "watching a listening socket")
+        } catch {
+            cuv_close(descriptor)
+            throw error
+        }
+        register()
+    }
+
+    private var poll: UnsafeMutablePointer<uv_poll_t> {
+        memory.assumingMemoryBound(to: uv_poll_t.self)
+    }
+
+    func start() -> Int32 {
+        uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
+            LoopHandle.owner(of: handle, as: ListenerHandle.self)?.onReadable()
+        }
+    }
+
+    func stop() { uv_poll_stop(poll) }
+
+    override func loopStops() { keepAlive?.close() }
+
+    override func handleClosed() {
+        cuv_close(descriptor)
+        onReadable = {}
+        keepAlive = nil
+    }
+}

@@ -1,0 +1,174 @@
+/// A WebSocket client for code that is not on a loop: async functions around one connection.
+///
+/// Messages come to `onMessage` on the loop's thread; sending suspends while the connection's write
+/// queue is full. Close it when done: an open connection stays open without its client.
+public final class WebSocketClient: Sendable {
+    /// Gets a message; the bytes are valid during the call only.
+    public typealias OnMessage = @Sendable (UnsafeRawBufferPointer, WebSocketMessageKind) -> Flow
+
+    private let session: LoopBound<ClientSession>
+
+    private init(_ session: LoopBound<ClientSession>) { self.session = session }
+
+    /// Connects to `ws://host:port/path`.
+    ///
+    /// - Throws: ``NetworkError``, also when the server refuses the handshake.
+    public static func connect(
+        to url: String, on loop: Loop? = nil,
+        configuration: WebSocketClientConfiguration = WebSocketClientConfiguration(),
+        onMessage: @escaping OnMessage = { _, _ in .proceed },
+        onClose: @escaping @Sendable (WebSocketClosure) -> Void = { _ in }
+    ) async throws -> WebSocketClient {
+        let loop = if let loop { loop } else { try Loop.shared() }
+        typealias Session = LoopBound<ClientSession>
+        let session: Session = try await withCheckedThrowingContinuation { continuation in
+            loop.execute {
+                let session = ClientSession(onMessage, onClose)
+                let bound = Session(session, on: loop)
+                WebSocketConnection.connect(
+                    to: url, on: loop, configuration: configuration, handler: session
+                ) { result in
+                    session.connection = try? result.get()
+                    continuation.resume(with: result.map { _ in bound }.mapError { $0 })
+                }
+            }
+        }
+        return WebSocketClient(session)
+    }
+
+    /// Sends a text; suspends while the write queue is full.
+    ///
+    /// - Throws: ``NetworkError/Code/closed`` when the connection is closed.
+    public func send(_ text: String) async throws {
+        try await send([WebSocketFrame(text: text)])
+    }
+
+    /// Sends binary bytes; suspends while the write queue is full.
+    ///
+    /// - Throws: ``NetworkError/Code/closed`` when the connection is closed.
+    public func send(_ bytes: [UInt8]) async throws {
+        try await send([bytes.withUnsafeBytes { WebSocketFrame(.binary, $0) }])
+    }
+
+    /// Sends messages in order with as few writes as possible; suspends while the queue is full.
+    ///
+    /// - Throws: ``NetworkError/Code/closed`` when the connection closes before all are taken.
+    public func send(_ frames: [WebSocketFrame]) async throws {
+        let session = session
+        try await withCheckedThrowingContinuation { continuation in
+            session.loop.execute {
+                session.value.send(frames[...]) { continuation.resume(with: $0.mapError { $0 }) }
+            }
+        }
+    }
+
+    /// Goes on with messages after `onMessage` answered ``Flow/stop``; from any thread.
+    public func resume() {
+        let session = session
+        session.loop.onLoop { session.value.connection?.resume() }
+    }
+
+    /// Closes with the close handshake and waits for its end.
+    public func close(_ code: WebSocketCloseCode = .normal, reason: String = "") async {
+        let session = session
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            session.loop.execute {
+                session.value.close(code, reason) { continuation.resume() }
+            }
+        }
+    }
+}
+
+/// The part of a client that lives on the loop.
+private final class ClientSession: WebSocketHandler {
+    private typealias Completion = (Result<Void, NetworkError>) -> Void
+
+    var connection: WebSocketConnection?
+    private let onMessage: WebSocketClient.OnMessage
+    private let onClose: @Sendable (WebSocketClosure) -> Void
+    /// Senders that wait for room, in order; each holds its own messages.
+    private var waiting: [(ArraySlice<WebSocketFrame>, Completion)] = []
+    private var closeWaiters: [() -> Void] = []
+
+    init(
+        _ onMessage: @escaping WebSocketClient.OnMessage,
+        _ onClose: @escaping @Sendable (WebSocketClosure) -> Void
+    ) {
+        self.onMessage = onMessage
+        self.onClose = onClose
+    }
+
+    func send(
+        _ frames: ArraySlice<WebSocketFrame>,
+        _ completion: @escaping (Result<Void, NetworkError>) -> Void
+    ) {
+        if !waiting.isEmpty {
+            waiting.append((frames, completion))
+            return
+        }
+        let rest = push(frames)
+        switch rest {
+        case nil: completion(.failure(Self.closedError))
+        case .some(let rest) where rest.isEmpty: completion(.success(()))
+        case .some(let rest): waiting.append((rest, completion))
+        }
+    }
+
+    private static let closedError = NetworkError(.closed, "the WebSocket connection is closed")
+
+    /// Sends as many frames as there is room for and returns the others; `nil` when closed.
+    private func push(_ frames: ArraySlice<WebSocketFrame>) -> ArraySlice<WebSocketFrame>? {
+        guard let connection else { return nil }
+        return connection.corked {
+            for index in frames.indices {
+                switch connection.send(frames[index]) {
+                case .sent, .queued: continue
+                case .refused: return frames[index...]
+                case .closed: return nil
+                }
+            }
+            return []
+        }
+    }
+
+    func drained(_ connection: WebSocketConnection) {
+        while let (frames, completion) = waiting.first {
+            guard let rest = push(frames) else { return }
+            if !rest.isEmpty {
+                waiting[0].0 = rest
+                return
+            }
+            waiting.removeFirst()
+            completion(.success(()))
+        }
+    }
+
+    func received(
+        _ bytes: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind,
+        on connection: WebSocketConnection
+    ) -> Flow {
+        onMessage(bytes, kind)
+    }
+
+    func close(
+        _ code: WebSocketCloseCode, _ reason: String, _ completion: @escaping () -> Void
+    ) {
+        guard let connection else {
+            completion()
+            return
+        }
+        closeWaiters.append(completion)
+        connection.close(code, reason: reason)
+    }
+
+    func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
+        self.connection = nil
+        let senders = waiting
+        let closers = closeWaiters
+        waiting = []
+        closeWaiters = []
+        onClose(closure)
+        for (_, completion) in senders { completion(.failure(Self.closedError)) }
+        for waiter in closers { waiter() }
+    }
+}

@@ -204,27 +204,34 @@ package actor StageActor: SupervisedChild {
             try head.deliver(batch)
             scope.commit()
             try await finishBacklog()
-        } else if transact({ try head.deliver(batch) }) == nil {
-            refundRestarts()
-            try await finishBacklog()
-        } else {
-            // One of its events fails: each is handled alone, so that all others get through.
+        } else if let error = transact({ try head.deliver(batch) }) {
+            // One of its events fails: each is handled alone, so that all others get through. Which one it was is only
+            // known, and so counts as its first attempt, when it is alone.
+            let first = batch.count == 1 ? error : nil
             for index in 0..<batch.count {
                 do {
-                    try await handleAlone(batch.slice(index..<(index + 1)), head: head)
+                    try await handleAlone(
+                        batch.slice(index..<(index + 1)), head: head, failed: first)
                 } catch let error as StageStopped {
                     metrics.countDropped(batch.count - index, reason: .cancelled)
                     throw error
                 }
             }
+        } else {
+            refundRestarts()
+            try await finishBacklog()
         }
         if !scope.writers.isEmpty { try await writePending() }
     }
 
-    private func handleAlone(_ batch: any AnyBatch, head: AnyReceiver) async throws {
+    private func handleAlone(
+        _ batch: any AnyBatch, head: AnyReceiver, failed first: (any Error)?
+    ) async throws {
         var attempts = 0
         var action = { try head.deliver(batch) }
-        while let error = transact(action) {
+        var failure = first
+        while let error = failure ?? transact(action) {
+            failure = nil
             attempts += 1
             switch scope.verdict(on: error) {
             case .skip:

@@ -312,10 +312,23 @@ package actor StageActor: SupervisedChild {
             var attempts = 0
             var goesOn = false
             while let error = transact({ goesOn = try item.step() }) {
-                attempts += 1
+                let isAlone = scope.portion == 1
                 scope.portion = 1
-                if case .escalate = scope.verdict(on: error) {
-                    throw StageFailure(stage: name, cause: error)
+                attempts += 1
+                let verdict = scope.verdict(on: error)
+                if case .escalate = verdict { throw StageFailure(stage: name, cause: error) }
+                if decidesAboutUnit(verdict) {
+                    // First find the unit that fails, then do with it alone what was decided.
+                    if !isAlone { continue }
+                    if let event = item.abandon() {
+                        goesOn = true
+                        switch verdict {
+                        case .skip: metrics.countDropped(1, reason: .skipped)
+                        case .emit(let emit): if let second = transact(emit) { throw second }
+                        default: giveUp([event], error, 1)
+                        }
+                        break
+                    }
                 }
                 guard attempts >= supervisor.attempts, supervisor.poison.kind == .deadLetter,
                     let event = item.abandon()
@@ -333,6 +346,13 @@ package actor StageActor: SupervisedChild {
                 scope.removeBacklogItem()
             }
             if scope.readyEvents >= environment.batchSize { try await flush() }
+        }
+    }
+
+    private func decidesAboutUnit(_ verdict: Recovery.Verdict) -> Bool {
+        switch verdict {
+        case .skip, .deadLetter, .emit: true
+        case .restart, .escalate: false
         }
     }
 

@@ -89,7 +89,7 @@ public struct Window: Sendable, Hashable {
                 """)
     }
 
-    /// Windows around events that are no further apart than `gap`; an event between two of them
+    /// Windows around events that are less than `gap` apart; an event between two of them
     /// joins them into one.
     public static func session(gap: Duration, in domain: TimeDomain = .eventTime) -> Window {
         Window(

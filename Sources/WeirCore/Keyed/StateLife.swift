@@ -1,4 +1,5 @@
-/// By which time the keyed state of a stage expires: event time where there is one, else processing time.
+/// By which time the keyed state of a stage expires: event time where there is one, else processing
+/// time.
 @usableFromInline
 final class StateLife {
     private unowned let scope: StageScope

@@ -1,4 +1,5 @@
-/// What an operator that assigns event times keeps: its watermark, its idle timer, and events refused for their times.
+/// What an operator that assigns event times keeps: its watermark, its idle timer, and events
+/// refused for their times.
 @usableFromInline
 final class EventTimeCore<Element: Sendable>: TransactionParticipant {
     private unowned let scope: StageScope

@@ -1,4 +1,5 @@
-/// The watermark and idleness of one stream: what to tell downstream after a batch and when time passes.
+/// The watermark and idleness of one stream: what to tell downstream after a batch and when time
+/// passes.
 @usableFromInline
 struct WatermarkTracker: Sendable {
     @usableFromInline private(set) var watermark = EventTime.min

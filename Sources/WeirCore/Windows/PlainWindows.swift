@@ -1,4 +1,5 @@
-/// Windows with an accumulator each: tumbling, cumulative and global ones, and sliding ones that can't share panes.
+/// Windows with an accumulator each: tumbling, cumulative and global ones, and sliding ones that
+/// can't share panes.
 @usableFromInline
 final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
     @usableFromInline typealias Element = Fold.Input
@@ -15,7 +16,9 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline let changed: WindowIndex<Key>
 
     @inlinable
-    init<Event>(_ kind: Window.Kind, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>) {
+    init<Event>(
+        _ kind: Window.Kind, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>
+    ) {
         self.kind = kind
         self.fold = fold
         self.trigger = trigger

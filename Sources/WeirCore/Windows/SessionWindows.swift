@@ -1,4 +1,5 @@
-/// Windows around events that are close to each other; they grow, and merge when an event joins them.
+/// Windows around events that are close to each other; they grow, and merge when an event joins
+/// them.
 @usableFromInline
 final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
     @usableFromInline typealias Element = Fold.Input
@@ -11,7 +12,10 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
         @usableFromInline var latest: Int64
         @usableFromInline var value: Fold.Accumulator
         @usableFromInline var news = 0
-        /// The deadline under which it is entered for firing; it may have grown since. `.max` once it has fired.
+        /// The deadline under which it is entered for firing; it may have grown since.
+        ///
+        /// `.max` once
+        /// it has fired.
         @usableFromInline var entered = Int64.max
 
         @inlinable
@@ -33,7 +37,8 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     @usableFromInline let changed: WindowIndex<Key>
 
     @inlinable
-    init<Event>(gap: Int64, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>) {
+    init<Event>(gap: Int64, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>)
+    {
         self.gap = gap
         self.fold = fold
         self.trigger = trigger

@@ -1,9 +1,10 @@
-/// Sliding windows over shared panes: an event is added to one pane, and a result costs a constant number of
-/// combinations on average, however many panes a window has.
+/// Sliding windows over shared panes: an event is added to one pane, and a result costs a constant
+/// number of combinations on average, however many panes a window has.
 ///
-/// Per key, the panes of the window that fires next stand in two stacks: `front` with the aggregate from each pane to
-/// the last one of the stack, `back` with one aggregate of all that came later. When the front is used up, the window's
-/// panes are stacked up anew (Tangwongsan, Hirzel, Schneider: Low-Latency Sliding-Window Aggregation, 2017).
+/// Per key, the panes of the window that fires next stand in two stacks: `front` with the aggregate
+/// from each pane to the last one of the stack, `back` with one aggregate of all that came later.
+/// When the front is used up, the window's panes are stacked up anew (Tangwongsan, Hirzel,
+/// Schneider: Low-Latency Sliding-Window Aggregation, 2017).
 @usableFromInline
 struct SlidingStacks<Accumulator> {
     /// The starts of the panes that hold events, ascending; those before `head` are gone.
@@ -204,8 +205,9 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         output.append(
             Windowed(
                 key: key,
-                window: EventTime(nanoseconds: WindowArithmetic.add(end, -size))
-                    ..< EventTime(nanoseconds: end), value: fold.result(of: total)),
+                window: EventTime(
+                    nanoseconds: WindowArithmetic.add(end, -size))..<EventTime(nanoseconds: end),
+                value: fold.result(of: total)),
             at: EventTime(nanoseconds: end &- 1))
     }
 
@@ -232,7 +234,8 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         }
     }
 
-    /// Moves the stacks on to the window that ends at `end`; returns its aggregate, nil if it has no events.
+    /// Moves the stacks on to the window that ends at `end`; returns its aggregate, nil if it has
+    /// no events.
     @inlinable
     func slideTo(
         _ end: Int64, _ state: inout SlidingStacks<Fold.Accumulator>, _ key: Key, _ hash: UInt64

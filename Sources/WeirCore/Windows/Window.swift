@@ -1,7 +1,8 @@
 /// How the events of a key are cut into windows.
 ///
-/// Windows in event time are half-open, `start ..< end`, and aligned to 1970-01-01T00:00:00Z plus their offset; they
-/// exist only where there are events, so a gap of any length in the events costs nothing.
+/// Windows in event time are half-open, `start ..< end`, and aligned to 1970-01-01T00:00:00Z plus
+/// their offset; they exist only where there are events, so a gap of any length in the events costs
+/// nothing.
 ///
 /// ```swift
 /// .window(.sliding(.minutes(5), every: .seconds(10)), allowedLateness: .seconds(30))
@@ -36,7 +37,8 @@ public struct Window: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - size: The length, at most 36,500 days.
-    ///   - offset: By how much the windows are shifted from 1970-01-01T00:00:00Z, such as for days in another time zone.
+    ///   - offset: By how much the windows are shifted from 1970-01-01T00:00:00Z, such as for days
+    ///     in another time zone.
     public static func tumbling(
         _ size: Duration, offset: Duration = .zero, in domain: TimeDomain = .eventTime
     ) -> Window {
@@ -46,7 +48,8 @@ public struct Window: Sendable, Hashable {
             problem: isLength(size) ? nil : "tumbling(_:) takes a positive size; it got \(size)")
     }
 
-    /// Windows of one length, a new one beginning every `slide`: each event is in about size / slide of them.
+    /// Windows of one length, a new one beginning every `slide`: each event is in about size /
+    /// slide of them.
     ///
     /// With an aggregate that combines, events are added up once per pane of gcd(size, slide).
     public static func sliding(
@@ -63,7 +66,8 @@ public struct Window: Sendable, Hashable {
                 : "sliding(_:every:) takes 0 < every <= size; it got \(size) every \(slide)")
     }
 
-    /// Windows that all begin at multiples of `size` and grow by `step` up to `size`: running totals of a day.
+    /// Windows that all begin at multiples of `size` and grow by `step` up to `size`: running
+    /// totals of a day.
     ///
     /// Every event is added to up to size / step windows.
     public static func cumulative(
@@ -85,7 +89,8 @@ public struct Window: Sendable, Hashable {
                 """)
     }
 
-    /// Windows around events that are no further apart than `gap`; an event between two of them joins them into one.
+    /// Windows around events that are less than `gap` apart; an event between two of them
+    /// joins them into one.
     public static func session(gap: Duration, in domain: TimeDomain = .eventTime) -> Window {
         Window(
             .session(gap: gap.nanosecondsClamped), in: domain,
@@ -101,7 +106,8 @@ public struct Window: Sendable, Hashable {
             problem: size > 0 ? nil : "count(_:) takes a positive number; it got \(size)")
     }
 
-    /// After every `slide` events of a key, its last `size` events, or fewer as long as there are not that many.
+    /// After every `slide` events of a key, its last `size` events, or fewer as long as there are
+    /// not that many.
     public static func count(_ size: Int, every slide: Int) -> Window {
         Window(
             .count(size: size, slide: slide),
@@ -109,7 +115,8 @@ public struct Window: Sendable, Hashable {
                 ? nil : "count(_:every:) takes 0 < every <= size; it got \(size) every \(slide)")
     }
 
-    /// One window for all events of a key, which gives results when its trigger says so and when the stream ends.
+    /// One window for all events of a key, which gives results when its trigger says so and when
+    /// the stream ends.
     public static func global(trigger: WindowTrigger) -> Window {
         Window(
             .global, trigger: trigger,
@@ -139,7 +146,8 @@ public struct Window: Sendable, Hashable {
     }
 }
 
-/// The arithmetic of windows on the time line; it saturates, so that no event time can make it trap.
+/// The arithmetic of windows on the time line; it saturates, so that no event time can make it
+/// trap.
 @usableFromInline
 enum WindowArithmetic {
     /// The latest multiple of `size`, shifted by `offset`, that is not later than `time`.

@@ -139,7 +139,9 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
                 return false
             },
             abandon: { [unowned self] in
-                firing.next(upTo: limit).map { "window of key \($0.entry.key) at \($0.deadline) ns" }
+                firing.next(upTo: limit).map {
+                    "window of key \($0.entry.key) at \($0.deadline) ns"
+                }
             })
     }
 
@@ -174,7 +176,8 @@ extension WindowCore: TransactionParticipant {
 }
 
 extension WindowCore {
-    /// The receiver of a stage of windows; specialised with the engine where the aggregate is known.
+    /// The receiver of a stage of windows; specialised with the engine where the aggregate is
+    /// known.
     @inlinable
     func receiver<Engine: WindowEngine>(
         _ engine: Engine, downstream: Receiver<Windowed<Key, Engine.Value>>,

@@ -30,7 +30,8 @@ final class WindowBucket<Key: Hashable & Codable & Sendable> {
     }
 }
 
-/// What is due when: entries by deadline, so that time can advance at a cost that depends on what is due alone.
+/// What is due when: entries by deadline, so that time can advance at a cost that depends on what
+/// is due alone.
 @usableFromInline
 final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticipant {
     @usableFromInline var buckets: [Int64: WindowBucket<Key>] = [:]
@@ -76,7 +77,8 @@ final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticip
     /// When the next entry is due; there may turn out to be none at that time.
     @usableFromInline var nextDeadline: Int64? { order.min }
 
-    /// Takes out the next entry that is due at `limit`, with its deadline: by deadline, then in the order of entry.
+    /// Takes out the next entry that is due at `limit`, with its deadline: by deadline, then in the
+    /// order of entry.
     @usableFromInline
     func next(upTo limit: Int64) -> (deadline: Int64, entry: WindowEntry<Key>)? {
         while let deadline = order.min, deadline <= limit {

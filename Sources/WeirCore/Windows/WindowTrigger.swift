@@ -32,7 +32,8 @@ public struct WindowTrigger: Sendable, Hashable {
         _ interval: Duration, _ accumulation: Accumulation = .accumulating
     ) -> WindowTrigger {
         var trigger = WindowTrigger(
-            problem: interval > .zero ? nil : "every(_:) takes a positive interval; it got \(interval)")
+            problem: interval > .zero
+                ? nil : "every(_:) takes a positive interval; it got \(interval)")
         trigger.interval = interval
         trigger.accumulation = accumulation
         return trigger

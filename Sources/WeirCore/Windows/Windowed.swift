@@ -4,7 +4,10 @@
 public struct Windowed<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// The key.
     public let key: Key
-    /// The window: its first instant and the one behind its last. A count window spans the times of its events.
+    /// The window: its first instant and the one behind its last.
+    ///
+    /// A count window spans the times of
+    /// its events.
     public let window: Range<EventTime>
     /// The result of the window's events.
     public let value: Value

@@ -2,15 +2,18 @@ extension WindowedStream {
     /// Combines the events of each window into one value, in the order of their arrival.
     ///
     /// For sliding windows each of the size / slide windows of an event has a value of its own;
-    /// ``reduce(into:name:file:line:_:combine:)`` and ``aggregate(_:name:file:line:)`` share panes instead.
+    /// ``reduce(into:name:file:line:_:combine:)`` and ``aggregate(_:name:file:line:)`` share panes
+    /// instead.
     ///
     /// - Parameters:
     ///   - initial: The value of a window without events.
     ///   - name: The stage's name, unique in its topology.
     ///   - body: Adds an event to the value.
-    /// - Complexity: O(windows of the event) per event; time advances at a cost that depends on the windows due alone.
+    /// - Complexity: O(windows of the event) per event; time advances at a cost that depends on the
+    ///   windows due alone.
     ///
-    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late event changes a result.
+    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late
+    /// event changes a result.
     /// **Suspends upstream when** its mailbox is full.
     /// **Finishes when** the input ends and the open windows have given their results.
     /// **Cancels when** nobody takes its events any more.
@@ -27,16 +30,19 @@ extension WindowedStream {
             at: SourceLocation(file, line))
     }
 
-    /// Combines the events of each window into one value; values can be combined, so that sliding windows share panes.
+    /// Combines the events of each window into one value; values can be combined, so that sliding
+    /// windows share panes.
     ///
     /// - Parameters:
     ///   - initial: The value of no event: combined with another value it gives that value.
     ///   - name: The stage's name, unique in its topology.
     ///   - body: Adds an event to the value.
     ///   - combine: Adds a value of later events to the value.
-    /// - Complexity: O(1) per event and, on average, per result, whatever the number of windows of an event.
+    /// - Complexity: O(1) per event and, on average, per result, whatever the number of windows of
+    ///   an event.
     ///
-    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late event changes a result.
+    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late
+    /// event changes a result.
     /// **Suspends upstream when** its mailbox is full.
     /// **Finishes when** the input ends and the open windows have given their results.
     /// **Cancels when** nobody takes its events any more.
@@ -58,7 +64,8 @@ extension WindowedStream {
     ///
     /// - Complexity: O(1) additions per event and, on average, O(1) combinations per result.
     ///
-    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late event changes a result.
+    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late
+    /// event changes a result.
     /// **Suspends upstream when** its mailbox is full.
     /// **Finishes when** the input ends and the open windows have given their results.
     /// **Cancels when** nobody takes its events any more.
@@ -79,7 +86,8 @@ extension WindowedStream {
     ///   - maximum: How many events of a window are kept; the first ones. Default 10,000.
     ///   - name: The stage's name, unique in its topology.
     ///
-    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late event changes a result.
+    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late
+    /// event changes a result.
     /// **Suspends upstream when** its mailbox is full.
     /// **Finishes when** the input ends and the open windows have given their results.
     /// **Cancels when** nobody takes its events any more.

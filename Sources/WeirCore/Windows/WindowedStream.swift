@@ -1,7 +1,7 @@
 /// The events of each key in windows: apply a reduction or an aggregate to it.
 ///
-/// An event whose windows are all over, allowed lateness included, goes to ``late``; it is counted as late whether or
-/// not anybody takes that stream.
+/// An event whose windows are all over, allowed lateness included, goes to ``late``; it is counted
+/// as late whether or not anybody takes that stream.
 public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendable>: Sendable {
     @usableFromInline let keyed: KeyedStream<Key, Element>
     @usableFromInline let window: Window
@@ -44,13 +44,13 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         switch window.kind {
         case .session where !combines:
             return """
-                session windows merge: give reduce(into:_:) a combine: closure that merges two values, \
-                or use an aggregate
+                session windows merge: give reduce(into:_:) a combine: closure that merges two \
+                values, or use an aggregate
                 """
         case .count(let size, let slide) where size != slide && !combines:
             return """
-                sliding count windows share panes: give reduce(into:_:) a combine: closure that merges \
-                two values, or use an aggregate
+                sliding count windows share panes: give reduce(into:_:) a combine: closure that \
+                merges two values, or use an aggregate
                 """
         case .count where isTriggered:
             return "count windows take no trigger: they give a result at every slide"
@@ -64,8 +64,9 @@ extension KeyedStream {
     ///
     /// - Parameters:
     ///   - window: How the windows are cut.
-    ///   - allowedLateness: How much longer than the watermark says a window in event time takes events; each of them
-    ///     gives the window's result anew. After it the window is forgotten. Default zero.
+    ///   - allowedLateness: How much longer than the watermark says a window in event time takes
+    ///     events; each of them gives the window's result anew. After it the window is forgotten.
+    ///     Default zero.
     ///   - trigger: When a window gives results before its end. Default: never.
     public func window(
         _ window: Window, allowedLateness: Duration = .zero, trigger: WindowTrigger = .atEnd

@@ -106,7 +106,7 @@ struct LatenessModel {
         let late: Outlet<Reading> = "late"
         let topology = Topology("t") {
             let windows = EventStream.script([
-                Reading(1, 1, at: 0), Reading(1, 2, at: 15), .watermark(30),
+                Reading(1, 1, at: 0), Reading(1, 2, at: 15), .watermark(28),
                 // Joins both sessions, which have fired, and gives the result again.
                 Reading(1, 4, at: 7), Reading(1, 8, at: 50), .watermark(35),
                 // Its own session would be over.

@@ -34,7 +34,8 @@ func randomReadings(seed: UInt64, count: Int = 150, disorder: Int64 = 20) -> [Re
     var now = Int64.random(in: -300...0, using: &random)
     return (0..<count).map { _ in
         // Now and then a gap that is longer than any window.
-        now += Int.random(in: 0..<40, using: &random) == 0 ? 500 : .random(in: 0...4, using: &random)
+        now +=
+            Int.random(in: 0..<40, using: &random) == 0 ? 500 : .random(in: 0...4, using: &random)
         var reading = Reading(
             .random(in: 0..<4, using: &random), .random(in: 1..<100, using: &random), at: 0)
         reading.at = EventTime(nanoseconds: now - .random(in: 0...disorder, using: &random))
@@ -114,7 +115,8 @@ func expectedSessions(_ readings: [Reading], gap: Int64) -> [SumOfWindow] {
     func `give what their definition says`(seed: UInt64) async throws {
         let readings = randomReadings(seed: seed)
         #expect(
-            try await sums(readings, seed: seed, .tumbling(.nanoseconds(10), offset: .nanoseconds(3)))
+            try await sums(
+                readings, seed: seed, .tumbling(.nanoseconds(10), offset: .nanoseconds(3)))
                 == expectedSums(readings) {
                     [floor($0, to: 10, offset: 3)..<floor($0, to: 10, offset: 3) + 10]
                 })
@@ -174,7 +176,8 @@ func expectedSessions(_ readings: [Reading], gap: Int64) -> [SumOfWindow] {
         let good = readings.filter { $0.value > 0 }
         let script = readings
         for window in [
-            Window.sliding(.nanoseconds(25), every: .nanoseconds(10)), .session(gap: .nanoseconds(12)),
+            Window.sliding(.nanoseconds(25), every: .nanoseconds(10)),
+            .session(gap: .nanoseconds(12)),
         ] {
             let shape = Self.shapes[Int(seed) % Self.shapes.count]
             let (received, running) = try await run(

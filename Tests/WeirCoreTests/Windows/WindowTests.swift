@@ -1,5 +1,5 @@
-import Testing
 import Synchronization
+import Testing
 
 @testable import WeirCore
 
@@ -38,7 +38,8 @@ import Synchronization
         }
     }
 
-    @Test func `gives the results of one time in the order of the keys' first events`() async throws {
+    @Test func `gives the results of one time in the order of the keys' first events`() async throws
+    {
         let readings = [5, 3, 9, 3, 1, 5].map { Reading($0, 1, at: 1) }
         let received = try await collect {
             EventStream("in", from: .collection(readings)).eventTime(\.at).keyed(by: \.key)

@@ -31,6 +31,7 @@ public struct Inlet<Element: Sendable>: Sendable {
     /// Sends a batch, waiting for room. Batches of ``SourceContext/preferredBatchSize`` travel best.
     @inlinable
     public func send(_ batch: Batch<Element>) async throws {
+        if batch.count <= core.batchSize, try core.sendAtOnce(batch) { return }
         try await core.flush()
         for part in core.parts(of: batch) { try await core.send(part) }
     }
@@ -105,6 +106,17 @@ final class InletCore<Element: Sendable>: BatchFiller {
         if batch.isEmpty { return }
         do {
             try await mailbox.send(Delivery(channel: 0, item: .batch(BatchBox(batch))))
+        } catch {
+            notSent(batch, error)
+            throw error
+        }
+    }
+
+    /// Like ``trySend(_:)`` for a sender that takes the batch as sent: what can't ever be taken is counted.
+    @usableFromInline
+    func sendAtOnce(_ batch: Batch<Element>) throws -> Bool {
+        do {
+            return try trySend(batch)
         } catch {
             notSent(batch, error)
             throw error

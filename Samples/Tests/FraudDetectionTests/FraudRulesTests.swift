@@ -70,10 +70,10 @@ private let start = EventTime(milliseconds: 1_577_836_800_000)
         #expect((alerts.first?.payments.count ?? 0) >= Burst.limit)
     }
 
-    @Test func `leave seven payments in five minutes alone, and eight in more`() throws {
+    @Test func `leave five payments in two minutes alone, and six in more`() throws {
         let test = try FraudTest()
-        for number in 0..<7 { test.send("1", at: number * 40) }
-        for number in 0..<20 { test.send("2", at: number * 45) }
+        for number in 0..<5 { test.send("1", at: number * 20) }
+        for number in 0..<20 { test.send("2", at: number * 25) }
         #expect(try test.finish().isEmpty)
     }
 

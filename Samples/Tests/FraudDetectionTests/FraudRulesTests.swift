@@ -88,12 +88,12 @@ private let start = EventTime(milliseconds: 1_577_836_800_000)
         let test = try FraudTest()
         test.send("1", at: 0, "NL")
         test.send("1", at: 3_600, "JP")
-        #expect(
-            try test.finish() == [
-                Alert(
-                    card: "1", rule: .travel, score: 7.6, at: start.advanced(by: .hours(1)),
-                    payments: [0, 3_600])
-            ])
+        let alert = try #require(try test.finish().first)
+        #expect(alert.rule == .travel)
+        #expect(alert.payments == [0, 3_600])
+        #expect(alert.at == start.advanced(by: .hours(1)))
+        // Some 8,000 km in an hour.
+        #expect((7...9).contains(alert.score))
     }
 
     @Test func `let people cross a border at once and an ocean in time`() throws {

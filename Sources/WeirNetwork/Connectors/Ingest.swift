@@ -125,6 +125,12 @@ struct DepartedIngests<Element: Sendable> {
     }
 }
 
+/// Sends what a source has left when it is asked to stop: by a task that isn't cancelled, so that nothing stays behind.
+func sendRest<Element: Sendable>(_ rest: Batch<Element>, to inlet: Inlet<Element>) async throws {
+    if rest.isEmpty { return }
+    try await Task { try await inlet.send(rest) }.value
+}
+
 /// Waits until the task is cancelled.
 func waitForCancellation() async {
     let (stream, continuation) = AsyncStream<Void>.makeStream()

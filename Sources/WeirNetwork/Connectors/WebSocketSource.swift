@@ -45,7 +45,7 @@ extension Source {
             await waitForCancellation()
             shared.server.removeRoute(path)
             let rest = try await shared.server.loop.run { receiver.value.stop() }
-            try await inlet.send(rest)
+            try await sendRest(rest, to: inlet)
         }
     }
 }

@@ -6,7 +6,8 @@ import WeirTesting
 
 @Suite struct `A line of an access log` {
     private static let combined = """
-        203.0.113.9 - ada [21/Nov/2026:17:00:01 +0100] "GET /a/b?q=1 HTTP/1.1" 200 612 "http://x/" "curl/7"
+        203.0.113.9 - ada [21/Nov/2026:17:00:01 +0100] "GET /a/b?q=1 HTTP/1.1" 200 612 \
+        "http://x/" "curl/7"
         """
 
     @Test func `is read in the combined format`() throws {
@@ -14,7 +15,8 @@ import WeirTesting
         #expect(
             line
                 == LogLine(
-                    client: "203.0.113.9", at: try #require(EventTime(rfc3339: "2026-11-21T16:00:01Z")),
+                    client: "203.0.113.9",
+                    at: try #require(EventTime(rfc3339: "2026-11-21T16:00:01Z")),
                     method: "GET", path: "/a/b", status: 200, bytes: 612))
     }
 
@@ -58,7 +60,8 @@ import WeirTesting
 @Suite struct `The report of an access log` {
     private func line(_ second: Int, _ status: Int, _ path: String, _ seconds: String) -> String {
         let clock = "17:0\(second / 60):" + (second % 60 < 10 ? "0" : "") + "\(second % 60)"
-        return #"::1 - - [21/Nov/2026:\#(clock) +0000] "GET \#(path) HTTP/1.1" \#(status) 10 "-" "-" \#(seconds)"#
+        let request = #""GET \#(path) HTTP/1.1" \#(status) 10 "-" "-" \#(seconds)"#
+        return "::1 - - [21/Nov/2026:\(clock) +0000] " + request
     }
 
     @Test func `has errors and slow paths of each window`() throws {

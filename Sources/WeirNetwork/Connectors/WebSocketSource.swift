@@ -102,8 +102,8 @@ private final class WebSocketGate: WebSocketHandler {
 private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
     private let inlet: Inlet<Element>
     private let decoder: EventDecoder<Element>
-    private var ingests: [ObjectIdentifier: (ingest: Ingest<Element>, connection: WebSocketConnection)] =
-        [:]
+    private typealias Entry = (ingest: Ingest<Element>, connection: WebSocketConnection)
+    private var ingests: [ObjectIdentifier: Entry] = [:]
     private var departed = DepartedIngests<Element>()
     private var hasStopped = false
 

@@ -1,6 +1,8 @@
 import Weir
 
-/// Velocity: what a card has paid within a window. Stolen card numbers are tried out in quick series.
+/// Velocity: what a card has paid within a window.
+///
+/// Stolen card numbers are tried out in quick series.
 struct Burst: Codable, Sendable {
     /// The length of the window.
     static let span = Duration.minutes(2)

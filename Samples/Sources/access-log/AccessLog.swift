@@ -22,7 +22,9 @@ struct AccessLog {
 }
 
 extension EventStream<String> {
-    /// The log's lines, summed up per window. Lines that are none of an access log go to the dead letters.
+    /// The log's lines, summed up per window.
+    ///
+    /// Lines that are none of an access log go to the dead letters.
     func reports(every length: Duration) -> EventStream<Report> {
         map { (line: String) throws(MalformedLine) in try LogLine(line) }
             .recover(from: MalformedLine.self) { _ in .deadLetter }

@@ -48,7 +48,7 @@ func fraud(
 ) -> (alerts: EventStream<Alert>, late: EventStream<Payment>) {
     let byCard = payments.keyed(by: \.card)
     let recent = byCard.window(
-        .sliding(Burst.span, every: .seconds(5)), allowedLateness: .seconds(30))
+        .sliding(Burst.span, every: .seconds(10)), allowedLateness: .seconds(30))
 
     let velocity = recent.reduce(into: Burst(), name: "velocity") {
         $0.add($1)

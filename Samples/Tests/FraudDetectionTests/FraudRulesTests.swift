@@ -70,10 +70,10 @@ private let start = EventTime(milliseconds: 1_577_836_800_000)
         #expect((alerts.first?.payments.count ?? 0) >= Burst.limit)
     }
 
-    @Test func `leave seven payments in five minutes alone, and eight in more`() throws {
+    @Test func `leave five payments in two minutes alone, and six in more`() throws {
         let test = try FraudTest()
-        for number in 0..<7 { test.send("1", at: number * 40) }
-        for number in 0..<20 { test.send("2", at: number * 45) }
+        for number in 0..<5 { test.send("1", at: number * 20) }
+        for number in 0..<20 { test.send("2", at: number * 25) }
         #expect(try test.finish().isEmpty)
     }
 
@@ -88,12 +88,12 @@ private let start = EventTime(milliseconds: 1_577_836_800_000)
         let test = try FraudTest()
         test.send("1", at: 0, "NL")
         test.send("1", at: 3_600, "JP")
-        #expect(
-            try test.finish() == [
-                Alert(
-                    card: "1", rule: .travel, score: 7.6, at: start.advanced(by: .hours(1)),
-                    payments: [0, 3_600])
-            ])
+        let alert = try #require(try test.finish().first)
+        #expect(alert.rule == .travel)
+        #expect(alert.payments == [0, 3_600])
+        #expect(alert.at == start.advanced(by: .hours(1)))
+        // Some 8,000 km in an hour.
+        #expect((7...9).contains(alert.score))
     }
 
     @Test func `let people cross a border at once and an ocean in time`() throws {

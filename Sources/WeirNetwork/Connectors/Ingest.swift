@@ -39,7 +39,9 @@ final class Ingest<Element: Sendable> {
         return open.count >= batchSize ? pass() : .proceed
     }
 
-    /// Passes on what is there. `.stop` when the mailbox is full: the connection is resumed later.
+    /// Passes on what is there.
+    ///
+    /// `.stop` when the mailbox is full: the connection is resumed later.
     func pass() -> Flow {
         if stuck != nil { return .stop }
         if open.isEmpty { return .proceed }
@@ -113,7 +115,9 @@ struct DepartedIngests<Element: Sendable> {
         if ingest.hasRest { ingests.append(ingest) }
     }
 
-    /// Whether any of them waits. New connections are not read then: else each could leave a batch behind.
+    /// Whether any of them waits.
+    ///
+    /// New connections are not read then: else each could leave a batch behind.
     var hasRest: Bool { ingests.contains { $0.hasRest } }
 
     /// What they have left, for a source that ends.
@@ -123,6 +127,12 @@ struct DepartedIngests<Element: Sendable> {
         ingests.removeAll()
         return rest
     }
+}
+
+/// Sends what a source has left when it is asked to stop: by a task that isn't cancelled, so that nothing stays behind.
+func sendRest<Element: Sendable>(_ rest: Batch<Element>, to inlet: Inlet<Element>) async throws {
+    if rest.isEmpty { return }
+    try await Task { try await inlet.send(rest) }.value
 }
 
 /// Waits until the task is cancelled.

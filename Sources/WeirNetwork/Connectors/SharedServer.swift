@@ -25,6 +25,8 @@ package final class SharedServer: Sendable {
                 name: "http://\(host):\(port)", server: try NetworkServer(configuration))
         } close: { shared in
             await shared.server.stop()
+            // The port is free when the loop has closed the listener's descriptor, at the end of its turn.
+            for _ in 0..<2 { try? await shared.server.loop.run {} }
         }
     }
 

@@ -46,7 +46,7 @@ extension Source {
                 service.setAcceptor(nil)
                 return receiver.value.stop()
             }
-            try await inlet.send(rest)
+            try await sendRest(rest, to: inlet)
         }
     }
 }

@@ -45,7 +45,7 @@ extension Source {
             await waitForCancellation()
             shared.server.removeRoute(path)
             let rest = try await shared.server.loop.run { receiver.value.stop() }
-            try await inlet.send(rest)
+            try await sendRest(rest, to: inlet)
         }
     }
 }
@@ -102,8 +102,8 @@ private final class WebSocketGate: WebSocketHandler {
 private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
     private let inlet: Inlet<Element>
     private let decoder: EventDecoder<Element>
-    private var ingests: [ObjectIdentifier: (ingest: Ingest<Element>, connection: WebSocketConnection)] =
-        [:]
+    private typealias Entry = (ingest: Ingest<Element>, connection: WebSocketConnection)
+    private var ingests: [ObjectIdentifier: Entry] = [:]
     private var departed = DepartedIngests<Element>()
     private var hasStopped = false
 

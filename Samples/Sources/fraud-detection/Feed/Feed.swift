@@ -3,7 +3,7 @@ import Weir
 
 /// A client of the service: sends payments at a steady rate and listens to the alerts at the same time.
 struct Feed {
-    /// `ws://host:port`
+    /// Where the service is, such as `ws://127.0.0.1:8080`.
     var server: String
     var count: Int
     var rate: Double
@@ -188,7 +188,9 @@ struct Feed {
 }
 
 extension Payment {
-    /// As it is sent. The texts in it need no escapes.
+    /// As it is sent.
+    ///
+    /// The texts in it need no escapes.
     var json: String {
         """
         {"id":\(id),"card":"\(card)","amount":\(amount),"country":"\(country)","at":"\(at)"}

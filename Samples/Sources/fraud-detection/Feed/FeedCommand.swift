@@ -27,7 +27,9 @@ struct FeedCommand: AsyncParsableCommand {
     var timeout = 30.0
 
     @Option(
-        help: "The time of the first payments; by default 2020, or later than all the server has seen.",
+        help: ArgumentHelp(
+            "The time of the first payments.",
+            discussion: "By default in 2020, or later than all that the server has seen."),
         transform: { text in
             guard let time = EventTime(rfc3339: text) else {
                 throw ValidationError("\(text) is no time such as 2020-01-01T00:00:00Z")

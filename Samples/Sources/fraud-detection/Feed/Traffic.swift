@@ -1,7 +1,9 @@
 import Glibc
 import Weir
 
-/// Payments as they could be, with frauds planted among them. Equal settings give equal payments.
+/// Payments as they could be, with frauds planted among them.
+///
+/// Equal settings give equal payments.
 struct Traffic {
     /// A fraud that the rules have to find.
     struct Fraud: Sendable, Equatable {

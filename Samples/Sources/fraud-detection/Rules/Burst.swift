@@ -1,11 +1,13 @@
 import Weir
 
-/// Velocity: what a card has paid within a window. Stolen card numbers are tried out in quick series.
+/// Velocity: what a card has paid within a window.
+///
+/// Stolen card numbers are tried out in quick series.
 struct Burst: Codable, Sendable {
     /// The length of the window.
-    static let span = Duration.minutes(5)
+    static let span = Duration.minutes(2)
     /// The number of payments in a window that nobody makes by hand.
-    static let limit = 8
+    static let limit = 6
 
     private static let maximumIDs = 50
 

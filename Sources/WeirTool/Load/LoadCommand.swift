@@ -115,7 +115,7 @@ struct LoadCommand: AsyncParsableCommand {
         guard value >= 0, value <= 1e6 else {
             throw LoadError("\(name) is \(value); it is a number of seconds")
         }
-        return .seconds(value)
+        return .nanoseconds(Int64((value * 1e9).rounded()))
     }
 
     /// A file with more bytes is refused.

@@ -190,6 +190,8 @@ final class LoadGenerator {
             let outcome = message.withUnsafeBytes { channel.send($0) }
             guard outcome == .sent || outcome == .queued else { return }
             line.waiting.removeFirst()
+            // A connection takes what must wait only when nothing else does: all before is gone.
+            if outcome == .queued { handOver(line) }
             line.handing.append(next.due)
             if plan.expectsEcho { line.unanswered.append(next.due) }
             record.sent += 1
@@ -199,7 +201,10 @@ final class LoadGenerator {
 
     /// Ends the hand-over of what a connection took, once the kernel has all of it.
     private func handedOver(_ line: Line, _ channel: any LoadChannel) {
-        guard !line.handing.isEmpty, channel.queuedByteCount == 0 else { return }
+        if !line.handing.isEmpty && channel.queuedByteCount == 0 { handOver(line) }
+    }
+
+    private func handOver(_ line: Line) {
         let now = MonotonicTime.now
         record.lastSentAt = now
         line.handing.removeAll { due in

@@ -11,6 +11,7 @@ struct LoadPlan: Sendable {
         static let connections = 10_000
         static let ratePerSecond = 1_000_000.0
         static let duration = Duration.seconds(3_600)
+        static let grace = Duration.seconds(600)
         static let messageByteCount = 1_024 * 1_024
         /// Messages that are due and not sent, or sent and not answered, over all connections.
         static let waitingMessages = 1_000_000
@@ -55,15 +56,14 @@ struct LoadPlan: Sendable {
         }
         try check("--connections", connections, 1, Limits.connections)
         try check("--rate", rate, 0.01, Limits.ratePerSecond)
-        try check("--duration", duration, .milliseconds(1), Limits.duration)
-        try check("--grace", grace, .zero, .seconds(600))
+        try check("--duration", duration.inSeconds, 0.001, Limits.duration.inSeconds)
+        try check("--grace", grace.inSeconds, 0, Limits.grace.inSeconds)
         if let messages { try check("--messages", messages, 1, .max) }
         try payload.validate(forLines: target.transport == .tcp && framing == .lines)
     }
 
     var schedule: Schedule {
-        let seconds = duration / .seconds(1)
-        let byTime = Int(max(1, (rate * seconds).rounded()))
+        let byTime = Int(max(1, (rate * duration.inSeconds).rounded()))
         return Schedule(rate: rate, count: min(byTime, messages ?? byTime))
     }
 }
@@ -93,4 +93,10 @@ struct Schedule: Sendable {
 
     /// Nanoseconds from the start to the end of the last message's share of time.
     func length(of count: Int) -> Double { Double(count) * interval }
+}
+
+extension Duration {
+    fileprivate var inSeconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) / 1e18
+    }
 }

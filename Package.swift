@@ -71,7 +71,10 @@ let package = Package(
         .testTarget(
             name: "WeirJSONTests", dependencies: ["WeirJSON"], swiftSettings: settings),
         .testTarget(
-            name: "WeirCoreTests", dependencies: ["WeirCore", "WeirTesting"],
+            name: "WeirCoreTests",
+            dependencies: [
+                "WeirCore", "WeirTesting", .product(name: "Metrics", package: "swift-metrics"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "WeirTestingTests", dependencies: ["WeirCore", "WeirTesting"],

@@ -32,7 +32,9 @@ public final class TopologyTest: CustomStringConvertible {
     /// The running topology: status, stages, dead letters, steering.
     public let running: RunningTopology
 
-    /// How many jobs may run before ``run()`` concludes that the topology never comes to rest. Default 10,000,000.
+    /// How many jobs may run before a run is given up because it never comes to rest.
+    ///
+    /// Default 10,000,000.
     public var jobLimit = 10_000_000
 
     package let executor: SteppingExecutor

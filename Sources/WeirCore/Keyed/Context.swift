@@ -9,7 +9,8 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     @usableFromInline var currentTime: EventTime
     @usableFromInline var clearsState = false
 
-    /// The time of the event or timer being handled; `EventTime.min` if the stream has no event time.
+    /// The time of the event or timer being handled; `EventTime.min` if the stream has no event
+    /// time.
     ///
     /// A timer in processing time has the time just behind the watermark.
     @inlinable
@@ -56,7 +57,8 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
         output.append(event, at: time)
     }
 
-    /// Sends an event to a side output, with the time of the event being handled; lost if nobody takes that output.
+    /// Sends an event to a side output, with the time of the event being handled; lost if nobody
+    /// takes that output.
     public mutating func emit<Event: Sendable>(_ event: Event, to side: SideOutput<Event>) {
         emit(event, to: side, at: eventTime)
     }
@@ -70,9 +72,10 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
 
     /// Sets a timer for this key; nothing changes if it has one for that time already.
     ///
-    /// An event-time timer fires once the watermark has reached its time, before the watermark goes on; a time that is
-    /// already behind the watermark fires after the current batch. When the stream ends, all event-time timers
-    /// fire once, and timers set by them do not; timers in processing time that have not fired are dropped.
+    /// An event-time timer fires once the watermark has reached its time, before the watermark goes
+    /// on; a time that is already behind the watermark fires after the current batch. When the
+    /// stream ends, all event-time timers fire once, and timers set by them do not; timers in
+    /// processing time that have not fired are dropped.
     ///
     /// - Complexity: O(log n) for n timers of the stage; O(1) for times that mostly increase.
     public mutating func setTimer(at time: EventTime, in domain: TimeDomain = .eventTime) {

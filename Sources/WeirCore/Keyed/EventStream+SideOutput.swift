@@ -1,11 +1,12 @@
 extension EventStream {
     /// The events that the handler above this stream emits to a side output.
     ///
-    /// The handler is the nearest one that the events of this stream came through, so it may be asked for after
-    /// further operators.
+    /// The handler is the nearest one that the events of this stream came through, so it may be
+    /// asked for after further operators.
     ///
     /// **Emits when** the handler emits to it. **Suspends upstream when** the next stage is full.
-    /// **Finishes when** the handler's input ends. **Cancels when** nobody takes its events any more.
+    /// **Finishes when** the handler's input ends. **Cancels when** nobody takes its events any
+    /// more.
     public func sideOutput<Event: Sendable>(
         _ side: SideOutput<Event>, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Event> {
@@ -15,8 +16,8 @@ extension EventStream {
                 "sideOutput",
                 traits: NodeTraits(
                     problem: """
-                        sideOutput(\(side.name)) finds no handler above it: call it on the stream that \
-                        handle("…") { … } returns
+                        sideOutput(\(side.name)) finds no handler above it: call it on the stream \
+                        that handle("…") { … } returns
                         """), at: location
             ) { _, downstream in Receiver(batch: { _ in }, signal: downstream.signal) }
         }

@@ -1,7 +1,8 @@
-/// What every operator with state and timers per key shares: timers, watermark, outputs, and the way back.
+/// What every operator with state and timers per key shares: timers, watermark, outputs, and the
+/// way back.
 @usableFromInline
 final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
-    let scope: StageScope
+    unowned let scope: StageScope
     let downstream: Receiver<Output>
     private let side: Receiver<SideEvent>?
     private var sidePending = Batch<SideEvent>()
@@ -183,8 +184,8 @@ final class TableParticipant<Key: Hashable & Codable & Sendable, Value>: Transac
 }
 
 extension StageScope {
-    /// Whether tables of keyed state have to record changes: known to a stage's head when it is built, since what is
-    /// fused behind it is built before.
+    /// Whether tables of keyed state have to record changes: known to a stage's head when it is
+    /// built, since what is fused behind it is built before.
     @usableFromInline
     var mayRollBack: Bool { isFallible }
 

@@ -1,7 +1,8 @@
 /// Handles the events of each key with state of that key: the place for logic that remembers.
 ///
-/// A handler is a value without state of its own; the runtime owns the state and calls for one event at a time, so
-/// nothing here can race. Time and randomness come from the context, which makes a replay give the same result.
+/// A handler is a value without state of its own; the runtime owns the state and calls for one
+/// event at a time, so nothing here can race. Time and randomness come from the context, which
+/// makes a replay give the same result.
 ///
 /// ```swift
 /// struct ImpossibleTravel: KeyedHandler {
@@ -26,15 +27,18 @@ public protocol KeyedHandler<Key, Input, Output>: Sendable {
     associatedtype Output: Sendable
     /// What is remembered of each key; Codable so that checkpoints can hold it.
     associatedtype State: Codable & Sendable
-    /// What ``on(_:state:_:)`` and ``onTimer(_:state:_:)`` may throw: `Never` unless said otherwise.
+    /// What ``on(_:state:_:)`` and ``onTimer(_:state:_:)`` may throw: `Never` unless said
+    /// otherwise.
     associatedtype Failure: Error = Never
 
-    /// The state of a key that has none: at its first event, and after its state was cleared or has expired.
+    /// The state of a key that has none: at its first event, and after its state was cleared or has
+    /// expired.
     func initialState(for key: Key) -> State
 
     /// Handles an event.
     ///
-    /// If it throws, the state, the timers and what was emitted are as before the event, and the stage restarts.
+    /// If it throws, the state, the timers and what was emitted are as before the event, and the
+    /// stage restarts.
     func on(
         _ event: Input, state: inout State, _ context: inout Context<Key, Output>
     ) throws(Failure)

@@ -1,18 +1,20 @@
 extension KeyedStream {
-    /// Handles the events of each key with a ``KeyedHandler``, which keeps state and timers per key.
+    /// Handles the events of each key with a ``KeyedHandler``, which keeps state and timers per
+    /// key.
     ///
     /// - Parameters:
     ///   - name: The stage's name, unique in its topology: its identity in checkpoints and metrics.
-    ///   - ttl: How long the state of a key outlives its last use, in event time if the stream has event times, else in
-    ///     processing time. Default: as long as the topology runs.
+    ///   - ttl: How long the state of a key outlives its last use, in event time if the stream has
+    ///     event times, else in processing time. Default: as long as the topology runs.
     ///   - makeHandler: Makes the handler, for each parallel instance and again at each restart.
-    /// - Complexity: O(1) per event on top of the handler, whatever the number of keys; firing timers costs O(log n)
-    ///   each.
+    /// - Complexity: O(1) per event on top of the handler, whatever the number of keys; firing
+    ///   timers costs O(log n) each.
     ///
     /// **Emits when** the handler emits. **Suspends upstream when** its mailbox is full.
     /// **Finishes when** the input ends and the timers in event time have fired.
     /// **Cancels when** nobody takes its events any more.
-    /// **On restart** the handler is made anew; state and timers are as before the event that failed, which is tried
+    /// **On restart** the handler is made anew; state and timers are as before the event that
+    /// failed, which is tried
     /// again.
     @inlinable
     public func handle<Handler: KeyedHandler>(
@@ -34,7 +36,7 @@ extension KeyedStream {
             var current = makeHandler()
             scope.onRestart { current = makeHandler() }
             core.onTimer(
-                { timer, domain in
+                { [unowned core] timer, domain in
                     let handler = current
                     let time = core.eventTime(of: timer, in: domain)
                     var context = Context(

@@ -1,11 +1,13 @@
 extension KeyedStream {
-    /// A stage with a value per key and no timers; `body` appends to the output what an event gives rise to.
+    /// A stage with a value per key and no timers; `body` appends to the output what an event gives
+    /// rise to.
     @inlinable
     @inline(__always)
     func withState<State: Sendable, Output: Sendable>(
         _ kind: String, name: String?, ttl: StateTTL?, isFallible: Bool, initial: State,
         at location: SourceLocation,
-        _ body: @escaping @Sendable (Key, Element, EventTime, inout State, inout Batch<Output>)
+        _ body:
+            @escaping @Sendable (Key, Element, EventTime, inout State, inout Batch<Output>)
             throws -> Void
     ) -> EventStream<Output> {
         let keys = self.keys
@@ -69,7 +71,8 @@ extension KeyedStream {
         }
     }
 
-    /// Combines the events of each key into one value and emits that value, with its key, after every event.
+    /// Combines the events of each key into one value and emits that value, with its key, after
+    /// every event.
     ///
     /// - Parameters: As for ``scan(into:name:ttl:file:line:_:)``.
     ///
@@ -91,11 +94,12 @@ extension KeyedStream {
         }
     }
 
-    /// Lets the first event of each key through, and the next one only after the key has been forgotten.
+    /// Lets the first event of each key through, and the next one only after the key has been
+    /// forgotten.
     ///
     /// - Parameters:
-    ///   - ttl: How long a key is remembered after the last event that was let through; nil for ever, which takes
-    ///     memory for every key there ever was.
+    ///   - ttl: How long a key is remembered after the last event that was let through; nil for
+    ///     ever, which takes memory for every key there ever was.
     ///   - name: The stage's name, unique in its topology.
     ///
     /// **Emits when** an event has a new key. **Suspends upstream when** its mailbox is full.
@@ -137,7 +141,8 @@ extension KeyedStream {
         return EventStream(node: node)
     }
 
-    /// Lets an event through when what is looked at differs from the key's event before; always the key's first one.
+    /// Lets an event through when what is looked at differs from the key's event before; always the
+    /// key's first one.
     ///
     /// - Parameters:
     ///   - value: What is looked at; a key path such as `\.status` or a closure.

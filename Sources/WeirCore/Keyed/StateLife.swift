@@ -1,7 +1,8 @@
-/// By which time the keyed state of a stage expires: event time where there is one, else processing time.
+/// By which time the keyed state of a stage expires: event time where there is one, else processing
+/// time.
 @usableFromInline
 final class StateLife {
-    private let scope: StageScope
+    private unowned let scope: StageScope
     private var followsEvents = false
 
     @usableFromInline

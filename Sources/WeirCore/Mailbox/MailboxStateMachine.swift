@@ -10,6 +10,14 @@ package struct MailboxStateMachine: Sendable {
         package let id: UInt64
         package var delivery: Delivery
         package let resume: @Sendable (SendResult) -> Void
+
+        package init(
+            id: UInt64, delivery: Delivery, resume: @escaping @Sendable (SendResult) -> Void
+        ) {
+            self.id = id
+            self.delivery = delivery
+            self.resume = resume
+        }
     }
 
     package enum SendResult: Sendable, Equatable { case sent, closed, cancelled, overflow, full }

@@ -3,7 +3,8 @@ package import Synchronization
 /// Why events were dropped by policy.
 @usableFromInline
 package enum DropReason: String, Sendable, CaseIterable {
-    case overflow, skipped, throttled, conflated, debounced, sampled, duplicate, cancelled, slowConsumer
+    case overflow, skipped, throttled, conflated, debounced, sampled, duplicate, cancelled,
+        slowConsumer
 }
 
 /// What a stage instance is doing while it is not idle.

@@ -204,27 +204,34 @@ package actor StageActor: SupervisedChild {
             try head.deliver(batch)
             scope.commit()
             try await finishBacklog()
-        } else if transact({ try head.deliver(batch) }) == nil {
-            refundRestarts()
-            try await finishBacklog()
-        } else {
-            // One of its events fails: each is handled alone, so that all others get through.
+        } else if let error = transact({ try head.deliver(batch) }) {
+            // One of its events fails: each is handled alone, so that all others get through. Which one it was is only
+            // known, and so counts as its first attempt, when it is alone.
+            let first = batch.count == 1 ? error : nil
             for index in 0..<batch.count {
                 do {
-                    try await handleAlone(batch.slice(index..<(index + 1)), head: head)
+                    try await handleAlone(
+                        batch.slice(index..<(index + 1)), head: head, failed: first)
                 } catch let error as StageStopped {
                     metrics.countDropped(batch.count - index, reason: .cancelled)
                     throw error
                 }
             }
+        } else {
+            refundRestarts()
+            try await finishBacklog()
         }
         if !scope.writers.isEmpty { try await writePending() }
     }
 
-    private func handleAlone(_ batch: any AnyBatch, head: AnyReceiver) async throws {
+    private func handleAlone(
+        _ batch: any AnyBatch, head: AnyReceiver, failed first: (any Error)?
+    ) async throws {
         var attempts = 0
         var action = { try head.deliver(batch) }
-        while let error = transact(action) {
+        var failure = first
+        while let error = failure ?? transact(action) {
+            failure = nil
             attempts += 1
             switch scope.verdict(on: error) {
             case .skip:
@@ -305,10 +312,23 @@ package actor StageActor: SupervisedChild {
             var attempts = 0
             var goesOn = false
             while let error = transact({ goesOn = try item.step() }) {
-                attempts += 1
+                let isAlone = scope.portion == 1
                 scope.portion = 1
-                if case .escalate = scope.verdict(on: error) {
-                    throw StageFailure(stage: name, cause: error)
+                attempts += 1
+                let verdict = scope.verdict(on: error)
+                if case .escalate = verdict { throw StageFailure(stage: name, cause: error) }
+                if decidesAboutUnit(verdict) {
+                    // First find the unit that fails, then do with it alone what was decided.
+                    if !isAlone { continue }
+                    if let event = item.abandon() {
+                        goesOn = true
+                        switch verdict {
+                        case .skip: metrics.countDropped(1, reason: .skipped)
+                        case .emit(let emit): if let second = transact(emit) { throw second }
+                        default: giveUp([event], error, 1)
+                        }
+                        break
+                    }
                 }
                 guard attempts >= supervisor.attempts, supervisor.poison.kind == .deadLetter,
                     let event = item.abandon()
@@ -326,6 +346,13 @@ package actor StageActor: SupervisedChild {
                 scope.removeBacklogItem()
             }
             if scope.readyEvents >= environment.batchSize { try await flush() }
+        }
+    }
+
+    private func decidesAboutUnit(_ verdict: Recovery.Verdict) -> Bool {
+        switch verdict {
+        case .skip, .deadLetter, .emit: true
+        case .restart, .escalate: false
         }
     }
 

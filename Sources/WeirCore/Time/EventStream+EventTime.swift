@@ -3,8 +3,8 @@ extension EventStream {
     ///
     /// - Parameters:
     ///   - time: The time of an event; a key path such as `\.at` or a closure.
-    ///   - strategy: How far event time has come after each batch; by default events may be 5 seconds out of order,
-    ///     and the stream counts as idle after 30 seconds without an event.
+    ///   - strategy: How far event time has come after each batch; by default events may be 5
+    ///     seconds out of order, and the stream counts as idle after 30 seconds without an event.
     ///
     /// **Emits when** an event arrives. **Suspends upstream when** the next stage is full.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
@@ -49,8 +49,8 @@ extension EventStream {
 
     /// Gives each event the processing time at which it arrives here as its event time.
     ///
-    /// Events are never late then, but the results depend on when they arrive. The watermark follows the clock while
-    /// events come, and goes on with it while none do.
+    /// Events are never late then, but the results depend on when they arrive. The watermark
+    /// follows the clock while events come, and goes on with it while none do.
     ///
     /// **Emits when** an event arrives. **Suspends upstream when** the next stage is full.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.

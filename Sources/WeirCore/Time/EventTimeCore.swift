@@ -1,7 +1,8 @@
-/// What an operator that assigns event times keeps: its watermark, its idle timer, and events refused for their times.
+/// What an operator that assigns event times keeps: its watermark, its idle timer, and events
+/// refused for their times.
 @usableFromInline
 final class EventTimeCore<Element: Sendable>: TransactionParticipant {
-    private let scope: StageScope
+    private unowned let scope: StageScope
     private let downstream: Receiver<Element>
     private let aheadMaximum: Duration?
     private var tracker: WatermarkTracker

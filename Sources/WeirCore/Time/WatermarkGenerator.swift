@@ -1,6 +1,7 @@
 /// Says how far event time has come, from the events of one stream: for `WatermarkStrategy.custom`.
 ///
-/// A generator is a value: when a batch is taken back, the generator as it was before the batch comes back too.
+/// A generator is a value: when a batch is taken back, the generator as it was before the batch
+/// comes back too.
 public protocol WatermarkGenerator<Element>: Sendable {
     /// The events that it looks at.
     associatedtype Element
@@ -12,7 +13,8 @@ public protocol WatermarkGenerator<Element>: Sendable {
     ///   - time: Its event time.
     mutating func observe(_ event: Element, at time: EventTime)
 
-    /// The time up to which, itself included, no event is expected any more; nil while that is not known.
+    /// The time up to which, itself included, no event is expected any more; nil while that is not
+    /// known.
     ///
     /// Asked once after each batch; a time that is not later than the one before has no effect.
     ///
@@ -31,11 +33,13 @@ struct BoundedWatermark: Sendable {
         self.bound = max(0, bound.nanosecondsClamped)
     }
 
-    /// No event that is more than the bound older than the largest time is expected: one nanosecond less than that.
+    /// No event that is more than the bound older than the largest time is expected: one nanosecond
+    /// less than that.
     @usableFromInline
     mutating func advance(to time: EventTime) -> EventTime? {
         largest = max(largest, time)
         if largest == .min { return nil }
-        return largest.advanced(byNanoseconds: -bound).advanced(byNanoseconds: -1)
+        let (behind, isBelow) = largest.nanoseconds.subtractingReportingOverflow(bound)
+        return isBelow ? nil : EventTime(nanoseconds: behind).advanced(byNanoseconds: -1)
     }
 }

@@ -1,7 +1,8 @@
-/// How a stream's watermark follows from its events, and what happens when there are none for a while.
+/// How a stream's watermark follows from its events, and what happens when there are none for a
+/// while.
 ///
-/// A watermark of time t says that no event with a time of t or earlier is expected any more. At most one is sent
-/// after each batch, and only when it has advanced.
+/// A watermark of time t says that no event with a time of t or earlier is expected any more. At
+/// most one is sent after each batch, and only when it has advanced.
 ///
 /// ```swift
 /// .eventTime(\.at, .boundedOutOfOrderness(.seconds(5)).idle(after: .seconds(10), advancing: true))
@@ -36,13 +37,14 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
         self.problem = problem
     }
 
-    /// For events that arrive in the order of their times: every event older than the latest one is late.
+    /// For events that arrive in the order of their times: every event older than the latest one is
+    /// late.
     public static var monotonic: WatermarkStrategy { boundedOutOfOrderness(.zero) }
 
     /// For events that arrive at most `bound` of event time out of order.
     ///
-    /// The watermark is the latest time so far, less `bound`, less one nanosecond, as in Apache Flink: an event exactly
-    /// `bound` older than the latest one is still in time.
+    /// The watermark is the latest time so far, less `bound`, less one nanosecond, as in Apache
+    /// Flink: an event exactly `bound` older than the latest one is still in time.
     public static func boundedOutOfOrderness(_ bound: Duration) -> WatermarkStrategy {
         let problem =
             bound < .zero
@@ -89,15 +91,17 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
         }
     }
 
-    /// Declares the stream idle after this much processing time without an event (by default 30 seconds).
+    /// Declares the stream idle after this much processing time without an event (by default 30
+    /// seconds).
     ///
-    /// An idle stream does not hold back the event time of streams that it is merged or joined with.
+    /// An idle stream does not hold back the event time of streams that it is merged or joined
+    /// with.
     ///
     /// - Parameters:
     ///   - quiet: The time without an event.
-    ///   - advancing: Whether the watermark goes on with processing time while the stream is idle, in steps of a second or
-    ///     of `quiet` if that is less, so that the last windows of a quiet stream fire. Events that come later but
-    ///     carry earlier times are then late.
+    ///   - advancing: Whether the watermark goes on with processing time while the stream is idle,
+    ///     in steps of a second or of `quiet` if that is less, so that the last windows of a quiet
+    ///     stream fire. Events that come later but carry earlier times are then late.
     public func idle(after quiet: Duration, advancing: Bool = false) -> WatermarkStrategy {
         var strategy = self
         strategy.idleness = Idleness(quiet: quiet, advances: advancing)
@@ -108,17 +112,19 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
         return strategy
     }
 
-    /// Never declares the stream idle: without events its time stands still, and that of what it is merged with.
+    /// Never declares the stream idle: without events its time stands still, and that of what it is
+    /// merged with.
     public var neverIdle: WatermarkStrategy {
         var strategy = self
         strategy.idleness = Idleness(quiet: nil, advances: false)
         return strategy
     }
 
-    /// Refuses events whose time is further ahead of processing time than this; they go to the dead letters.
+    /// Refuses events whose time is further ahead of processing time than this; they go to the dead
+    /// letters.
     ///
-    /// One event with a time in the far future would make all that follow it late. By default none is refused, since
-    /// recorded events that are replayed may have any time.
+    /// One event with a time in the far future would make all that follow it late. By default none
+    /// is refused, since recorded events that are replayed may have any time.
     public func maximumAhead(_ limit: Duration) -> WatermarkStrategy {
         var strategy = self
         strategy.aheadMaximum = limit

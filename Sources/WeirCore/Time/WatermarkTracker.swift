@@ -1,4 +1,5 @@
-/// The watermark and idleness of one stream: what to tell downstream after a batch and when time passes.
+/// The watermark and idleness of one stream: what to tell downstream after a batch and when time
+/// passes.
 @usableFromInline
 struct WatermarkTracker: Sendable {
     @usableFromInline private(set) var watermark = EventTime.min
@@ -43,6 +44,8 @@ struct WatermarkTracker: Sendable {
     }
 
     private mutating func advance(to time: EventTime) -> EventTime? {
+        // The last watermark of all says that the stream has ended, which no event can say.
+        let time = min(time, EventTime(nanoseconds: .max - 1))
         guard time > watermark else { return nil }
         watermark = time
         return time

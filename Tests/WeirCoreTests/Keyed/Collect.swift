@@ -14,7 +14,9 @@ func run<Element: Sendable>(
     _ stream: () -> EventStream<Element>
 ) async throws -> (events: [Element], running: RunningTopology) {
     let out: Outlet<Element> = "out"
-    let topology = Topology("test") { stream().sink(.outlet(out)) }
+    // Several events may fail at once in these tests.
+    let supervisor = Supervisor(.oneForOne, intensity: 100, within: .seconds(5))
+    let topology = Topology("test", supervisor: supervisor) { stream().sink(.outlet(out)) }
     var configuration = RunConfiguration(batchSize: batchSize, parallelism: parallelism, seed: 1)
     configuration.metricsInterval = .zero
     if let clock { configuration.clock = clock }

@@ -11,7 +11,8 @@ import WeirCore
     }
 
     @Test(arguments: [1, 7, 512], [1, 4])
-    func `keeps state per key and the order per key`(batchSize: Int, parallelism: Int) async throws {
+    func `keeps state per key and the order per key`(batchSize: Int, parallelism: Int) async throws
+    {
         var random = SplitMix64(seed: 7)
         let readings = (0..<5_000).map { _ in
             Reading(.random(in: 0..<50, using: &random), .random(in: 0..<9, using: &random), at: 0)
@@ -100,7 +101,7 @@ import WeirCore
     }
 
     @Test func `sends timers' events on before the watermark`() async throws {
-        // The second handler would see the watermark at 20 if it had been sent before the timers' events.
+        // The second handler would see 20 if the watermark had gone ahead of the timers' events.
         struct Watermarks: KeyedHandler {
             func initialState(for key: Int) -> Int { 0 }
             func on(_ event: [Double], state: inout Int, _ context: inout Context<Int, Bool>) {
@@ -237,7 +238,9 @@ import WeirCore
 }
 
 @Suite struct `Keyed state without a handler` {
-    @Test(arguments: [1, 4]) func `scans, reduces and finds what is new`(parallelism: Int) async throws {
+    @Test(arguments: [1, 4]) func `scans, reduces and finds what is new`(parallelism: Int)
+        async throws
+    {
         let readings = (0..<1_000).map { Reading($0 % 10, $0 / 100, at: Double($0)) }
         let source = EventStream("in", from: .collection(readings)).eventTime(\.at)
         let sums = try await collect(parallelism: parallelism) {

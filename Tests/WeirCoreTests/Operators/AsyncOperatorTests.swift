@@ -270,6 +270,23 @@ private struct Bad: Error, CustomStringConvertible {
         #expect(sink.received == (0..<10).filter { $0 != 5 })
     }
 
+    @Test func `lets a recovery decide about a result that fails behind it`() throws {
+        let sink = SinkProbe<Int>()
+        let test = try TopologyTest(
+            Topology("t") {
+                EventStream("in", from: .collection(0..<10))
+                    .mapAsync { $0 }
+                    .map { (value) throws(Bad) in
+                        if value % 3 == 1 { throw Bad() }
+                        return value
+                    }
+                    .recover(from: Bad.self) { _ in .emit(-1) }
+                    .sink(sink.sink)
+            })
+        try test.finish()
+        #expect(sink.received == (0..<10).map { $0 % 3 == 1 ? -1 : $0 })
+    }
+
     @Test(arguments: TopologyTest.seeds(50))
     func `keeps the order whatever the schedule`(seed: UInt64) throws {
         let sink = SinkProbe<Int>()

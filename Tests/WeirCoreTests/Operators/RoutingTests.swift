@@ -69,7 +69,7 @@ import WeirTesting
         #expect(large.received == [4, 5])
     }
 
-    @Test(arguments: TopologyTest.seeds(10))
+    @Test(arguments: TopologyTest.seeds(3))
     func `a slow branch of a broadcast holds the other back and nothing is lost`(
         seed: UInt64
     ) throws {

@@ -37,7 +37,7 @@ struct AsyncCall<Input: Sendable, Result: Sendable>: Sendable {
         guard let timeout else { return try await perform(input) }
         let first = FirstOutcome<Result>()
         let perform = perform
-        let task = Task(executorPreference: executor) {
+        let task = startTask(on: executor) {
             do {
                 first.settle(.success(try await perform(input)))
             } catch {

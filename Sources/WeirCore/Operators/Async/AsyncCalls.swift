@@ -46,7 +46,7 @@ final class AsyncCalls<
         var askers: [Asker]
         var attempts = 0
         var restarts = 0
-        var task: Task<Void, Never>?
+        var task: Task<Void, any Error>?
     }
 
     private struct Completion: Sendable {
@@ -106,7 +106,7 @@ final class AsyncCalls<
     func stop() async {
         waiting.removeAll()
         for call in calls.values { call.task?.cancel() }
-        for call in calls.values { await call.task?.value }
+        for call in calls.values { _ = await call.task?.result }
         calls.removeAll()
     }
 
@@ -164,7 +164,7 @@ final class AsyncCalls<
         let call = request.call
         let completions = completions
         let wake = scope.wake
-        calls[id]?.task = Task(executorPreference: scope.environment.executor) {
+        calls[id]?.task = startTask(on: scope.environment.executor) {
             let (outcome, attempts) = await call.run(event, seed: seed)
             completions.append(Completion(call: id, outcome: outcome, attempts: attempts))
             wake()

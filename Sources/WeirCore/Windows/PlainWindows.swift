@@ -1,0 +1,183 @@
+/// Windows with an accumulator each: tumbling, cumulative and global ones, and sliding ones that
+/// can't share panes.
+@usableFromInline
+final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
+    @usableFromInline typealias Element = Fold.Input
+    @usableFromInline typealias Value = Fold.Output
+    @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
+
+    @usableFromInline let kind: Window.Kind
+    @usableFromInline let fold: Fold
+    @usableFromInline let trigger: WindowTrigger
+    @usableFromInline let lateness: Int64
+    @usableFromInline let table: KeyedTable<WindowKey<Key>, WindowState<Fold.Accumulator>>
+    @usableFromInline let firing: WindowIndex<Key>
+    @usableFromInline let dropping: WindowIndex<Key>
+    @usableFromInline let changed: WindowIndex<Key>
+
+    @inlinable
+    init<Event>(
+        _ kind: Window.Kind, _ fold: Fold, _ trigger: WindowTrigger, _ core: WindowCore<Key, Event>
+    ) {
+        self.kind = kind
+        self.fold = fold
+        self.trigger = trigger
+        lateness = core.lateness
+        firing = core.firing
+        dropping = core.dropping
+        changed = core.changed
+        table = core.scope.makeTable(WindowKey<Key>.self, WindowState<Fold.Accumulator>.self)
+    }
+
+    @inlinable var keyCount: Int { table.count }
+
+    @inlinable
+    func add(
+        _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
+        into output: inout Results
+    ) throws -> Bool {
+        switch kind {
+        case .tumbling(let size, let offset):
+            let start = WindowArithmetic.start(of: time, size: size, offset: offset)
+            return try put(
+                element, key, hash, at: time, end: WindowArithmetic.add(start, size), watermark,
+                &output)
+        case .sliding(let size, let slide, let offset):
+            var isTaken = false
+            var start = WindowArithmetic.start(of: time, size: slide, offset: offset)
+            while start > .min, WindowArithmetic.add(start, size) > time {
+                let end = WindowArithmetic.add(start, size)
+                if try put(element, key, hash, at: time, end: end, watermark, &output) {
+                    isTaken = true
+                }
+                start = WindowArithmetic.add(start, -slide)
+            }
+            return isTaken
+        case .cumulative(let size, let step, let offset):
+            var isTaken = false
+            let start = WindowArithmetic.start(of: time, size: size, offset: offset)
+            for number in ((time &- start) / step &+ 1)...(size / step) {
+                let end = WindowArithmetic.add(start, number &* step)
+                if try put(element, key, hash, at: time, end: end, watermark, &output) {
+                    isTaken = true
+                }
+            }
+            return isTaken
+        case .global, .session, .count:
+            return try put(element, key, hash, at: time, end: .max, watermark, &output)
+        }
+    }
+
+    /// Adds an event to the window that ends at `end`; false if that is over.
+    @inlinable
+    @inline(__always)
+    func put(
+        _ element: Element, _ key: Key, _ hash: UInt64, at time: Int64, end: Int64,
+        _ watermark: Int64, _ output: inout Results
+    ) throws -> Bool {
+        let deadline = end &- 1
+        if WindowArithmetic.add(deadline, lateness) <= watermark { return false }
+        let id = WindowKey(key, end)
+        var isNew = false
+        var isNews = false
+        try table.update(
+            id, hash: id.hash(ofKey: hash), default: WindowState(fold.initial())
+        ) { state in
+            try fold.add(element, to: &state.value)
+            isNews = state.news == 0
+            state.news &+= 1
+            if time > state.latest { state.latest = time }
+            if !state.isEntered {
+                state.isEntered = true
+                isNew = true
+            }
+            if deadline <= watermark || state.news == trigger.count {
+                emit(key, end, &state, into: &output)
+            }
+        }
+        let entry = WindowEntry(key: key, hash: hash, mark: end)
+        if isNew, !isGlobal {
+            if deadline > watermark {
+                firing.add(entry, at: deadline)
+            } else {
+                dropping.add(entry, at: WindowArithmetic.add(deadline, lateness))
+            }
+        }
+        if isNews, trigger.interval != nil { changed.add(entry, at: 0) }
+        return true
+    }
+
+    @inlinable var isGlobal: Bool { kind == .global }
+
+    @inlinable
+    func emit(
+        _ key: Key, _ end: Int64, _ state: inout WindowState<Fold.Accumulator>,
+        into output: inout Results
+    ) {
+        state.news = 0
+        let start: Int64
+        switch kind {
+        case .tumbling(let size, _), .sliding(let size, _, _):
+            start = WindowArithmetic.add(end, -size)
+        case .cumulative(let size, _, let offset):
+            start = WindowArithmetic.start(of: end &- 1, size: size, offset: offset)
+        case .global, .session, .count: start = .min
+        }
+        output.append(
+            Windowed(
+                key: key,
+                window: EventTime(nanoseconds: start)..<EventTime(nanoseconds: end),
+                value: fold.result(of: state.value)),
+            at: EventTime(nanoseconds: isGlobal ? state.latest : end &- 1))
+        if trigger.accumulation == .discarding { state.value = fold.initial() }
+    }
+
+    @inlinable
+    func fire(
+        _ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64, into output: inout Results
+    ) throws {
+        let id = WindowKey(entry.key, entry.mark)
+        let hash = id.hash(ofKey: entry.hash)
+        if lateness == 0 {
+            guard var state = table.remove(id, hash: hash) else { return }
+            // What has no news has been given already where each result is of its own events.
+            if state.news > 0 || !isGlobal && trigger.accumulation == .accumulating {
+                emit(entry.key, entry.mark, &state, into: &output)
+            }
+            return
+        }
+        try table.update(id, hash: hash, default: WindowState(fold.initial())) { state in
+            if state.news > 0 || !isGlobal && trigger.accumulation == .accumulating {
+                emit(entry.key, entry.mark, &state, into: &output)
+            }
+        }
+        dropping.add(entry, at: WindowArithmetic.add(deadline, lateness))
+    }
+
+    @inlinable
+    func drop(_ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64) {
+        let id = WindowKey(entry.key, entry.mark)
+        table.remove(id, hash: id.hash(ofKey: entry.hash))
+    }
+
+    @inlinable
+    func fireEarly(_ entry: WindowEntry<Key>, into output: inout Results) throws {
+        let id = WindowKey(entry.key, entry.mark)
+        let hash = id.hash(ofKey: entry.hash)
+        guard let news = table.value(for: id, hash: hash)?.news, news > 0 else { return }
+        try table.update(id, hash: hash, default: WindowState(fold.initial())) { state in
+            emit(entry.key, entry.mark, &state, into: &output)
+        }
+    }
+
+    @inlinable
+    func end() {
+        if !isGlobal { return }
+        for group in 0..<KeyGroup.count {
+            table.forEach(inGroup: group) { id, _, _ in
+                firing.add(
+                    WindowEntry(key: id.key, hash: stableHash(id.key), mark: id.mark), at: .max)
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+/// The state of one kind of windows in one stage instance.
+@usableFromInline
+protocol WindowEngine: AnyObject {
+    associatedtype Key: Hashable & Codable & Sendable
+    associatedtype Element: Sendable
+    associatedtype Value: Sendable
+    typealias Results = Batch<Windowed<Key, Value>>
+
+    /// Adds an event to its windows; false if all of them are over, so that the event is late.
+    func add(
+        _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
+        into output: inout Results
+    ) throws -> Bool
+    /// Gives the result of what was entered for firing.
+    func fire(
+        _ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64, into output: inout Results
+    ) throws
+    /// Drops what was entered for dropping.
+    func drop(_ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64) throws
+    /// Gives an early result of a window that has new events.
+    func fireEarly(_ entry: WindowEntry<Key>, into output: inout Results) throws
+    /// Enters for firing what has no deadline but ends with the stream.
+    func end() throws
+    var keyCount: Int { get }
+}
+
+/// What all windows share: deadlines, time, portions of firings, late events.
+@usableFromInline
+final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
+    @usableFromInline unowned let scope: StageScope
+    @usableFromInline let firing = WindowIndex<Key>()
+    @usableFromInline let dropping = WindowIndex<Key>()
+    /// Windows with events since their last early result; all in one bucket.
+    @usableFromInline let changed = WindowIndex<Key>()
+    @usableFromInline let lateness: Int64
+    private let domain: TimeDomain
+    private let interval: Duration?
+    private let late: Receiver<Element>?
+    private var latePending = 0
+    private var watermark = EventTime.min
+    private var alarm: StageTimer?
+    private var earlyAlarm: StageTimer?
+    private var fireDue: ((_ limit: Int64, _ units: Int) throws -> Bool)?
+    private var fireEarly: ((_ units: Int) throws -> Bool)?
+    private var end: (() throws -> Void)?
+    private let forward: (Signal) throws -> Void
+
+    @usableFromInline
+    init(
+        scope: StageScope, domain: TimeDomain, lateness: Duration, interval: Duration?,
+        late: [AnyReceiver], forward: @escaping (Signal) throws -> Void
+    ) {
+        self.scope = scope
+        self.domain = domain
+        self.lateness = domain == .eventTime ? max(0, lateness.nanosecondsClamped) : 0
+        self.interval = interval
+        self.late = late.isEmpty ? nil : AnyReceiver.joined(late, as: Element.self)
+        self.forward = forward
+        for index in [firing, dropping, changed] { scope.register(index) }
+        scope.register(self)
+        if domain == .processingTime {
+            alarm = scope.makeTimer { [unowned self] now in try advance(to: now, then: nil) }
+        }
+        if interval != nil {
+            earlyAlarm = scope.makeTimer { [unowned self] _ in fireChanged() }
+        }
+    }
+
+    @usableFromInline
+    func connect(
+        fireDue: @escaping (_ limit: Int64, _ units: Int) throws -> Bool,
+        fireEarly: @escaping (_ units: Int) throws -> Bool, end: @escaping () throws -> Void
+    ) {
+        self.fireDue = fireDue
+        self.fireEarly = fireEarly
+        self.end = end
+    }
+
+    /// Up to where time is over for the windows, as a batch is handled.
+    @usableFromInline var limit: Int64 {
+        domain == .eventTime ? watermark.nanoseconds : scope.now.nanoseconds &- 1
+    }
+
+    @usableFromInline var usesEventTime: Bool { domain == .eventTime }
+
+    @usableFromInline
+    func finishBatch(late events: consuming Batch<Element>) throws {
+        if !events.isEmpty {
+            latePending += events.count
+            if let late { try late.batch(events) }
+        }
+        arm()
+    }
+
+    private func arm() {
+        if let alarm {
+            let next = min(firing.nextDeadline ?? .max, dropping.nextDeadline ?? .max)
+            alarm.set(next == .max ? nil : EventTime(nanoseconds: next + 1))
+        }
+        if let interval, let earlyAlarm, earlyAlarm.deadline == nil, changed.count > 0 {
+            earlyAlarm.set(scope.now.advanced(by: interval))
+        }
+    }
+
+    @usableFromInline
+    func receive(_ signal: Signal) throws {
+        guard case .watermark(let time) = signal else {
+            if signal == .end {
+                alarm?.set(nil)
+                earlyAlarm?.set(nil)
+            }
+            return try pass(signal)
+        }
+        watermark = max(watermark, time)
+        if time == .max {
+            try end?()
+            try advance(to: .max, then: signal)
+        } else if domain == .eventTime {
+            try advance(to: time, then: signal)
+        } else {
+            try pass(signal)
+        }
+    }
+
+    /// Fires what is due, in portions, and only then passes the watermark on.
+    private func advance(to time: EventTime, then signal: Signal?) throws {
+        let limit =
+            domain == .eventTime || time == .max ? time.nanoseconds : time.nanoseconds &- 1
+        if let signal, (firing.nextDeadline ?? .max) > limit,
+            (dropping.nextDeadline ?? .max) > limit
+        {
+            return try pass(signal)
+        }
+        scope.enqueue(
+            { [unowned self] in
+                if let fireDue, try fireDue(limit, max(1, scope.portion)) { return true }
+                arm()
+                if let signal { try pass(signal) }
+                return false
+            },
+            abandon: { [unowned self] in
+                firing.next(upTo: limit).map {
+                    "window of key \($0.entry.key) at \($0.deadline) ns"
+                }
+            })
+    }
+
+    private func fireChanged() {
+        scope.enqueue({ [unowned self] in
+            if let fireEarly, try fireEarly(max(1, scope.portion)) { return true }
+            arm()
+            return false
+        })
+    }
+
+    private func pass(_ signal: Signal) throws {
+        try forward(signal)
+        try late?.signal(signal)
+    }
+}
+
+extension WindowCore: TransactionParticipant {
+    @usableFromInline func beginBatch() { latePending = 0 }
+
+    @usableFromInline
+    func commitBatch() {
+        if latePending > 0 { scope.countLate(latePending) }
+        latePending = 0
+    }
+
+    @usableFromInline
+    func rollbackBatch() {
+        latePending = 0
+        arm()
+    }
+}
+
+extension WindowCore {
+    /// The receiver of a stage of windows; specialised with the engine where the aggregate is
+    /// known.
+    @inlinable
+    func receiver<Engine: WindowEngine>(
+        _ engine: Engine, downstream: Receiver<Windowed<Key, Engine.Value>>,
+        keys: @escaping @Sendable (Batch<Element>) -> ContiguousArray<Key>
+    ) -> Receiver<Element> where Engine.Key == Key, Engine.Element == Element {
+        let core = self
+        let firing = self.firing
+        let dropping = self.dropping
+        let changed = self.changed
+        connect(
+            fireDue: { limit, units in
+                var output = Batch<Windowed<Key, Engine.Value>>()
+                var left = units
+                while left > 0, let (deadline, entry) = firing.next(upTo: limit) {
+                    left -= 1
+                    try engine.fire(entry, deadline: deadline, watermark: limit, into: &output)
+                }
+                while left > 0, let (deadline, entry) = dropping.next(upTo: limit) {
+                    left -= 1
+                    try engine.drop(entry, deadline: deadline, watermark: limit)
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+                return left == 0
+            },
+            fireEarly: { units in
+                var output = Batch<Windowed<Key, Engine.Value>>()
+                var left = units
+                while left > 0, let (_, entry) = changed.next(upTo: .max) {
+                    left -= 1
+                    try engine.fireEarly(entry, into: &output)
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+                return left == 0
+            }, end: { try engine.end() })
+        scope.onPublish { (keys: engine.keyCount, timers: firing.count) }
+        return Receiver(
+            batch: { batch in
+                let batchKeys = keys(batch)
+                let limit = core.limit
+                let usesTimes = core.usesEventTime && batch.hasTimes
+                let now = core.scope.now.nanoseconds
+                var output = Batch<Windowed<Key, Engine.Value>>()
+                var late = Batch<Element>()
+                for index in batch.elements.indices {
+                    let time = usesTimes ? batch.times[index].nanoseconds : now
+                    let isTaken = try engine.add(
+                        batch.elements[index], key: batchKeys[index],
+                        hash: stableHash(batchKeys[index]), at: time, watermark: limit,
+                        into: &output)
+                    if !isTaken { late.append(batch.elements[index], at: batch.time(at: index)) }
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+                try core.finishBatch(late: late)
+            }, signal: { try core.receive($0) })
+    }
+}

@@ -1,0 +1,42 @@
+/// A window or pane of a key: what its accumulator is kept under.
+@usableFromInline
+struct WindowKey<Key: Hashable & Codable & Sendable>: Hashable, Codable, Sendable {
+    @usableFromInline let key: Key
+    @usableFromInline let mark: Int64
+
+    @inlinable
+    init(_ key: Key, _ mark: Int64) {
+        self.key = key
+        self.mark = mark
+    }
+
+    /// A hash of both that stays in the key's group.
+    @inlinable
+    func hash(ofKey hash: UInt64) -> UInt64 {
+        let mixed = foldedMultiply(
+            UInt64(bitPattern: mark) ^ 0x8bb8_4b93_962e_acc9, hash ^ 0x4b33_a62e_d433_d4a3)
+        return (mixed &>> 7) | (hash & 0xfe00_0000_0000_0000)
+    }
+
+    @inlinable
+    static func == (left: Self, right: Self) -> Bool {
+        left.mark == right.mark && left.key == right.key
+    }
+}
+
+/// What is known of one window.
+@usableFromInline
+struct WindowState<Accumulator> {
+    @usableFromInline var value: Accumulator
+    /// How many events came since the last result.
+    @usableFromInline var news = 0
+    /// The latest event.
+    @usableFromInline var latest = Int64.min
+    /// Whether the index knows it.
+    @usableFromInline var isEntered = false
+
+    @inlinable
+    init(_ value: Accumulator) {
+        self.value = value
+    }
+}

@@ -1,7 +1,7 @@
 extension EventStream {
     /// Turns each event into another one.
     ///
-    /// A throwing `transform` makes the stage restart and try the event again; see ``recover(from:_:)``.
+    /// A throwing `transform` makes the stage restart and try the event again; see ``recover(from:file:line:_:)``.
     ///
     /// - Complexity: One call per event, inlined into a loop over the batch.
     ///

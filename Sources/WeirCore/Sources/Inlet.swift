@@ -1,6 +1,8 @@
 public import Synchronization
 
-/// The way from a source into its stage. Sendable: a source may use it from many tasks and threads.
+/// The way from a source into its stage.
+///
+/// Sendable: a source may use it from many tasks and threads.
 public struct Inlet<Element: Sendable>: Sendable {
     @usableFromInline let core: InletCore<Element>
 
@@ -28,7 +30,9 @@ public struct Inlet<Element: Sendable>: Sendable {
         if let batch = core.append(event, at: time) { try await core.send(batch) }
     }
 
-    /// Sends a batch, waiting for room. Batches of ``SourceContext/preferredBatchSize`` travel best.
+    /// Sends a batch, waiting for room.
+    ///
+    /// Batches of ``SourceContext/preferredBatchSize`` travel best.
     @inlinable
     public func send(_ batch: Batch<Element>) async throws {
         if batch.count <= core.batchSize, try core.sendAtOnce(batch) { return }
@@ -138,7 +142,9 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
-    /// Offers a batch behind what is held back already. While the stage is busy, small batches are gathered.
+    /// Offers a batch behind what is held back already.
+    ///
+    /// While the stage is busy, small batches are gathered.
     @usableFromInline
     func trySend(_ batch: Batch<Element>) throws -> Bool {
         if batch.isEmpty { return true }

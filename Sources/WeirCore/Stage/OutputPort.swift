@@ -1,5 +1,5 @@
-import Synchronization
 import DequeModule
+import Synchronization
 
 /// A delivery that found its mailbox full.
 package struct BlockedDelivery {
@@ -23,7 +23,10 @@ package struct PortTarget: Sendable {
 @usableFromInline
 package typealias Partitioner<Element> = @Sendable (Batch<Element>, Int) -> [Batch<Element>]
 
-/// The end of an edge to another stage: collects what a batch emits until the batch is done, then sends it. Confined to its stage's actor. It handles batches without looking into them, so that its code
+/// The end of an edge to another stage: collects what a batch emits until the batch is done, then
+/// sends it.
+///
+/// Confined to its stage's actor. It handles batches without looking into them, so that its code
 /// needs no type parameter, which would be looked up at run time for each batch.
 @usableFromInline
 package final class OutputPort {
@@ -94,8 +97,10 @@ package final class OutputPort {
         metrics.eventsOut.add(emitted, ordering: .relaxed)
     }
 
-    /// Appends a batch, joining it with the one before while both are small. A watermark between two small batches
-    /// may move behind the second one: it says less then, never something wrong.
+    /// Appends a batch, joining it with the one before while both are small.
+    ///
+    /// A watermark between two small batches may move behind the second one: it says less then,
+    /// never something wrong.
     private func enqueue(_ batch: any AnyBatch, at index: Int) {
         readyEvents += batch.count
         guard batch.count * 4 <= batchSize else {

@@ -60,7 +60,9 @@ package actor StageActor: SupervisedChild {
         await control.waitUntilStopped()
     }
 
-    /// Builds the operators and opens the sinks. Called once, before any event.
+    /// Builds the operators and opens the sinks.
+    ///
+    /// Called once, before any event.
     package func prepare() async throws {
         supervisor = supervisors.supervisor(of: self)
         scope.attach(mailbox)

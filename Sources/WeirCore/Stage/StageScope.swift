@@ -1,5 +1,5 @@
-import Synchronization
 package import Logging
+import Synchronization
 
 /// What the operators of one stage instance share; confined to the stage's actor.
 @usableFromInline

@@ -7,6 +7,7 @@ struct DocumentStorage {
     /// One more for each document that was here.
     fileprivate(set) var generation: UInt32 = 0
     var indexes: [[String: Int32]] = []
+    let keyNames = KeyNamesTable()
 
     static let tokensAtFirst = 256
     /// A tape that has grown longer than this is not kept.

@@ -1,15 +1,20 @@
 /// The members of an object.
 struct ObjectContainer<Key: CodingKey> {
     private let document: Document
-    private let object: Int
+    private let index: Int32
+    private let names: KeyNames?
 
     init(_ document: Document, _ place: Place) throws {
         guard document.token(Int(place.token)).kind == Token.Kind.object else {
             throw document.notContainer([String: Any].self, "an object", at: place)
         }
         self.document = document
-        object = Int(place.token)
+        index = place.token
+        names = document.storage.pointee.keyNames.names(of: Key.self)
     }
+
+    /// The index of the object's token.
+    @inline(__always) private var object: Int { Int(index) }
 
     @inline(__always)
     private func place(ofKey key: Int) -> Place {
@@ -20,14 +25,14 @@ struct ObjectContainer<Key: CodingKey> {
 
     @inline(__always)
     private func member(_ key: Key) throws -> Place {
-        let index = document.find(key.stringValue, in: object)
+        let index = document.find(key, names, in: object)
         guard index >= 0 else { throw document.keyNotFound(key, in: object) }
         return place(ofKey: index)
     }
 
     @inline(__always)
     private func memberIfPresent(_ key: Key) -> Place? {
-        let index = document.find(key.stringValue, in: object)
+        let index = document.find(key, names, in: object)
         return index < 0 || document.isNull(index + 1) ? nil : place(ofKey: index)
     }
 
@@ -45,7 +50,7 @@ extension ObjectContainer: KeyedDecodingContainerProtocol {
     var codingPath: [any CodingKey] { document.path(of: object) }
     var allKeys: [Key] { document.names(of: object).compactMap { Key(stringValue: $0) } }
 
-    func contains(_ key: Key) -> Bool { document.find(key.stringValue, in: object) >= 0 }
+    func contains(_ key: Key) -> Bool { document.find(key, names, in: object) >= 0 }
 
     func decodeNil(forKey key: Key) throws -> Bool {
         document.isNull(Int(try member(key).token))

@@ -28,7 +28,7 @@ struct KeyNames {
     @inline(__always)
     private func name<Key>(of key: Key) -> Name? {
         // Safety: names are only there for types of this size, as ``suit(_:)`` says.
-        let byte = Int(withUnsafeBytes(of: key) { $0.load(as: UInt8.self) })
+        let byte = Int(unsafeBitCast(key, to: UInt8.self))
         return byte < Self.bytesMaximum ? names[byte] : nil
     }
 
@@ -51,7 +51,7 @@ struct KeyNames {
 
     @inline(never)
     private func learn(_ key: some CodingKey) -> Name? {
-        let byte = Int(withUnsafeBytes(of: key) { $0.load(as: UInt8.self) })
+        let byte = Int(unsafeBitCast(key, to: UInt8.self))
         let text = Array(key.stringValue.utf8)
         guard byte < Self.bytesMaximum, text.count < 1 << 16, text.allSatisfy({ $0 < 0x80 }),
             Mirror(reflecting: key).displayStyle == .enum
@@ -66,9 +66,52 @@ struct KeyNames {
     }
 }
 
+/// What a storage knows of a type of keys.
+struct KnownKeys {
+    let type: UInt
+    let names: KeyNames
+    private let maker: Unmanaged<AnyObject>
+
+    init<Key: CodingKey>(_ type: UInt, _ keys: Key.Type) {
+        self.type = type
+        names = KeyNames()
+        let maker = TypedContainerMaker<Key, ObjectContainer<Key>>()
+        self.maker = Unmanaged.passRetained(maker)
+    }
+
+    /// A container of the members of the object at `index`; `Key` is the type this was made for.
+    @inline(__always)
+    func container<Key: CodingKey>(
+        _ keys: Key.Type, _ document: Document, _ index: Int32
+    ) -> KeyedDecodingContainer<Key> {
+        // Safety: the maker is never freed, and was made for this type.
+        maker._withUnsafeGuaranteedRef {
+            unsafeDowncast($0, to: ContainerMaker<Key>.self).container(document, index, names)
+        }
+    }
+}
+
+/// Makes containers without asking the runtime for their type: a class has its type parameters.
+private class ContainerMaker<Key: CodingKey> {
+    func container(
+        _ document: Document, _ index: Int32, _ names: KeyNames
+    ) -> KeyedDecodingContainer<Key> {
+        KeyedDecodingContainer(ObjectContainer<Key>(document, index, names))
+    }
+}
+
+private final class TypedContainerMaker<Key, Container: MemberContainer>: ContainerMaker<Key>
+where Container.Key == Key {
+    override func container(
+        _ document: Document, _ index: Int32, _ names: KeyNames
+    ) -> KeyedDecodingContainer<Key> {
+        KeyedDecodingContainer(Container(document, index, names))
+    }
+}
+
 /// The names that a storage has learned, by the type of the keys.
 struct KeyNamesTable {
-    private let types: UnsafeMutablePointer<(type: UInt, names: KeyNames)?>
+    private let types: UnsafeMutablePointer<KnownKeys?>
 
     private static let capacityLogarithm: UInt = 8
     private static let capacity = 1 << capacityLogarithm
@@ -82,24 +125,26 @@ struct KeyNamesTable {
 
     /// The names of a type's keys, if they can be known.
     @inline(__always)
-    func names<Key>(of type: Key.Type) -> KeyNames? {
-        guard KeyNames.suit(type) else { return nil }
-        let type = UInt(bitPattern: ObjectIdentifier(type))
+    func known<Key: CodingKey>(_ keys: Key.Type) -> KnownKeys? {
+        guard KeyNames.suit(keys) else { return nil }
+        let type = UInt(bitPattern: ObjectIdentifier(keys))
         let slot = Int((type >> 3 &* 0x9E37_79B9_7F4A_7C15) >> (64 - Self.capacityLogarithm))
-        if let entry = types[slot], entry.type == type { return entry.names }
-        return searched(type, from: slot)
+        if let entry = types[slot], entry.type == type { return entry }
+        return searched(type, keys, from: slot)
     }
 
     @inline(never)
-    private func searched(_ type: UInt, from first: Int) -> KeyNames? {
+    private func searched<Key: CodingKey>(
+        _ type: UInt, _ keys: Key.Type, from first: Int
+    ) -> KnownKeys? {
         for probe in 0..<Self.probesMaximum {
             let slot = (first + probe) & (Self.capacity - 1)
             guard let entry = types[slot] else {
-                let names = KeyNames()
-                types[slot] = (type, names)
-                return names
+                let known = KnownKeys(type, keys)
+                types[slot] = known
+                return known
             }
-            if entry.type == type { return entry.names }
+            if entry.type == type { return entry }
         }
         return nil
     }

@@ -45,23 +45,26 @@ struct KeyNames {
 
     /// The bytes of a key's name, if it is known or can be from now on.
     func bytes(of key: some CodingKey) -> UnsafeBufferPointer<UInt8>? {
-        guard let name = name(of: key) ?? learn(key) else { return nil }
+        guard let name = name(of: key) ?? learn(key), name.extentAndKind != 0 else { return nil }
         return UnsafeBufferPointer(start: name.start, count: Int(name.extentAndKind >> 4))
     }
 
     @inline(never)
     private func learn(_ key: some CodingKey) -> Name? {
+        // Safety: as in ``name(of:)``.
         let byte = Int(unsafeBitCast(key, to: UInt8.self))
+        guard byte < Self.bytesMaximum else { return nil }
         let text = Array(key.stringValue.utf8)
-        guard byte < Self.bytesMaximum, text.count < 1 << 16, text.allSatisfy({ $0 < 0x80 }),
-            Mirror(reflecting: key).displayStyle == .enum
-        else { return nil }
+        let isEnum = Mirror(reflecting: key).displayStyle == .enum
+        let isPlain = isEnum && text.count < 1 << 16 && text.allSatisfy { $0 < 0x80 }
         // Safety: never freed, as a container that outlives its call still points here.
         let start = UnsafeMutablePointer<UInt8>.allocate(capacity: text.count + 1)
         start.initialize(from: text, count: text.count)
         let print = KeyFingerprint.of(UnsafeBufferPointer(start: start, count: text.count))
         let token = Token(Token.Kind.ascii, offset: 0, extent: text.count)
-        names[byte] = Name(start: start, extentAndKind: token.extentAndKind, print: print)
+        // No key's token has the kind zero: such a name matches none.
+        names[byte] = Name(
+            start: start, extentAndKind: isPlain ? token.extentAndKind : 0, print: print)
         return names[byte]
     }
 }

@@ -82,5 +82,12 @@ let package = Package(
         .testTarget(
             name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],
             swiftSettings: settings),
+        .testTarget(
+            name: "WeirToolTests",
+            dependencies: [
+                "Weir", "WeirNetwork", "WeirTool",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
     ]
 )

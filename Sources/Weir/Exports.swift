@@ -1,2 +1,3 @@
 @_exported public import WeirCore
+@_exported public import WeirJSON
 @_exported public import WeirNetwork

@@ -68,6 +68,9 @@ struct MeasurementOptions: ParsableArguments {
     @Option(help: "Events of a run, in place of each benchmark's own number.")
     var events: Int?
 
+    @Option(help: "Measure only sides whose names contain this, as in \"Weir\" for a profile.")
+    var side: String?
+
     @Option(help: "A file for the results as JSON.")
     var json: String?
 
@@ -77,7 +80,12 @@ struct MeasurementOptions: ParsableArguments {
     }
 
     func measure(_ group: Benchmark.Group) async throws {
-        let benchmarks = try Catalogue.select(group, ids)
+        let benchmarks = try Catalogue.select(group, ids).map { benchmark in
+            guard let side else { return benchmark }
+            var benchmark = benchmark
+            benchmark.sides.removeAll { !$0.name.localizedStandardContains(side) }
+            return benchmark
+        }
         let machine = Machine.current()
         let runner = Runner(runs: runs, events: events)
         var results: [BenchmarkResult] = []

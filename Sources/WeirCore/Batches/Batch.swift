@@ -89,7 +89,9 @@ public struct Batch<Element> {
         elements.append(contentsOf: other.elements)
     }
 
-    /// The events of a range of positions as a batch of their own. Complexity: O(length of the range).
+    /// The events of a range of positions as a batch of their own.
+    ///
+    /// Complexity: O(length of the range).
     @inlinable
     public func slice(_ range: Range<Int>) -> Batch<Element> {
         if range == 0..<count { return self }

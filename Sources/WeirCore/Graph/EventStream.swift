@@ -37,7 +37,8 @@ public struct EventStream<Element: Sendable>: Sendable {
         var erased: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
         if let partition {
             erased = { batch, count in
-                let parts = partition(unsafeDowncast(batch, to: BatchBox<Element>.self).batch, count)
+                let parts = partition(
+                    unsafeDowncast(batch, to: BatchBox<Element>.self).batch, count)
                 return parts.map { part -> (any AnyBatch)? in
                     part.isEmpty ? nil : BatchBox(part)
                 }
@@ -113,7 +114,9 @@ public struct EventStream<Element: Sendable>: Sendable {
         }
     }
 
-    /// Sets the bounds of the mailbox of the stage that produces this stream. Default: 8,192 events, senders wait.
+    /// Sets the bounds of the mailbox of the stage that produces this stream.
+    ///
+    /// Default: 8,192 events, senders wait.
     public func mailbox(
         _ policy: MailboxPolicy, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {

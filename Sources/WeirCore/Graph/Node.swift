@@ -1,4 +1,6 @@
-/// A node of a topology: an operator, a source or a sink, with where its events come from. Immutable.
+/// A node of a topology: an operator, a source or a sink, with where its events come from.
+///
+/// Immutable.
 @usableFromInline
 package final class Node: Sendable {
     /// Where an input's events come from, and how they travel if that is another stage.

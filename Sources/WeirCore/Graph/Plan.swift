@@ -56,7 +56,8 @@ package struct Plan: Sendable {
         nodes.append(node)
         if let tap = node.traits.tap, tapped[tap] == nil { tapped[tap] = nodes.count - 1 }
         if let problem = node.traits.problem {
-            problems.append(.init(code: .invalidArgument, message: problem, location: node.location))
+            problems.append(
+                .init(code: .invalidArgument, message: problem, location: node.location))
         }
     }
 
@@ -197,7 +198,9 @@ package struct Plan: Sendable {
 
     // MARK: Building a stage instance
 
-    /// The receivers of a stage's head, one per input, with everything fused behind them. Runs on the stage's actor.
+    /// The receivers of a stage's head, one per input, with everything fused behind them.
+    ///
+    /// Runs on the stage's actor.
     ///
     /// - Parameter targets: Where the deliveries of an edge go: the instances of the receiving stage.
     package func buildHead(
@@ -216,7 +219,8 @@ package struct Plan: Sendable {
                 }
                 let edge = Edge(
                     from: stage, node: index, output: output, to: stageOfNode[consumer.node],
-                    input: consumer.input, isKeyed: nodes[consumer.node].inputs[consumer.input].isKeyed)
+                    input: consumer.input,
+                    isKeyed: nodes[consumer.node].inputs[consumer.input].isKeyed)
                 let input = nodes[consumer.node].inputs[consumer.input]
                 let port = OutputPort(
                     targets: targets(edge), partition: input.partition,

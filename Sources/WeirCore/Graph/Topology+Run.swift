@@ -1,5 +1,5 @@
-public import ServiceLifecycle
 import Logging
+public import ServiceLifecycle
 
 extension Topology {
     /// Starts the topology and returns once all sinks are open and the sources may send.

@@ -96,7 +96,8 @@ public struct Topology: Sendable {
             if stage.mailbox.capacity >= 1 && (stage.parallelism ?? 1) >= 1 { return nil }
             return .init(
                 code: .invalidArgument,
-                message: "the stage '\(stage.name)' needs a capacity and a parallelism of at least 1",
+                message:
+                    "the stage '\(stage.name)' needs a capacity and a parallelism of at least 1",
                 location: plan.nodes[stage.head].location)
         }
     }

@@ -61,7 +61,9 @@ package final class Mailbox: Sendable {
 
     // MARK: Producers
 
-    /// Offers a delivery without waiting. `.full` leaves it with the caller.
+    /// Offers a delivery without waiting.
+    ///
+    /// `.full` leaves it with the caller.
     package func trySend(_ delivery: Delivery) -> MailboxStateMachine.SendResult {
         let (action, consumer) = locked.withLock { locked in
             let action = locked.machine.offer(delivery)
@@ -119,31 +121,35 @@ package final class Mailbox: Sendable {
         _ resume: @escaping @Sendable (MailboxStateMachine.SendResult) -> Void
     ) {
         let isCancelled = Task.isCancelled
-        let (result, consumer): (MailboxStateMachine.SendResult?, UnsafeContinuation<Void, Never>?) =
-            locked.withLock { locked in
-                switch locked.machine.offer(delivery) {
-                case .accepted(let wake, let lost):
-                    if lost > 0 { dropped.add(lost, ordering: .relaxed) }
-                    return (.sent, wake ? locked.consumer.take() : nil)
-                case .closed: return (.closed, nil)
-                case .overflow: return (.overflow, nil)
-                case .full:
-                    if isCancelled { return (.cancelled, nil) }
-                    locked.machine.enqueueWaiter(
-                        .init(id: id, delivery: delivery, resume: resume))
-                    return (nil, nil)
+        let (result, consumer):
+            (MailboxStateMachine.SendResult?, UnsafeContinuation<Void, Never>?) =
+                locked.withLock { locked in
+                    switch locked.machine.offer(delivery) {
+                    case .accepted(let wake, let lost):
+                        if lost > 0 { dropped.add(lost, ordering: .relaxed) }
+                        return (.sent, wake ? locked.consumer.take() : nil)
+                    case .closed: return (.closed, nil)
+                    case .overflow: return (.overflow, nil)
+                    case .full:
+                        if isCancelled { return (.cancelled, nil) }
+                        locked.machine.enqueueWaiter(
+                            .init(id: id, delivery: delivery, resume: resume))
+                        return (nil, nil)
+                    }
                 }
-            }
         wakeUp(consumer)
         if let result { resume(result) }
     }
 
-    /// Calls back once, when the consumer has made room. At once when there is room for what was refused last.
+    /// Calls back once, when the consumer has made room.
+    ///
+    /// At once when there is room for what was refused last.
     @usableFromInline
     package func whenSpace(_ callback: @escaping @Sendable () -> Void) {
         let now = locked.withLock { locked in
             if locked.machine.isClosed
-                || (locked.machine.waiters.isEmpty && locked.machine.hasRoom(for: locked.refusedWeight))
+                || (locked.machine.waiters.isEmpty
+                    && locked.machine.hasRoom(for: locked.refusedWeight))
             {
                 return true
             }

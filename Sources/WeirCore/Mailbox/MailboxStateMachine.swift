@@ -137,7 +137,9 @@ package struct MailboxStateMachine: Sendable {
         isConsumerWaiting = true
     }
 
-    /// Asks the consumer to come back although nothing may be queued. Returns whether it must be resumed.
+    /// Asks the consumer to come back although nothing may be queued.
+    ///
+    /// Returns whether it must be resumed.
     package mutating func wake() -> Bool {
         isWoken = true
         return takeConsumer()
@@ -149,7 +151,9 @@ package struct MailboxStateMachine: Sendable {
         return paused ? false : takeConsumer()
     }
 
-    /// Refuses everything from now on. What is queued is discarded, its number of events returned.
+    /// Refuses everything from now on.
+    ///
+    /// What is queued is discarded, its number of events returned.
     package mutating func close() -> (wakeConsumer: Bool, waiters: [Waiter], discarded: Int) {
         let discarded = depth
         isClosed = true

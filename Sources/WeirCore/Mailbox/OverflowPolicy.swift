@@ -7,7 +7,9 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
 
     let kind: Kind
 
-    /// The sender waits until there is room: backpressure, the default. Nothing is lost.
+    /// The sender waits until there is room: backpressure, the default.
+    ///
+    /// Nothing is lost.
     public static let suspend = OverflowPolicy(kind: .suspend)
 
     /// The oldest waiting events give way; they are counted in `weir_dropped_total{reason="overflow"}`.
@@ -33,7 +35,9 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
 
 /// The bounds of a stage's mailbox.
 public struct MailboxPolicy: Sendable {
-    /// The number of events that may wait. At least 1.
+    /// The number of events that may wait.
+    ///
+    /// At least 1.
     public var capacity: Int
 
     /// What happens to an event that finds the mailbox full.

@@ -2,25 +2,37 @@ public import Logging
 
 /// How a topology is run.
 public struct RunConfiguration: Sendable {
-    /// The largest number of events in a batch. Default 512.
+    /// The largest number of events in a batch.
+    ///
+    /// Default 512.
     public var batchSize = 512
 
-    /// The number of instances of a keyed stage that doesn't say its own. Default 1.
+    /// The number of instances of a keyed stage that doesn't say its own.
+    ///
+    /// Default 1.
     public var parallelism = 1
 
-    /// How many dead letters are kept for inspection; older ones are only counted. Default 1,000.
+    /// How many dead letters are kept for inspection; older ones are only counted.
+    ///
+    /// Default 1,000.
     public var deadLetterCapacity = 1_000
 
-    /// The seed of everything random in the run; equal seeds give equal runs in a simulation. Default: random.
+    /// The seed of everything random in the run; equal seeds give equal runs in a simulation.
+    ///
+    /// Default: random.
     public var seed = UInt64.random(in: .min ... .max)
 
     /// Where the run's log goes.
     public var logger = Logger(label: "weir")
 
-    /// How often metrics are handed to swift-metrics; zero turns that off. Default 1 second.
+    /// How often metrics are handed to swift-metrics; zero turns that off.
+    ///
+    /// Default 1 second.
     public var metricsInterval: Duration = .seconds(1)
 
-    /// How long a graceful shutdown may take before the run is cancelled. Default 30 seconds.
+    /// How long a graceful shutdown may take before the run is cancelled.
+    ///
+    /// Default 30 seconds.
     public var drainTimeout: Duration = .seconds(30)
 
     package var clock: any RuntimeClock = SystemClock()

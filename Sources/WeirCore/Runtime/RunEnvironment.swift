@@ -36,7 +36,9 @@ public final class RunResources: Sendable {
 
     init() {}
 
-    /// The resource under this key, made at the first call. `make` must not block.
+    /// The resource under this key, made at the first call.
+    ///
+    /// `make` must not block.
     public func shared<Resource: Sendable>(
         _ key: String, make: () throws -> Resource,
         close: @escaping @Sendable (Resource) async -> Void
@@ -65,8 +67,10 @@ public final class RunResources: Sendable {
     }
 }
 
-/// Starts a task of the runtime. A preference for "no executor" would cost every suspension of the task a search for it,
-/// so only a test's executor is passed on.
+/// Starts a task of the runtime.
+///
+/// A preference for "no executor" would cost every suspension of the task a search for it, so only
+/// a test's executor is passed on.
 package func startTask<Success: Sendable>(
     on executor: (any TaskExecutor)?,
     _ operation: @escaping @Sendable () async throws -> Success

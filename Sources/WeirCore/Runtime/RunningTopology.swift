@@ -159,7 +159,9 @@ public final class RunningTopology: Sendable {
         try await waitUntilFinished()
     }
 
-    /// Ends now. Events that wait in mailboxes are dropped and counted.
+    /// Ends now.
+    ///
+    /// Events that wait in mailboxes are dropped and counted.
     public func cancel() {
         for pump in pumps { pump.stop() }
         closeMailboxes()
@@ -235,7 +237,9 @@ public struct StageHandle: Sendable {
         for instance in instances { await instance.waitUntilStopped() }
     }
 
-    /// Ends the stage now. What waits in its mailbox is dropped and counted; stages that send only to it end as well,
+    /// Ends the stage now.
+    ///
+    /// What waits in its mailbox is dropped and counted; stages that send only to it end as well,
     /// and those it sends to see the end of their input.
     public func cancel() {
         for mailbox in mailboxes { mailbox.close() }

@@ -22,7 +22,8 @@ package final class SourcePump: SupervisedChild {
 
     init(
         name: String, order: Int, stage: Int, mailbox: Mailbox, source: RunnableSource,
-        prepare: @escaping @Sendable () async throws -> Void, environment: RunEnvironment, supervisors: SupervisorTree, metrics: StageMetrics
+        prepare: @escaping @Sendable () async throws -> Void, environment: RunEnvironment,
+        supervisors: SupervisorTree, metrics: StageMetrics
     ) {
         self.name = name
         self.order = order

@@ -1,6 +1,8 @@
 public import Synchronization
 
-/// The way from a source into its stage. Sendable: a source may use it from many tasks and threads.
+/// The way from a source into its stage.
+///
+/// Sendable: a source may use it from many tasks and threads.
 public struct Inlet<Element: Sendable>: Sendable {
     @usableFromInline let core: InletCore<Element>
 
@@ -28,9 +30,12 @@ public struct Inlet<Element: Sendable>: Sendable {
         if let batch = core.append(event, at: time) { try await core.send(batch) }
     }
 
-    /// Sends a batch, waiting for room. Batches of ``SourceContext/preferredBatchSize`` travel best.
+    /// Sends a batch, waiting for room.
+    ///
+    /// Batches of ``SourceContext/preferredBatchSize`` travel best.
     @inlinable
     public func send(_ batch: Batch<Element>) async throws {
+        if batch.count <= core.batchSize, try core.sendAtOnce(batch) { return }
         try await core.flush()
         for part in core.parts(of: batch) { try await core.send(part) }
     }
@@ -111,6 +116,17 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
+    /// Like ``trySend(_:)`` for a sender that takes the batch as sent: what can't ever be taken is counted.
+    @usableFromInline
+    func sendAtOnce(_ batch: Batch<Element>) throws -> Bool {
+        do {
+            return try trySend(batch)
+        } catch {
+            notSent(batch, error)
+            throw error
+        }
+    }
+
     @usableFromInline
     func notSent(_ batch: Batch<Element>, _ error: any Error) {
         switch error {
@@ -126,7 +142,9 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
-    /// Offers a batch behind what is held back already. While the stage is busy, small batches are gathered.
+    /// Offers a batch behind what is held back already.
+    ///
+    /// While the stage is busy, small batches are gathered.
     @usableFromInline
     func trySend(_ batch: Batch<Element>) throws -> Bool {
         if batch.isEmpty { return true }

@@ -99,7 +99,9 @@ public struct SourceContext: Sendable {
     /// Processing time, virtual in a test.
     public var now: EventTime { environment.clock.now() }
 
-    /// Suspends for a duration of processing time, virtual in a test. Throws `CancellationError`.
+    /// Suspends for a duration of processing time, virtual in a test.
+    ///
+    /// Throws `CancellationError`.
     public func sleep(for duration: Duration) async throws {
         try await environment.clock.sleep(for: duration)
     }

@@ -1,7 +1,7 @@
 /// The input channels of a stage instance: merges their watermarks, idleness and ends into one.
 package struct InputChannels: Sendable {
     private var channels: [InputState]
-    private var isIdle = false
+    package private(set) var isIdle = false
     package private(set) var watermark = EventTime.min
 
     package init(count: Int) {

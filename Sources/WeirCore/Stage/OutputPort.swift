@@ -1,23 +1,5 @@
-import Synchronization
 import DequeModule
-
-/// One end of an edge to another stage: collects what a batch emits until the batch is done, then sends it.
-package protocol AnyOutputPort: AnyObject {
-    /// What the batch has emitted may leave.
-    func commit()
-    /// What the batch has emitted is forgotten.
-    func rollback()
-    /// Events that may leave but have not left yet.
-    var readyEvents: Int { get }
-    /// Sends until nothing is left (nil) or a mailbox is full: then the delivery that has to wait, and for whom.
-    func sendReady() throws -> BlockedDelivery?
-    /// The receiver of a blocked delivery is gone.
-    func close(target: Int)
-    /// Forgets what has not left, ends the streams, and returns how many events are lost with that.
-    func abandon() -> Int
-    /// Whether nobody listens any more.
-    var isClosed: Bool { get }
-}
+import Synchronization
 
 /// A delivery that found its mailbox full.
 package struct BlockedDelivery {
@@ -41,10 +23,13 @@ package struct PortTarget: Sendable {
 @usableFromInline
 package typealias Partitioner<Element> = @Sendable (Batch<Element>, Int) -> [Batch<Element>]
 
-/// The port of an edge; confined to its stage's actor. It handles batches without looking into them, so that its code
+/// The end of an edge to another stage: collects what a batch emits until the batch is done, then
+/// sends it.
+///
+/// Confined to its stage's actor. It handles batches without looking into them, so that its code
 /// needs no type parameter, which would be looked up at run time for each batch.
 @usableFromInline
-package final class OutputPort: AnyOutputPort {
+package final class OutputPort {
     private typealias Item = Delivery.Item
 
     private struct Queue {
@@ -112,8 +97,10 @@ package final class OutputPort: AnyOutputPort {
         metrics.eventsOut.add(emitted, ordering: .relaxed)
     }
 
-    /// Appends a batch, joining it with the one before while both are small. A watermark between two small batches
-    /// may move behind the second one: it says less then, never something wrong.
+    /// Appends a batch, joining it with the one before while both are small.
+    ///
+    /// A watermark between two small batches may move behind the second one: it says less then,
+    /// never something wrong.
     private func enqueue(_ batch: any AnyBatch, at index: Int) {
         readyEvents += batch.count
         guard batch.count * 4 <= batchSize else {

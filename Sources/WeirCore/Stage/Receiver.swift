@@ -42,7 +42,9 @@ package struct AnyReceiver {
         }
     }
 
-    /// The receiver itself. The graph's builder methods have fixed the element type on both ends.
+    /// The receiver itself.
+    ///
+    /// The graph's builder methods have fixed the element type on both ends.
     @inlinable
     package func typed<Element>(as: Element.Type) -> Receiver<Element> {
         guard let receiver = receiver as? Receiver<Element> else {

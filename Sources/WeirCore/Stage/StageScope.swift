@@ -1,5 +1,5 @@
-import Synchronization
 package import Logging
+import Synchronization
 
 /// What the operators of one stage instance share; confined to the stage's actor.
 @usableFromInline
@@ -22,7 +22,7 @@ package final class StageScope {
     package private(set) var restartActions: [() -> Void] = []
     package private(set) var recoveries: [Recovery] = []
     package private(set) var timers: [StageTimer] = []
-    package private(set) var ports: [any AnyOutputPort] = []
+    package private(set) var ports: [OutputPort] = []
     package var writers: [any SinkDriver] = []
     package private(set) var isFallible = false
     /// Work that an operator has put off so that its outputs leave in portions; done before the next delivery.
@@ -83,7 +83,7 @@ package final class StageScope {
         recoveries.append(recovery)
     }
 
-    package func register(_ port: any AnyOutputPort) {
+    package func register(_ port: OutputPort) {
         ports.append(port)
     }
 

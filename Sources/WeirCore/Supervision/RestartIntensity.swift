@@ -14,7 +14,9 @@ package struct RestartIntensity: Sendable {
     /// Restarts within the period that ends now.
     package var count: Int { times.count }
 
-    /// Records a restart. Returns false when that is one too many.
+    /// Records a restart.
+    ///
+    /// Returns false when that is one too many.
     package mutating func record(at now: EventTime) -> Bool {
         let start = now.advanced(by: .zero - period)
         while let first = times.first, first <= start { times.removeFirst() }

@@ -74,7 +74,9 @@ public struct Supervisor: Sendable, Hashable {
     public var period: Duration
     /// The wait before a restart.
     public var backoff: Backoff
-    /// How often an event is tried before it counts as poison. At least 1.
+    /// How often an event is tried before it counts as poison.
+    ///
+    /// At least 1.
     public var attempts: Int
     /// What happens to a poison event.
     public var poison: PoisonPolicy

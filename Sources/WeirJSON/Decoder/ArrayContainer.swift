@@ -108,7 +108,7 @@ extension ArrayContainer: UnkeyedDecodingContainer {
         keyedBy type: Nested.Type
     ) throws -> KeyedDecodingContainer<Nested> {
         try take(KeyedDecodingContainer<Nested>.self) {
-            KeyedDecodingContainer(try ObjectContainer($0, $1))
+            try ObjectContainer<Nested>.keyed($0, $1)
         }
     }
 

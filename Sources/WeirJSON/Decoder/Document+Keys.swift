@@ -5,27 +5,54 @@ extension Document {
     /// looked for among few members one by one, among many in an index that is built once, so
     /// that decoding an object takes time linear in its size.
     @inline(__always)
-    func find(_ key: String, in object: Int) -> Int {
-        var key = key
-        return key.withUTF8 { name in
+    func find<Key: CodingKey>(_ key: Key, _ names: KeyNames?, in object: Int) -> Int {
+        guard isOpen else { return -1 }
+        if let names {
             // Safety: an index of an open document's object is within its tape, as are those
             // that the scanner wrote there.
             let tokens = storage.pointee.tape.tokens
-            guard isOpen else { return -1 }
-            let header = tokens[object]
-            let order = tokens[object + 1].payload
-            guard order == Token.KeyOrder.distinct else {
-                return findCarefully(name, in: object, order: order)
+            let end = tokens[object].end
+            let expected = tokens[object].cursor
+            if expected < end, tokens[object + 1].payload == Token.KeyOrder.distinct,
+                names.match(key, tokens[expected], storage.pointee.bytes)
+            {
+                let value = tokens[expected + 1]
+                let next = value.isContainer ? value.end : expected + 2
+                tokens[object].payload = UInt64(end) | UInt64(next) << 32
+                return expected
             }
-            let expected = header.cursor
-            guard expected < header.end, matches(tokens[expected], name) else {
-                return search(name, in: object, header)
-            }
-            let value = tokens[expected + 1]
-            let next = value.isContainer ? value.end : expected + 2
-            tokens[object].payload = UInt64(header.end) | UInt64(next) << 32
-            return expected
         }
+        return findByName(key, names, in: object)
+    }
+
+    @inline(never)
+    private func findByName(
+        _ key: some CodingKey, _ names: KeyNames?, in object: Int
+    ) -> Int {
+        if let name = names?.bytes(of: key) { return find(name, in: object) }
+        return find(key.stringValue, in: object)
+    }
+
+    func find(_ key: String, in object: Int) -> Int {
+        var key = key
+        return key.withUTF8 { find($0, in: object) }
+    }
+
+    private func find(_ name: UnsafeBufferPointer<UInt8>, in object: Int) -> Int {
+        // Safety: as above.
+        let tokens = storage.pointee.tape.tokens
+        guard isOpen else { return -1 }
+        let header = tokens[object]
+        let order = tokens[object + 1].payload
+        guard order == Token.KeyOrder.distinct else {
+            return findCarefully(name, in: object, order: order)
+        }
+        let expected = header.cursor
+        guard expected < header.end, matches(tokens[expected], name) else {
+            return search(name, in: object, header)
+        }
+        advance(object, header, past: expected)
+        return expected
     }
 
     @inline(__always)

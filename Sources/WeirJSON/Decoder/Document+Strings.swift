@@ -21,6 +21,15 @@ extension Document {
         }
     }
 
+    /// A string of ASCII without escapes.
+    @inline(__always)
+    func asciiString(of token: Token) -> String {
+        if token.extent <= SmallString.countMaximum, storage.pointee.smallStrings {
+            return SmallString.ascii(storage.pointee.bytes + Int(token.offset), token.extent)
+        }
+        return unescapedString(text(of: token), isASCII: true)
+    }
+
     @inline(__always)
     private func unescapedString(
         _ text: UnsafeBufferPointer<UInt8>, isASCII: Bool

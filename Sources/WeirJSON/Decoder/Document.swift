@@ -7,6 +7,9 @@ struct DocumentStorage {
     /// One more for each document that was here.
     fileprivate(set) var generation: UInt32 = 0
     var indexes: [[String: Int32]] = []
+    let keyNames = KeyNamesTable()
+    let keyMemory = KeyMemory()
+    let smallStrings = SmallString.isKnown
 
     static let tokensAtFirst = 256
     /// A tape that has grown longer than this is not kept.
@@ -44,14 +47,16 @@ struct Document {
         if let source = bytes.baseAddress {
             copy.copyMemory(from: source, byteCount: bytes.count)
         }
-        copy.storeBytes(of: 0, toByteOffset: bytes.count, as: UInt64.self)
-        copy.storeBytes(of: 0, toByteOffset: bytes.count + 8, as: UInt64.self)
+        for offset in stride(from: 0, to: Scanner.padding, by: 8) {
+            copy.storeBytes(of: 0, toByteOffset: bytes.count + offset, as: UInt64.self)
+        }
     }
 
     @inline(__always)
     func scan(_ count: Int, maximumDepth: Int) throws(JSONError) {
         let scanner = Scanner(
-            UnsafePointer(storage.pointee.bytes), count: count, maximumDepth: maximumDepth)
+            UnsafePointer(storage.pointee.bytes), count: count, maximumDepth: maximumDepth,
+            memory: storage.pointee.keyMemory)
         try scanner.scan(into: &storage.pointee.tape)
     }
 
@@ -76,6 +81,13 @@ struct Document {
     func token(_ index: Int) -> Token {
         UInt(bitPattern: index) < UInt(bitPattern: storage.pointee.tape.count) && isOpen
             ? storage.pointee.tape.tokens[index] : .absent
+    }
+
+    /// The value of the member whose key was just found at `key`.
+    @inline(__always)
+    func foundValue(_ key: Int) -> Token {
+        // Safety: the document is open and the scanner wrote a value's token after each key's.
+        storage.pointee.tape.tokens[key &+ 1]
     }
 
     /// The index past the value at `index`.

@@ -75,6 +75,17 @@ public struct JSONEventDecoder: Sendable {
         return try copy.withUnsafeBytes { try decode(type, from: $0) }
     }
 
+    /// Decodes a value from the bytes of one document.
+    ///
+    /// - Throws: ``JSONError`` or what `Value.init(from:)` throws.
+    /// - Complexity: O(*n*) in the number of bytes, for types that read each member once.
+    @inlinable
+    public func decode<Value: Decodable>(
+        _ type: Value.Type, from bytes: [UInt8]
+    ) throws -> Value {
+        try bytes.withUnsafeBytes { try decode(type, from: $0) }
+    }
+
     /// Decodes a value from the text of one document.
     ///
     /// - Throws: ``JSONError`` or what `Value.init(from:)` throws.

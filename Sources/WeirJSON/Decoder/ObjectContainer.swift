@@ -1,15 +1,36 @@
+/// A container that can be made of an object whose token is at an index.
+protocol MemberContainer: KeyedDecodingContainerProtocol {
+    init(_ document: Document, _ index: Int32, _ names: KeyNames?)
+}
+
 /// The members of an object.
 struct ObjectContainer<Key: CodingKey> {
     private let document: Document
-    private let object: Int
+    private let index: Int32
+    private let names: KeyNames?
 
-    init(_ document: Document, _ place: Place) throws {
+    init(_ document: Document, _ index: Int32, _ names: KeyNames?) {
+        self.document = document
+        self.index = index
+        self.names = names
+    }
+
+    /// A container of the members of the object at a place.
+    @inline(__always)
+    static func keyed(
+        _ document: Document, _ place: Place
+    ) throws -> KeyedDecodingContainer<Key> {
         guard document.token(Int(place.token)).kind == Token.Kind.object else {
             throw document.notContainer([String: Any].self, "an object", at: place)
         }
-        self.document = document
-        object = Int(place.token)
+        if let known = document.storage.pointee.keyNames.known(Key.self) {
+            return known.container(Key.self, document, place.token)
+        }
+        return KeyedDecodingContainer(ObjectContainer(document, place.token, nil))
     }
+
+    /// The index of the object's token.
+    @inline(__always) private var object: Int { Int(index) }
 
     @inline(__always)
     private func place(ofKey key: Int) -> Place {
@@ -18,16 +39,20 @@ struct ObjectContainer<Key: CodingKey> {
             parent: Int32(truncatingIfNeeded: object), position: Int32(truncatingIfNeeded: key))
     }
 
+    /// The index of a key's token.
     @inline(__always)
-    private func member(_ key: Key) throws -> Place {
-        let index = document.find(key.stringValue, in: object)
+    private func index(of key: Key) throws -> Int {
+        let index = document.find(key, names, in: object)
         guard index >= 0 else { throw document.keyNotFound(key, in: object) }
-        return place(ofKey: index)
+        return index
     }
 
     @inline(__always)
+    private func member(_ key: Key) throws -> Place { place(ofKey: try index(of: key)) }
+
+    @inline(__always)
     private func memberIfPresent(_ key: Key) -> Place? {
-        let index = document.find(key.stringValue, in: object)
+        let index = document.find(key, names, in: object)
         return index < 0 || document.isNull(index + 1) ? nil : place(ofKey: index)
     }
 
@@ -41,30 +66,45 @@ struct ObjectContainer<Key: CodingKey> {
     }
 }
 
-extension ObjectContainer: KeyedDecodingContainerProtocol {
+extension ObjectContainer: MemberContainer {
     var codingPath: [any CodingKey] { document.path(of: object) }
     var allKeys: [Key] { document.names(of: object).compactMap { Key(stringValue: $0) } }
 
-    func contains(_ key: Key) -> Bool { document.find(key.stringValue, in: object) >= 0 }
+    func contains(_ key: Key) -> Bool { document.find(key, names, in: object) >= 0 }
 
     func decodeNil(forKey key: Key) throws -> Bool {
         document.isNull(Int(try member(key).token))
     }
 
     func decode(_ type: Bool.Type, forKey key: Key) throws -> Bool {
-        try document.bool(at: member(key))
+        let index = try index(of: key)
+        let kind = document.foundValue(index).kind
+        if kind == Token.Kind.yes { return true }
+        if kind == Token.Kind.no { return false }
+        return try document.bool(at: place(ofKey: index))
     }
     func decode(_ type: String.Type, forKey key: Key) throws -> String {
-        try document.string(at: member(key))
+        let index = try index(of: key)
+        let token = document.foundValue(index)
+        if token.kind == Token.Kind.ascii { return document.asciiString(of: token) }
+        return try document.string(at: place(ofKey: index))
     }
     func decode(_ type: Double.Type, forKey key: Key) throws -> Double {
-        try document.double(at: member(key))
+        let index = try index(of: key)
+        let token = document.foundValue(index)
+        if token.kind == Token.Kind.double { return Double(bitPattern: token.payload) }
+        return try document.double(at: place(ofKey: index))
     }
     func decode(_ type: Float.Type, forKey key: Key) throws -> Float {
         try document.float(at: member(key))
     }
     func decode(_ type: Int.Type, forKey key: Key) throws -> Int {
-        try document.integer(type, at: member(key))
+        let index = try index(of: key)
+        let token = document.foundValue(index)
+        if token.kind == Token.Kind.unsigned, let value = Int(exactly: token.payload) {
+            return value
+        }
+        return try document.integer(type, at: place(ofKey: index))
     }
     func decode(_ type: Int8.Type, forKey key: Key) throws -> Int8 {
         try document.integer(type, at: member(key))
@@ -106,7 +146,7 @@ extension ObjectContainer: KeyedDecodingContainerProtocol {
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
     ) throws -> KeyedDecodingContainer<Nested> {
-        KeyedDecodingContainer(try ObjectContainer<Nested>(document, member(key)))
+        try ObjectContainer<Nested>.keyed(document, member(key))
     }
 
     func nestedUnkeyedContainer(forKey key: Key) throws -> any UnkeyedDecodingContainer {

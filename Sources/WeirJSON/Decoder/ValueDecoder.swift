@@ -11,7 +11,7 @@ extension ValueDecoder: Decoder {
     func container<Key: CodingKey>(
         keyedBy type: Key.Type
     ) throws -> KeyedDecodingContainer<Key> {
-        KeyedDecodingContainer(try ObjectContainer(document, place))
+        try ObjectContainer.keyed(document, place)
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {

@@ -16,6 +16,19 @@ enum KeyFingerprint {
         return word
     }
 
+    /// Whether two keys of the same fingerprint and length, eight bytes at least, are equal.
+    @inline(__always)
+    static func equal(
+        _ key: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, _ count: Int
+    ) -> Bool {
+        var index = 0
+        while index < count &- 8 {
+            if word(key + index) != word(other + index) { return false }
+            index &+= 8
+        }
+        return word(key + (count &- 8)) == word(other + (count &- 8))
+    }
+
     @inline(__always)
     private static func long(_ key: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
         let tail = word(key + (count &- 8))

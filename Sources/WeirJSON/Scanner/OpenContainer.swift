@@ -51,19 +51,13 @@ struct OpenContainer {
         keyOrder = tape.tokens[parent + 1].payload
     }
 
-    /// Notes the key that is the last token, and whether it may equal one before it.
+    /// Notes a key that is not in ASCII or has escapes.
     @inline(__always)
-    mutating func addKey(
-        _ kind: UInt32, _ tape: Tape, start: UnsafePointer<UInt8>
-    ) {
-        guard kind == Token.Kind.ascii else {
-            keyOrder = Token.KeyOrder.complex
-            return
-        }
-        let key = tape.tokens + (tape.count - 1)
-        let print = KeyFingerprint.ofPadded(
-            start + Int(key.pointee.offset), key.pointee.extent)
-        key.pointee.payload = print
+    mutating func addRareKey() { keyOrder = Token.KeyOrder.complex }
+
+    /// Notes the key that is the last token by its fingerprint: it may equal one before it.
+    @inline(__always)
+    mutating func addKey(_ print: UInt64, _ tape: Tape) {
         let bit: UInt64 = 1 << ((print &* 0x9E37_79B9_7F4A_7C15) >> 58)
         if keys & bit != 0, keyOrder == Token.KeyOrder.distinct {
             keyOrder = Self.order(index, count, tape, print)

@@ -8,18 +8,22 @@ struct Scanner {
     let start: UnsafePointer<UInt8>
     let end: UnsafePointer<UInt8>
     let maximumDepth: Int
+    let memory: KeyMemory
 
     typealias Position = UnsafePointer<UInt8>
 
     @inline(__always)
-    init(_ start: UnsafePointer<UInt8>, count: Int, maximumDepth: Int) {
+    init(
+        _ start: UnsafePointer<UInt8>, count: Int, maximumDepth: Int, memory: KeyMemory
+    ) {
         self.start = start
         end = start + count
         self.maximumDepth = maximumDepth
+        self.memory = memory
     }
 
     /// How many zeros have to follow the document.
-    static let padding = 16
+    static let padding = 32
 
     /// The byte at a position, or zero at the end.
     @inline(__always)
@@ -42,12 +46,26 @@ struct Scanner {
         var open = OpenContainer()
         var depth = 0
         var takesKey = false
+        var keys = 0
 
         value: while true {
             skipSpace(&position)
             tape.reserve()
             if takesKey {
-                try scanKey(&position, &tape, &open)
+                if byte(position) == UInt8(ascii: "\""),
+                    let key = memory.match(keys, position + 1)
+                {
+                    tape.append(
+                        Token(
+                            Token.Kind.ascii, offset: position + 1 - start, extent: key.count,
+                            payload: key.print))
+                    open.addKey(key.print, tape)
+                    position += key.count &+ 3
+                } else {
+                    let after = try scanKey(AfterKey(position, tape, open), ordinal: keys)
+                    (position, tape, open) = (after.position, after.tape, after.open)
+                }
+                keys &+= 1
                 skipSpace(&position)
             }
             var closesEmpty = false
@@ -108,21 +126,45 @@ struct Scanner {
         }
     }
 
-    /// A key with the colon after it.
-    @inline(__always)
+    /// What ``scan(into:)`` has in registers, and so does not give away by reference.
+    private struct AfterKey {
+        var position: Position
+        var tape: Tape
+        var open: OpenContainer
+
+        @inline(__always)
+        init(_ position: Position, _ tape: Tape, _ open: OpenContainer) {
+            self.position = position
+            self.tape = tape
+            self.open = open
+        }
+    }
+
+    /// A key that is not the one remembered, with the colon after it.
+    @inline(never)
     private func scanKey(
-        _ position: inout Position, _ tape: inout Tape, _ open: inout OpenContainer
-    ) throws(JSONError) {
+        _ before: AfterKey, ordinal: Int
+    ) throws(JSONError) -> AfterKey {
+        var (position, tape, open) = (before.position, before.tape, before.open)
         guard byte(position) == UInt8(ascii: "\"") else {
             throw unexpected("a key in double quotes", position)
         }
-        let kind = try scanString(&position, &tape)
-        open.addKey(kind, tape, start: start)
+        let content = position + 1
+        if try scanString(&position, &tape) == Token.Kind.ascii {
+            let key = tape.tokens + (tape.count - 1)
+            let count = key.pointee.extent
+            let print = KeyFingerprint.ofPadded(content, count)
+            key.pointee.payload = print
+            memory.remember(ordinal, content, count, print: print)
+            open.addKey(print, tape)
+        } else {
+            open.addRareKey()
+        }
         skipSpace(&position)
         guard byte(position) == UInt8(ascii: ":") else {
             throw unexpected("':' after a key", position)
         }
-        position += 1
+        return AfterKey(position + 1, tape, open)
     }
 
     @inline(__always)

@@ -3,11 +3,15 @@ public import WeirJSON
 
 /// How the bytes of a message become an event.
 public struct EventDecoder<Element: Sendable>: Sendable {
-    /// Appends the event of a message to a batch. Made where the element type is known, so that a message costs no
-    /// look-up of types.
-    @usableFromInline let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    /// Appends the event of a message to a batch.
+    ///
+    /// Made where the element type is known, so that a message costs no look-up of types.
+    @usableFromInline
+    let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
 
-    /// Decodes with a closure. What it throws sends the bytes to the dead letters with the error's text.
+    /// Decodes with a closure.
+    ///
+    /// What it throws sends the bytes to the dead letters with the error's text.
     @inlinable
     public init(_ decode: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Element) {
         append = { bytes, batch in batch.append(try decode(bytes)) }

@@ -39,7 +39,9 @@ final class Ingest<Element: Sendable> {
         return open.count >= batchSize ? pass() : .proceed
     }
 
-    /// Passes on what is there. `.stop` when the mailbox is full: the connection is resumed later.
+    /// Passes on what is there.
+    ///
+    /// `.stop` when the mailbox is full: the connection is resumed later.
     func pass() -> Flow {
         if stuck != nil { return .stop }
         if open.isEmpty { return .proceed }
@@ -67,7 +69,15 @@ final class Ingest<Element: Sendable> {
     private func retry() {
         guard let batch = stuck else { return }
         stuck = nil
-        if offer(batch) == .proceed { resume?() }
+        guard offer(batch) == .proceed else { return }
+        if let resume { resume() } else { _ = pass() }
+    }
+
+    /// Lets the connection go on as soon as the mailbox has room.
+    func resumeWhenSpace() {
+        let later = LoopBound(self, on: loop)
+        let loop = loop
+        inlet.whenSpace { loop.execute { later.value.resume?() } }
     }
 
     /// The connection is closed: what has been read still goes on.
@@ -75,6 +85,9 @@ final class Ingest<Element: Sendable> {
         resume = nil
         _ = pass()
     }
+
+    /// Whether something has been read that could not be passed on yet.
+    var hasRest: Bool { stuck != nil || !open.isEmpty }
 
     /// What has been read and could not be passed on, for a source that ends.
     func takeRest() -> Batch<Element> {
@@ -90,6 +103,36 @@ final class Ingest<Element: Sendable> {
             inlet.context.deadLetter(event, reason: reason, origin: origin)
         }
     }
+}
+
+/// The ways of connections that have closed while the mailbox had no room for what they had sent.
+struct DepartedIngests<Element: Sendable> {
+    private var ingests: [Ingest<Element>] = []
+
+    /// Takes note of a closed connection.
+    mutating func add(_ ingest: Ingest<Element>) {
+        ingests.removeAll { !$0.hasRest }
+        if ingest.hasRest { ingests.append(ingest) }
+    }
+
+    /// Whether any of them waits.
+    ///
+    /// New connections are not read then: else each could leave a batch behind.
+    var hasRest: Bool { ingests.contains { $0.hasRest } }
+
+    /// What they have left, for a source that ends.
+    mutating func takeRest() -> Batch<Element> {
+        var rest = Batch<Element>()
+        for ingest in ingests { rest.append(contentsOf: ingest.takeRest()) }
+        ingests.removeAll()
+        return rest
+    }
+}
+
+/// Sends what a source has left when it is asked to stop: by a task that isn't cancelled, so that nothing stays behind.
+func sendRest<Element: Sendable>(_ rest: Batch<Element>, to inlet: Inlet<Element>) async throws {
+    if rest.isEmpty { return }
+    try await Task { try await inlet.send(rest) }.value
 }
 
 /// Waits until the task is cancelled.

@@ -22,9 +22,11 @@ package final class SharedServer: Sendable {
             var configuration = NetworkServer.Configuration(host: host, port: port)
             configuration.logger = logger
             return SharedServer(
-                name: "\(host):\(port)", server: try NetworkServer(configuration))
+                name: "http://\(host):\(port)", server: try NetworkServer(configuration))
         } close: { shared in
             await shared.server.stop()
+            // The port is free when the loop has closed the listener's descriptor, at the end of its turn.
+            for _ in 0..<2 { try? await shared.server.loop.run {} }
         }
     }
 
@@ -60,7 +62,10 @@ package final class TCPEndpoint: Sendable {
 }
 
 extension RunningTopology {
-    /// Where the topology listens: what was asked for, as `host:port`, and the address with the actual port.
+    /// Where the topology listens: the actual address of what was asked for.
+    ///
+    /// The keys are `http://host:port` for WebSockets and pages, `tcp://host:port` for TCP, with the host and port that the
+    /// topology names: `running.addresses["http://127.0.0.1:0"]`.
     public var addresses: [String: SocketAddress] {
         var result: [String: SocketAddress] = [:]
         for shared in environment.resources.all(of: SharedServer.self) {

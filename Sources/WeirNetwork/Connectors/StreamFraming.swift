@@ -25,7 +25,9 @@ public struct StreamFraming: Sendable {
         self.wrap = wrap
     }
 
-    /// One message a line, ended by LF or CR LF. Empty lines are messages of no bytes.
+    /// One message a line, ended by LF or CR LF.
+    ///
+    /// Empty lines are messages of no bytes.
     ///
     /// - Parameter maximumLength: Longer lines close the connection. Default 64 KiB.
     public static func lines(

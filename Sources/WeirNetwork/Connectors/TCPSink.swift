@@ -141,7 +141,9 @@ final class TCPClient: Sendable {
         }
     }
 
-    /// Writes bytes; waits while the connection's queue is full. Throws when the connection is lost.
+    /// Writes bytes; waits while the connection's queue is full.
+    ///
+    /// Throws when the connection is lost.
     func write(_ bytes: [UInt8]) async throws {
         if bytes.isEmpty { return }
         let state = state

@@ -46,7 +46,7 @@ extension Source {
                 service.setAcceptor(nil)
                 return receiver.value.stop()
             }
-            try await inlet.send(rest)
+            try await sendRest(rest, to: inlet)
         }
     }
 }
@@ -71,12 +71,12 @@ final class TCPService: Sendable {
     }
 
     static func of(_ context: SourceContext, host: String, port: Int) async throws -> TCPService {
-        let name = "\(host):\(port)"
-        let endpoint = context.resources.shared("tcp endpoint \(name)") {
+        let name = "tcp://\(host):\(port)"
+        let endpoint = context.resources.shared("\(name) endpoint") {
             TCPEndpoint(name: name)
         } close: { _ in
         }
-        let service = try context.resources.shared("tcp://\(name)") {
+        let service = try context.resources.shared(name) {
             TCPService(loop: try Loop.shared(), endpoint: endpoint)
         } close: { service in
             service.loop.execute { service.close() }
@@ -99,6 +99,7 @@ final class TCPService: Sendable {
                         if let acceptor = state.value.acceptor {
                             acceptor(connection)
                         } else {
+                            connection.handler = WaitingConnection()
                             state.value.waiting.append(connection)
                         }
                     },
@@ -126,12 +127,20 @@ final class TCPService: Sendable {
     }
 }
 
+/// Keeps a connection that is not read yet.
+private final class WaitingConnection: TCPConnectionHandler {
+    func connection(
+        _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
+    ) -> Int { 0 }
+}
+
 /// Serves all the connections of a TCP source; used on its loop only.
 private final class TCPReceiver<Element: Sendable> {
     private let inlet: Inlet<Element>
     private let framing: StreamFraming
     private let decoder: EventDecoder<Element>
     private var open: [ObjectIdentifier: (ingest: Ingest<Element>, connection: TCPConnection)] = [:]
+    private var departed = DepartedIngests<Element>()
 
     init(_ inlet: Inlet<Element>, framing: StreamFraming, decoder: EventDecoder<Element>) {
         self.inlet = inlet
@@ -155,7 +164,7 @@ private final class TCPReceiver<Element: Sendable> {
                 ingest.connectionClosed()
                 self?.closed(key, origin, error)
             })
-        reader.resume()
+        if departed.hasRest { ingest.resumeWhenSpace() } else { reader.resume() }
     }
 
     private static func take(
@@ -167,7 +176,7 @@ private final class TCPReceiver<Element: Sendable> {
     }
 
     private func closed(_ key: ObjectIdentifier, _ origin: String, _ error: (any Error)?) {
-        open.removeValue(forKey: key)
+        if let ingest = open.removeValue(forKey: key)?.ingest { departed.add(ingest) }
         guard let error = error as? FramingError else { return }
         inlet.context.logger.notice(
             "connection closed: its bytes can't be cut into messages",
@@ -176,7 +185,7 @@ private final class TCPReceiver<Element: Sendable> {
 
     /// Closes all connections and returns what has been read and not passed on.
     func stop() -> Batch<Element> {
-        var rest = Batch<Element>()
+        var rest = departed.takeRest()
         for (ingest, connection) in open.values {
             rest.append(contentsOf: ingest.takeRest())
             connection.closeGracefully()

@@ -29,19 +29,72 @@ extension Source {
             prepare: { context in
                 let shared = try SharedServer.of(
                     context.resources, host: host, port: port, logger: context.logger)
+                let gate = WebSocketGate.of(shared, path, context.resources)
+                shared.server.addWebSocket(path) { _ in .accept(gate.value) }
                 try await shared.start()
             }
         ) { inlet in
+            let resources = inlet.context.resources
             let shared = try SharedServer.of(
-                inlet.context.resources, host: host, port: port, logger: inlet.context.logger)
-            let receiver = WebSocketReceiver(inlet, decoder: decoder)
-            let bound = LoopBound(receiver, on: shared.server.loop)
-            shared.server.addWebSocket(path) { _ in .accept(bound.value) }
+                resources, host: host, port: port, logger: inlet.context.logger)
+            let receiver = LoopBound(
+                WebSocketReceiver(inlet, decoder: decoder), on: shared.server.loop)
+            let gate = WebSocketGate.of(shared, path, resources)
+            shared.server.addWebSocket(path) { _ in .accept(gate.value) }
+            try await shared.server.loop.run { gate.value.open(to: receiver.value) }
             await waitForCancellation()
             shared.server.removeRoute(path)
-            let rest = try await shared.server.loop.run { bound.value.stop() }
-            try await inlet.send(rest)
+            let rest = try await shared.server.loop.run { receiver.value.stop() }
+            try await sendRest(rest, to: inlet)
         }
+    }
+}
+
+/// Lets connections that come before the source runs wait for it; used on the server's loop only.
+private final class WebSocketGate: WebSocketHandler {
+    private var receiver: (any WebSocketHandler)?
+    private var waiting: [WebSocketConnection] = []
+
+    /// The gate of a path in a run.
+    static func of(
+        _ shared: SharedServer, _ path: String, _ resources: RunResources
+    ) -> LoopBound<WebSocketGate> {
+        resources.shared("gate \(shared.name)\(path)") {
+            LoopBound(WebSocketGate(), on: shared.server.loop)
+        } close: { _ in
+        }
+    }
+
+    func open(to receiver: any WebSocketHandler) {
+        self.receiver = receiver
+        for connection in waiting {
+            receiver.opened(connection)
+            connection.resume()
+        }
+        waiting.removeAll()
+    }
+
+    func opened(_ connection: WebSocketConnection) {
+        if let receiver {
+            receiver.opened(connection)
+        } else {
+            connection.pause()
+            waiting.append(connection)
+        }
+    }
+
+    func received(
+        _ bytes: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind,
+        on connection: WebSocketConnection
+    ) -> Flow { receiver?.received(bytes, kind, on: connection) ?? .stop }
+
+    func receivedAll(on connection: WebSocketConnection) {
+        receiver?.receivedAll(on: connection)
+    }
+
+    func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
+        waiting.removeAll { $0 === connection }
+        receiver?.closed(connection, closure)
     }
 }
 
@@ -49,8 +102,9 @@ extension Source {
 private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
     private let inlet: Inlet<Element>
     private let decoder: EventDecoder<Element>
-    private var ingests: [ObjectIdentifier: (ingest: Ingest<Element>, connection: WebSocketConnection)] =
-        [:]
+    private typealias Entry = (ingest: Ingest<Element>, connection: WebSocketConnection)
+    private var ingests: [ObjectIdentifier: Entry] = [:]
+    private var departed = DepartedIngests<Element>()
     private var hasStopped = false
 
     init(_ inlet: Inlet<Element>, decoder: EventDecoder<Element>) {
@@ -68,6 +122,10 @@ private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
             loop: connection.loop
         ) { [unowned connection] in connection.resume() }
         ingests[ObjectIdentifier(connection)] = (ingest, connection)
+        if departed.hasRest {
+            connection.pause()
+            ingest.resumeWhenSpace()
+        }
     }
 
     func received(
@@ -86,13 +144,17 @@ private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
     }
 
     func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
-        ingests.removeValue(forKey: ObjectIdentifier(connection))?.ingest.connectionClosed()
+        guard let ingest = ingests.removeValue(forKey: ObjectIdentifier(connection))?.ingest else {
+            return
+        }
+        ingest.connectionClosed()
+        departed.add(ingest)
     }
 
     /// Closes all connections and returns what has been read and not passed on.
     func stop() -> Batch<Element> {
         hasStopped = true
-        var rest = Batch<Element>()
+        var rest = departed.takeRest()
         for (ingest, connection) in ingests.values {
             rest.append(contentsOf: ingest.takeRest())
             connection.close(.goingAway, reason: "the service stops")

@@ -5,16 +5,16 @@ private func at(_ value: Int) -> EventTime { EventTime(nanoseconds: Int64(value)
 
 @Suite struct `A timer queue` {
     private struct Model: Equatable {
-        struct Timer: Equatable {
+        struct Scheduled: Equatable {
             var key: String
             var time: Int
             var tag: UInt32
         }
 
         /// In order of scheduling.
-        var timers: [Timer] = []
+        var timers: [Scheduled] = []
 
-        mutating func pop(upTo now: Int) -> Timer? {
+        mutating func pop(upTo now: Int) -> Scheduled? {
             // `min` returns the first of equal elements.
             guard let first = timers.min(by: { $0.time < $1.time }), first.time <= now else {
                 return nil
@@ -35,7 +35,7 @@ private func at(_ value: Int) -> EventTime { EventTime(nanoseconds: Int64(value)
             let key = "key \(Int.random(in: 0..<20, using: &random))"
             let time = clock + Int.random(in: 0..<50, using: &random)
             let tag = UInt32.random(in: 0..<2, using: &random)
-            let timer = Model.Timer(key: key, time: time, tag: tag)
+            let timer = Model.Scheduled(key: key, time: time, tag: tag)
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<50:
                 let isNew = !model.timers.contains(timer)

@@ -139,8 +139,8 @@ import Testing
 }
 
 /// The most keys that a stage was seen to hold.
+// Safety: written by the one stage of a test and read after its run has ended.
 final class Most: @unchecked Sendable {
-    // Safety: written by the one stage of a test and read after its run has ended.
     var keys = 0
 }
 

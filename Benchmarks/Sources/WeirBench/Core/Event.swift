@@ -22,7 +22,7 @@ struct NamedEvent: Sendable {
 /// The events that every side of a core benchmark reads: a ring of 1,024 prepared ones (48 KiB, so
 /// that the source costs a read from the cache and nothing else), gone round as often as needed.
 struct EventRing<Element: Sendable>: Sendable {
-    private let elements: [Element]
+    let elements: [Element]
 
     init(_ make: (_ index: Int, _ random: inout SplitMix64) -> Element) {
         var random = SplitMix64(seed: 42)

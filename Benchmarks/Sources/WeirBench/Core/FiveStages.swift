@@ -1,4 +1,5 @@
 import AsyncAlgorithms
+import Weir
 
 extension Benchmark {
     static var fiveStages: Benchmark {
@@ -11,6 +12,9 @@ extension Benchmark {
                 """,
             metric: .wallTime, events: 10_000_000, limits: [Limit(atMost: 16.7)],
             sides: [
+                Side(
+                    name: "Weir, five stages", isWeir: true,
+                    run: { try await FiveStageTopology.events($0) }),
                 Side(
                     name: "five AsyncChannels, per event", share: 0.01, bar: .faster(1_000),
                     run: { try await FiveStagePeers.events($0) }),
@@ -31,8 +35,11 @@ extension Benchmark {
             metric: .wallTime, events: 5_000_000, limits: [Limit(atMost: 60)],
             sides: [
                 Side(
+                    name: "Weir, five stages", isWeir: true,
+                    run: { try await FiveStageTopology.namedEvents($0) }),
+                Side(
                     name: "five AsyncChannels, per event", share: 0.01,
-                    run: { try await FiveStagePeers.namedEvents($0) })
+                    run: { try await FiveStagePeers.namedEvents($0) }),
             ],
             expectedChecksum: { FiveStageWork.namedSum($0) })
     }
@@ -46,6 +53,9 @@ extension Benchmark {
                 """,
             metric: .allocations, events: 1_000_000, limits: [Limit(atMost: 0.01)],
             sides: [
+                Side(
+                    name: "Weir, five stages", isWeir: true,
+                    run: { try await FiveStageTopology.events($0) }),
                 Side(
                     name: "five AsyncChannels, per event", share: 0.02,
                     run: { try await FiveStagePeers.events($0) }),
@@ -85,6 +95,66 @@ enum FiveStageWork {
 
     @inline(never)
     static func namedSum(_ count: Int) -> UInt64 { sum(count) &+ UInt64(count * 20) }
+}
+
+private enum FiveStageTopology {
+    @concurrent
+    static func events(_ count: Int) async throws -> Sample {
+        let watch = Stopwatch()
+        let total = SinkTally()
+        let topology = Topology("five stages") {
+            EventStream("one", from: .ring(.events, count: count)).map { Self.stepped($0) }
+                .stage("two").map { Self.stepped($0) }
+                .stage("three").map { Self.stepped($0) }
+                .stage("four").map { Self.stepped($0) }
+                .sink(
+                    .forEachBatch { batch in
+                        total.add { tally in
+                            for event in batch.elements {
+                                tally.add(FiveStageWork.value(Self.stepped(event)))
+                            }
+                        }
+                    })
+        }
+        try await topology.run()
+        return watch.sample(total.total)
+    }
+
+    @concurrent
+    static func namedEvents(_ count: Int) async throws -> Sample {
+        let watch = Stopwatch()
+        let total = SinkTally()
+        let topology = Topology("five stages") {
+            EventStream("one", from: .ring(.namedEvents, count: count)).map { Self.stepped($0) }
+                .stage("two").map { Self.stepped($0) }
+                .stage("three").map { Self.stepped($0) }
+                .stage("four").map { Self.stepped($0) }
+                .sink(
+                    .forEachBatch { batch in
+                        total.add { tally in
+                            for event in batch.elements {
+                                tally.add(FiveStageWork.value(Self.stepped(event)))
+                            }
+                        }
+                    })
+        }
+        try await topology.run()
+        return watch.sample(total.total)
+    }
+
+    @inline(__always)
+    private static func stepped(_ event: Event) -> Event {
+        var event = event
+        FiveStageWork.step(&event)
+        return event
+    }
+
+    @inline(__always)
+    private static func stepped(_ event: NamedEvent) -> NamedEvent {
+        var event = event
+        FiveStageWork.step(&event)
+        return event
+    }
 }
 
 private enum FiveStagePeers {

@@ -1,4 +1,5 @@
 import OpenCombine
+import Weir
 
 extension Benchmark {
     static var operators: Benchmark {
@@ -6,10 +7,15 @@ extension Benchmark {
             id: "C1", group: .core, title: "map, filter, map over 48-byte events",
             workload: """
                 EventRing.events; map: quantity += key; filter: amount < 50 (half of them); \
-                map: quantity *= 3; the sink sums quantity. An event is one of the source's.
+                map: quantity *= 3; the sink sums quantity. An event is one of the source's. Weir: a \
+                whole topology, that is a source, one stage with the three operators, and a sink, \
+                which is a stage too; its start and end are measured with it.
                 """,
             metric: .wallTime, events: 20_000_000, limits: [Limit(atMost: 8)],
             sides: [
+                Side(
+                    name: "Weir, source, stage and sink", isWeir: true,
+                    run: { try await OperatorTopology.run($0) }),
                 Side(name: "raw loop", run: { try await OperatorPeers.rawLoop($0) }),
                 Side(
                     name: "AsyncSequence operators", share: 0.1, bar: .faster(50),
@@ -81,6 +87,28 @@ struct EventSequence: AsyncSequence, Sendable {
     }
 
     func makeAsyncIterator() -> Iterator { Iterator(count: count) }
+}
+
+private enum OperatorTopology {
+    @concurrent
+    static func run(_ count: Int) async throws -> Sample {
+        let watch = Stopwatch()
+        let total = SinkTally()
+        let topology = Topology("operators") {
+            EventStream("events", from: .ring(.events, count: count))
+                .map { OperatorWork.first($0) }
+                .filter { OperatorWork.passes($0) }
+                .map { OperatorWork.last($0) }
+                .sink(
+                    .forEachBatch { batch in
+                        total.add { tally in
+                            for event in batch.elements { tally.add(event.quantity) }
+                        }
+                    })
+        }
+        try await topology.run()
+        return watch.sample(events: count, checksum: total.total.checksum)
+    }
 }
 
 private enum OperatorPeers {

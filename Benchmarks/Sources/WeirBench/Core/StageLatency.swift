@@ -1,4 +1,6 @@
 import Histogram
+import Synchronization
+import Weir
 
 extension Benchmark {
     static var latency: Benchmark {
@@ -6,14 +8,18 @@ extension Benchmark {
             id: "C5", group: .core, title: "latency at 10,000 events/s, open loop",
             workload: """
                 OpenLoop sends an Event whose `at` is its intended time; the sink records now - at. \
-                Weir: five stages; AsyncStream: one hop between two tasks.
+                Weir: five stages, the last of which is the sink; the source passes each event on by \
+                itself. AsyncStream: one hop between two tasks.
                 """,
             metric: .medianLatency, events: 20_000,
             sides: [
                 Side(
+                    name: "Weir, five stages", isWeir: true,
+                    run: { try await LatencyTopology.fiveStages($0) }),
+                Side(
                     name: "AsyncStream, one hop", bar: .within(2),
                     run: { try await LatencyPeers.unboundedStream($0) }
-                )
+                ),
             ],
             expectedChecksum: { HandOverWork.sum($0) })
     }
@@ -34,6 +40,49 @@ enum LatencyWork {
     static func arrived(_ event: Event, _ recorder: LatencyRecorder, _ tally: inout Tally) {
         recorder.recordArrival(intended: UInt64(bitPattern: event.at))
         tally.add(event.quantity)
+    }
+}
+
+/// How late a source's load was, for whoever reads it after the run.
+private final class Lateness: Sendable {
+    private let histogram = Mutex<Histogram<UInt64>?>(nil)
+
+    var value: Histogram<UInt64>? { histogram.withLock { $0 } }
+
+    func set(_ value: Histogram<UInt64>) { histogram.withLock { $0 = value } }
+}
+
+private enum LatencyTopology {
+    @concurrent
+    static func fiveStages(_ count: Int) async throws -> Sample {
+        let recorder = LatencyRecorder()
+        let total = SinkTally()
+        let lateness = Lateness()
+        let source = Source<Event>("open loop") { inlet in
+            let late = await LatencyWork.load(count).run { index, intended in
+                let batch = Batch([LatencyWork.event(index, intended: intended)])
+                // A full mailbox holds the load up, which the latency then shows.
+                while (try? inlet.trySend(batch)) == false {}
+            }
+            lateness.set(late)
+        }
+        let topology = Topology("latency") {
+            EventStream("one", from: source)
+                .stage("two").stage("three").stage("four")
+                .sink(
+                    .forEachBatch { batch in
+                        total.add { tally in
+                            for event in batch.elements {
+                                LatencyWork.arrived(event, recorder, &tally)
+                            }
+                        }
+                    })
+        }
+        let watch = Stopwatch()
+        try await topology.run()
+        var sample = watch.sample(total.total)
+        sample.latency = lateness.value.map { recorder.latency(lateness: $0) }
+        return sample
     }
 }
 

@@ -18,7 +18,7 @@ struct Benchmark: Sendable {
     /// The bars on Weir's own figure, in the metric's unit.
     var limits: [Limit] = []
     /// The sides in the order of the table; Weir's first where it exists.
-    let sides: [Side]
+    var sides: [Side]
     /// The checksum that a run of so many events has to give.
     let expectedChecksum: @Sendable (_ events: Int) -> UInt64
 

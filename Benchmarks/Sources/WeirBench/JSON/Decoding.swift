@@ -1,4 +1,5 @@
 import Foundation
+import Weir
 
 extension Benchmark {
     static var flatJSON: Benchmark {
@@ -11,8 +12,11 @@ extension Benchmark {
             metric: .wallTime, events: 2_000_000,
             sides: [
                 Side(
+                    name: "Weir, JSONEventDecoder", isWeir: true,
+                    run: { try await JSONEventDecoderSide.flat($0) }),
+                Side(
                     name: "JSONDecoder", share: 0.05, bar: .faster(10),
-                    run: { try await JSONDecoderPeer.flat($0) })
+                    run: { try await JSONDecoderPeer.flat($0) }),
             ],
             expectedChecksum: { JSONDocuments.flatChecksum($0) })
     }
@@ -28,8 +32,11 @@ extension Benchmark {
             metric: .wallTime, events: 2_000_000,
             sides: [
                 Side(
+                    name: "Weir, JSONEventDecoder", isWeir: true,
+                    run: { try await JSONEventDecoderSide.nested($0) }),
+                Side(
                     name: "JSONDecoder", share: 0.025, bar: .faster(10),
-                    run: { try await JSONDecoderPeer.nested($0) })
+                    run: { try await JSONDecoderPeer.nested($0) }),
             ],
             expectedChecksum: { JSONDocuments.nestedChecksum($0) })
     }
@@ -125,6 +132,31 @@ struct JSONDocuments: Sendable {
         var sum: Int64 = 0
         for index in 0..<events { sum &+= values[index & 63] }
         return UInt64(bitPattern: sum)
+    }
+}
+
+private enum JSONEventDecoderSide {
+    @concurrent
+    static func flat(_ count: Int) async throws -> Sample {
+        try decode(FlatEvent.self, JSONDocuments.flat.bytes, count) { $0.value }
+    }
+
+    @concurrent
+    static func nested(_ count: Int) async throws -> Sample {
+        try decode(NestedEvent.self, JSONDocuments.nested.bytes, count) { $0.value }
+    }
+
+    @inline(__always)
+    private static func decode<Element: Decodable>(
+        _ type: Element.Type, _ documents: [[UInt8]], _ count: Int, _ value: (Element) -> Int64
+    ) throws -> Sample {
+        let watch = Stopwatch()
+        let decoder = JSONEventDecoder()
+        var tally = Tally()
+        for index in 0..<count {
+            tally.add(value(try decoder.decode(type, from: documents[index & 63])))
+        }
+        return watch.sample(tally)
     }
 }
 

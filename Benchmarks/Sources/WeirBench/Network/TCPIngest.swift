@@ -9,10 +9,14 @@ extension Benchmark {
                 8 connections over loopback, each message a 4-byte big-endian length and 100 bytes, \
                 written in blocks of 64 KiB by another process; the server counts the messages and \
                 sums their first 8 bytes (little-endian). CPU time of the server's process. NIO: one \
-                event loop, reads of 64 KiB.
+                event loop, reads of 64 KiB. Weir: a .tcp source whose decoder takes the 8 bytes, and a \
+                sink, which is a stage of its own.
                 """,
             metric: .cpuTime, events: 2_000_000,
             sides: [
+                Side(
+                    name: "Weir, .tcp source and sink", isWeir: true,
+                    run: { try await IngestTopology.tcp($0) }),
                 Side(
                     name: "NIOAsyncChannel, per message", bar: .faster(8),
                     run: { try await NIOTCPPeers.asyncChannel($0) }),

@@ -11,10 +11,14 @@ extension Benchmark {
                 8 connections over loopback on path /events, each message one masked text frame with \
                 a mask of its own, written in blocks of 64 KiB by another process, no answer awaited; \
                 the server unmasks, counts and sums the payloads' first 8 bytes (little-endian). CPU \
-                time of the server's process. NIO: one event loop, reads of 64 KiB, no UTF-8 check.
+                time of the server's process. NIO: one event loop, reads of 64 KiB, no UTF-8 check. Weir, which checks it: a \
+                .webSocket source whose decoder takes the 8 bytes, and a sink, a stage of its own.
                 """,
             metric: .cpuTime, events: 1_000_000,
             sides: [
+                Side(
+                    name: "Weir, .webSocket source and sink", isWeir: true,
+                    run: { try await IngestTopology.webSocket($0) }),
                 Side(
                     name: "NIO WebSocket, NIOAsyncChannel", bar: .faster(5),
                     run: { try await NIOWebSocketPeer.asyncChannel($0) }),

@@ -1,0 +1,164 @@
+import Logging
+import Synchronization
+
+// Handling of what comes by the mailbox.
+extension StageActor {
+    /// How far a delivery has come without suspending.
+    enum Progress {
+        case done
+        /// Handled, but work was put off or a sink has something to write.
+        case unfinished
+        /// Rolled back: one of the batch's events fails, or the signal.
+        case failed(any Error)
+        /// Nothing has happened yet.
+        case notTried
+    }
+
+    /// Handles a delivery as far as that goes without suspending: all the way, for nearly all of them.
+    func begin(_ delivery: Delivery) throws -> Progress {
+        switch delivery.item {
+        case .batch(let batch):
+            metrics.eventsIn.add(batch.count, ordering: .relaxed)
+            metrics.batchesIn.add(1, ordering: .relaxed)
+            channels.receivedBatch(on: delivery.channel)
+            let head = heads[inputOfChannel[delivery.channel]]
+            if scope.isFallible {
+                if let error = transact({ try head.deliver(batch) }) { return .failed(error) }
+                refundRestarts()
+            } else {
+                try head.deliver(batch)
+                scope.commit()
+            }
+        case .signal(.end): return .notTried
+        case .signal(let signal):
+            let change = channels.received(signal, on: delivery.channel)
+            if inputOfChannel.count > 1 { metrics.inputs = channels.states }
+            guard let merged = take(note: change) else { return .done }
+            if let error = transact({ try self.heads[0].signal(merged) }) { return .failed(error) }
+        }
+        return scope.backlog.isEmpty && scope.writers.isEmpty ? .done : .unfinished
+    }
+
+    /// Does the rest of a delivery.
+    func finish(_ delivery: Delivery, after progress: Progress) async throws {
+        switch (progress, delivery.item) {
+        case (.done, _): return
+        case (.unfinished, _): try await finishBacklog()
+        case (.failed(let error), .batch(let batch)):
+            try await handleEach(
+                batch, head: heads[inputOfChannel[delivery.channel]], failed: error)
+        case (.failed(let error), .signal):
+            // What failed is the merged signal: the stage's own state says which one that is.
+            let signal = channels.isIdle ? Signal.idle : .watermark(scope.watermark)
+            try await work(failed: error) { try self.heads[0].signal(signal) }
+        case (.notTried, _):
+            let input = inputOfChannel[delivery.channel]
+            if inputOfChannel.count > 1 { try await work { try self.scope.inputEnded(input) } }
+            let change = channels.received(.end, on: delivery.channel)
+            if inputOfChannel.count > 1 { metrics.inputs = channels.states }
+            try await apply(change)
+        }
+        if !scope.writers.isEmpty { try await writePending() }
+    }
+
+    /// The signal that a change of the inputs means for the operators; nil for none.
+    private func take(note change: InputChannels.Change) -> Signal? {
+        switch change {
+        case .none, .end: return nil
+        case .idle: return .idle
+        case .watermark(let time):
+            scope.watermark = time
+            metrics.watermark.store(time.nanoseconds, ordering: .relaxed)
+            return .watermark(time)
+        }
+    }
+
+    func apply(_ change: InputChannels.Change) async throws {
+        if let signal = take(note: change) { try await self.signal(signal) }
+        guard change == .end else { return }
+        scope.watermark = .max
+        metrics.watermark.store(EventTime.max.nanoseconds, ordering: .relaxed)
+        try await signal(.watermark(.max))
+        while scope.hasAsyncWork { try await waitForAsyncWork() }
+        try await signal(.end)
+        while scope.hasAsyncWork { try await waitForAsyncWork() }
+        hasEnded = true
+    }
+
+    func signal(_ signal: Signal) async throws {
+        try await work { try self.heads[0].signal(signal) }
+    }
+
+    /// Handles the events of a batch that failed one by one, so that all others get through.
+    private func handleEach(
+        _ batch: any AnyBatch, head: AnyReceiver, failed error: any Error
+    ) async throws {
+        // Which one it was is only known, and so counts as its first attempt, when it is alone.
+        let first = batch.count == 1 ? error : nil
+        for index in 0..<batch.count {
+            do {
+                try await handleAlone(
+                    batch.slice(index..<(index + 1)), head: head, failed: first)
+            } catch let error as StageStopped {
+                metrics.countDropped(batch.count - index, reason: .cancelled)
+                throw error
+            }
+        }
+    }
+
+    func handleAlone(
+        _ batch: any AnyBatch, head: AnyReceiver, failed first: (any Error)?
+    ) async throws {
+        var attempts = 0
+        var action = { try head.deliver(batch) }
+        var failure = first
+        while let error = failure ?? transact(action) {
+            failure = nil
+            attempts += 1
+            switch scope.verdict(on: error) {
+            case .skip:
+                metrics.countDropped(1, reason: .skipped)
+                return
+            case .deadLetter:
+                giveUp([batch.event(at: 0)], error, attempts)
+                return
+            case .emit(let emit) where attempts < supervisor.attempts:
+                // What follows the replacement in this stage may fail in its turn.
+                action = emit
+            case .escalate: throw StageFailure(stage: name, cause: error)
+            case .restart, .emit:
+                if attempts >= supervisor.attempts {
+                    if supervisor.poison.kind == .escalate {
+                        throw StageFailure(stage: name, cause: error)
+                    }
+                    giveUp([batch.event(at: 0)], error, attempts)
+                    refundableRestarts += attempts - 1
+                    return
+                }
+                try await restart(after: error)
+            }
+        }
+        refundRestarts()
+        try await finishBacklog()
+    }
+
+    /// Gives back what poison has cost, once something else has been handled.
+    func refundRestarts() {
+        if refundableRestarts == 0 { return }
+        supervisors.refund(self, restarts: refundableRestarts)
+        refundableRestarts = 0
+    }
+
+    func giveUp(_ events: [any Sendable], _ error: any Error, _ attempts: Int) {
+        metrics.deadLetters.add(events.count, ordering: .relaxed)
+        for event in events {
+            environment.deadLetters.append(
+                DeadLetter(
+                    stage: name, event: event, reason: String(describing: error),
+                    attempts: attempts, time: scope.now))
+        }
+        environment.logger.warning(
+            "event sent to the dead letters",
+            metadata: ["stage": "\(name)", "error": "\(error)", "attempts": "\(attempts)"])
+    }
+}

@@ -1,0 +1,104 @@
+import Logging
+import Synchronization
+
+// Handing over to the next stages and to sinks.
+extension StageActor {
+    func flush() async throws {
+        for port in scope.ports {
+            while let blocked = try await sendReady(port) {
+                metrics.beginBlocked(
+                    on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())
+                defer { metrics.endBlocked(at: environment.clock.monotonicNanoseconds()) }
+                do {
+                    try await blocked.mailbox.send(blocked.delivery)
+                } catch is MailboxClosed {
+                    metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
+                    port.close(target: blocked.target)
+                } catch is CancellationError {
+                    metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
+                    throw StageStopped()
+                }
+            }
+        }
+        if scope.isAbandoned { throw StageStopped() }
+    }
+
+    func sendReady(_ port: OutputPort) async throws -> BlockedDelivery? {
+        while true {
+            do {
+                return try port.sendReady()
+            } catch let error as MailboxOverflow {
+                // What did not fit is still with the port.
+                try await restart(after: error)
+            }
+        }
+    }
+
+    /// Drops what has not left yet and tells those behind that no more will come.
+    func abandonOutput() async throws {
+        for writer in scope.writers {
+            metrics.countDropped(writer.abandonPending().count, reason: .cancelled)
+        }
+        for port in scope.ports {
+            metrics.countDropped(port.abandon(), reason: .cancelled)
+            // Signals need no room.
+            _ = try port.sendReady()
+        }
+    }
+
+    func writePending() async throws {
+        for writer in scope.writers where writer.hasPending {
+            var attempts = 0
+            metrics.activity = .writing
+            defer { metrics.activity = .handling }
+            while true {
+                metrics.activity = .writing
+                do {
+                    try await writer.writePending()
+                    break
+                } catch is CancellationError {
+                    throw StageStopped()
+                } catch {
+                    attempts += 1
+                    switch scope.verdict(on: error) {
+                    case .skip:
+                        metrics.countDropped(writer.abandonPending().count, reason: .skipped)
+                    case .deadLetter:
+                        giveUp(writer.abandonPending(), error, attempts)
+                    case .escalate: throw StageFailure(stage: name, cause: error)
+                    case .restart, .emit: try await restart(after: error)
+                    }
+                    if !writer.hasPending { break }
+                }
+            }
+        }
+    }
+
+    func retrying(_ action: () async throws -> Void) async throws {
+        while true {
+            do {
+                return try await action()
+            } catch is CancellationError {
+                throw StageStopped()
+            } catch {
+                try await restart(after: error)
+            }
+        }
+    }
+
+    func closeWriters(after error: any Error) async {
+        for writer in scope.writers {
+            do {
+                try await writer.close()
+            } catch let second {
+                environment.logger.error(
+                    "sink could not be closed",
+                    metadata: ["stage": "\(name)", "error": "\(second)", "after": "\(error)"])
+            }
+        }
+    }
+
+    func closeWritersReporting() async throws {
+        for writer in scope.writers { try await writer.close() }
+    }
+}

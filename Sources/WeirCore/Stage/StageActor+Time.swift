@@ -1,0 +1,45 @@
+import DequeModule
+
+// Timers, and operators that wait for calls outside the actor.
+extension StageActor {
+    func fireDueTimers() async throws {
+        for timer in scope.timers {
+            guard let deadline = timer.deadline, deadline <= scope.now else { continue }
+            timer.clear()
+            try await work { try timer.action(self.scope.now) }
+        }
+    }
+
+    func armWakeUp() {
+        let earliest = scope.timers.compactMap(\.deadline).min()
+        if earliest == wakeUpDeadline { return }
+        wakeUp?.cancel()
+        wakeUp = nil
+        wakeUpDeadline = earliest
+        guard let earliest else { return }
+        let mailbox = mailbox
+        wakeUp = environment.clock.schedule(at: earliest) { mailbox.wake() }
+    }
+
+    func collectAsyncWork() async throws {
+        for work in scope.asyncWork {
+            try await self.work { try work.collect() }
+        }
+    }
+
+    func waitForAsyncWork() async throws {
+        try await flush()
+        armWakeUp()
+        metrics.activity = .awaitingCalls
+        defer { metrics.activity = .handling }
+        var none = Deque<Delivery>()
+        switch await mailbox.next(into: &none, holding: true) {
+        case .closed: throw StageStopped()
+        case .woken, .deliveries: break
+        }
+        scope.now = environment.clock.now()
+        try await handleWakeUp()
+        try await flush()
+        armWakeUp()
+    }
+}

@@ -1,0 +1,118 @@
+import Logging
+import Synchronization
+
+// Transactions, work that was put off, restarts.
+extension StageActor {
+    /// Runs an action as a transaction; returns its error after everything is as it was before.
+    func transact(_ action: () throws -> Void) -> (any Error)? {
+        scope.begin()
+        do {
+            try action()
+            scope.commit()
+            return nil
+        } catch {
+            scope.rollback()
+            return error
+        }
+    }
+
+    /// Runs what belongs to no single event, restarting the stage while it fails and the supervisors allow it.
+    ///
+    /// - Parameter failed: The error of a first try that has been made already.
+    func work(failed: (any Error)? = nil, _ action: () throws -> Void) async throws {
+        var earlier = failed
+        while let error = earlier ?? transact(action) {
+            earlier = nil
+            if error is StageFailure { throw error }
+            if case .escalate = scope.verdict(on: error) {
+                throw StageFailure(stage: name, cause: error)
+            }
+            try await restart(after: error)
+        }
+        try await finishBacklog()
+    }
+
+    func finishBacklog() async throws {
+        while let item = scope.backlog.first {
+            var attempts = 0
+            var goesOn = false
+            while let error = transact({ goesOn = try item.step() }) {
+                let isAlone = scope.portion == 1
+                scope.portion = 1
+                attempts += 1
+                let verdict = scope.verdict(on: error)
+                if case .escalate = verdict { throw StageFailure(stage: name, cause: error) }
+                if decidesAboutUnit(verdict) {
+                    // First find the unit that fails, then do with it alone what was decided.
+                    if !isAlone { continue }
+                    if let event = item.abandon() {
+                        goesOn = true
+                        switch verdict {
+                        case .skip: metrics.countDropped(1, reason: .skipped)
+                        case .emit(let emit): if let second = transact(emit) { throw second }
+                        default: giveUp([event], error, 1)
+                        }
+                        break
+                    }
+                }
+                guard attempts >= supervisor.attempts, supervisor.poison.kind == .deadLetter,
+                    let event = item.abandon()
+                else {
+                    try await restart(after: error)
+                    continue
+                }
+                giveUp([event], error, attempts)
+                refundableRestarts += attempts - 1
+                goesOn = true
+                break
+            }
+            if !goesOn {
+                scope.portion = environment.batchSize
+                scope.removeBacklogItem()
+            }
+            if scope.readyEvents >= environment.batchSize { try await flush() }
+        }
+    }
+
+    func decidesAboutUnit(_ verdict: Recovery.Verdict) -> Bool {
+        switch verdict {
+        case .skip, .deadLetter, .emit: true
+        case .restart, .escalate: false
+        }
+    }
+
+    func restart(after error: any Error) async throws {
+        let started = environment.clock.monotonicNanoseconds()
+        switch supervisors.childFailed(self, at: environment.clock.now()) {
+        case .giveUp(let label):
+            environment.logger.error(
+                "supervisor gives up",
+                metadata: ["stage": "\(name)", "supervisor": "\(label)", "error": "\(error)"])
+            throw StageFailure(stage: name, cause: error)
+        case .restart(let delay):
+            environment.logger.warning(
+                "stage restarts",
+                metadata: ["stage": "\(name)", "error": "\(error)", "after": "\(delay)"])
+            if delay > .zero {
+                metrics.activity = .restarting
+                defer { metrics.activity = .handling }
+                do {
+                    try await environment.clock.sleep(for: delay)
+                } catch {
+                    throw StageStopped()
+                }
+                if mailbox.isClosed { throw StageStopped() }
+                scope.now = environment.clock.now()
+            }
+            restartOperators()
+            for writer in scope.writers { await writer.reset() }
+            metrics.recoveryNanoseconds.store(
+                environment.clock.monotonicNanoseconds() - started, ordering: .relaxed)
+        }
+    }
+
+    func restartOperators() {
+        metrics.restarts.add(1, ordering: .relaxed)
+        for action in scope.restartActions { action() }
+    }
+}

@@ -1,0 +1,27 @@
+package import Synchronization
+
+/// What others may ask of a stage while it runs.
+package final class StageControl: Sendable {
+    package let restartIsRequested = Atomic<Bool>(false)
+    private let stopping = Mutex<(isStopped: Bool, waiters: [UnsafeContinuation<Void, Never>])>(
+        (false, []))
+
+    package func stopped() {
+        let waiters = stopping.withLock { stopping in
+            stopping.isStopped = true
+            defer { stopping.waiters.removeAll() }
+            return stopping.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    package func waitUntilStopped() async {
+        await withUnsafeContinuation { continuation in
+            let isStopped = stopping.withLock { stopping in
+                if !stopping.isStopped { stopping.waiters.append(continuation) }
+                return stopping.isStopped
+            }
+            if isStopped { continuation.resume() }
+        }
+    }
+}

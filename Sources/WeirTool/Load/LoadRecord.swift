@@ -1,0 +1,43 @@
+import Histogram
+
+/// What a load counts and times while it runs.
+struct LoadRecord: Sendable {
+    /// Messages that became due.
+    var due = 0
+    /// Messages given to a connection.
+    var sent = 0
+    /// Messages that came back.
+    var answered = 0
+    /// Messages that became due and were never given to a connection.
+    var unsent = 0
+    /// Messages whose answer did not come, or that the kernel did not take, before the end.
+    var unfinished = 0
+    var bytesSent = 0
+    var bytesReceived = 0
+    /// Connections that could not be opened, or were lost.
+    var failedConnections = 0
+    /// Answers that nothing had been sent for.
+    var unexpectedAnswers = 0
+    /// The first few failures, in words.
+    var failures: [String] = []
+    /// From when a message was due to its answer, or to when the kernel had it; nanoseconds.
+    var latency = LoadRecord.emptyHistogram
+    /// From when a message was due to the attempt to send it: what the target is not to blame for.
+    var lateness = LoadRecord.emptyHistogram
+    /// When the last message was given to a connection.
+    var lastSentAt: UInt64 = 0
+
+    static let failureTextsMax = 5
+
+    /// Up to ten hours, three significant digits.
+    private static var emptyHistogram: Histogram<UInt64> {
+        Histogram(
+            highestTrackableValue: 36_000_000_000_000, numberOfSignificantValueDigits: .three)
+    }
+
+    mutating func fail(_ text: String) {
+        if failures.count < Self.failureTextsMax && !failures.contains(text) {
+            failures.append(text)
+        }
+    }
+}

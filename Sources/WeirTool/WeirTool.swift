@@ -1,1 +1,0 @@
-@main struct WeirTool { static func main() {} }

@@ -1,0 +1,122 @@
+import ArgumentParser
+import Testing
+import Weir
+
+@testable import WeirTool
+
+@Suite struct `The plan of a load` {
+    @Test(arguments: [
+        "127.0.0.1", "127.9.8.7", "localhost", "LOCALHOST", "[::1]",
+    ])
+    func `goes to this machine`(host: String) throws {
+        try LoadPlan(target: try LoadTarget("tcp://\(host):80")).validate()
+    }
+
+    @Test(arguments: [
+        "example.com", "10.0.0.1", "0.0.0.0", "127.0.0.1.example.com", "127.1", "[::2]",
+        "localhost.example.com",
+    ])
+    func `goes to no other machine unless that is allowed`(host: String) throws {
+        var plan = LoadPlan(target: try LoadTarget("ws://\(host):80/"))
+        let error = #expect(throws: LoadError.self) { try plan.validate() }
+        #expect(error?.description.contains("--allow-remote") == true)
+        #expect(throws: LoadError.self) { try LoadRun(plan) }
+        plan.allowsRemote = true
+        try plan.validate()
+    }
+
+    @Test(arguments: [
+        (["http://127.0.0.1:1/"], "neither ws:// nor tcp://"),
+        (["ws://127.0.0.1/"], "names no port"),
+        (["ws://[::1]/"], "names no port"),
+        (["tcp://127.0.0.1:0"], "1 to 65535"),
+        (["tcp://127.0.0.1:99999"], "1 to 65535"),
+        (["tcp://:80"], "names no host"),
+        (["tcp://127.0.0.1:80/path"], "has no path"),
+        (["tcp://127.0.0.1:80", "--rate", "0"], "--rate is 0"),
+        (["tcp://127.0.0.1:80", "--rate", "nan"], "--rate is nan"),
+        (["tcp://127.0.0.1:80", "--rate", "1000001"], "--rate is 1000001"),
+        (["tcp://127.0.0.1:80", "--connections", "10001"], "--connections is 10001"),
+        (["tcp://127.0.0.1:80", "--duration", "3601"], "--duration is 3601"),
+        (["tcp://127.0.0.1:80", "--duration", "-1"], "--duration"),
+        (["tcp://127.0.0.1:80", "--messages", "0"], "--messages is 0"),
+        (["tcp://127.0.0.1:80", "--size", "0"], "--size is 0"),
+        (["tcp://127.0.0.1:80", "--size", "100000"], "--size is 100000"),
+        (["tcp://127.0.0.1:80", "--size", "5", "--message", "a"], "only one of"),
+        (["tcp://127.0.0.1:80", "--message", "a\nb"], "line break"),
+        (["tcp://127.0.0.1:80", "--message", "{{time}}"], "{{time}} is not known"),
+        (["tcp://example.com:80"], "--allow-remote"),
+    ])
+    func `is refused with a sentence when an argument is wrong`(
+        arguments: [String], text: String
+    ) throws {
+        let error = #expect(throws: (any Error).self) { try LoadCommand.parse(arguments) }
+        #expect(LoadCommand.message(for: try #require(error)).contains(text))
+    }
+
+    @Test func `is bounded where nothing is said`() throws {
+        let plan = try LoadCommand.parse(["tcp://127.0.0.1:80"]).plan()
+        #expect(plan.connections == 10 && plan.rate == 1_000 && plan.duration == .seconds(10))
+        #expect(plan.schedule.count == 10_000)
+        #expect(!plan.allowsRemote)
+    }
+
+    @Test func `ends at the number of messages or the duration, whichever comes first`() throws {
+        var plan = try LoadCommand.parse(["tcp://127.0.0.1:80", "--messages", "7"]).plan()
+        #expect(plan.schedule.count == 7)
+        plan.messages = 1_000_000
+        #expect(plan.schedule.count == 10_000)
+    }
+
+    @Test func `spreads messages evenly, in bursts of 100 µs at high rates`() {
+        let slow = Schedule(rate: 1_000, count: 10)
+        #expect((0..<10).map { slow.offset(of: $0) } == (0..<10).map { $0 * 1_000_000 })
+        let fast = Schedule(rate: 40_000, count: 10)
+        #expect(
+            (0..<10).map { fast.offset(of: $0) }
+                == [0, 0, 0, 0, 100_000, 100_000, 100_000, 100_000, 200_000, 200_000])
+    }
+}
+
+@Suite struct `The messages of a load` {
+    private func write(_ payload: Payload, seed: UInt64, _ count: Int) -> [String] {
+        var writer = PayloadWriter(payload, seed: seed)
+        var bytes: [UInt8] = []
+        return (0..<count).map { sequence in
+            writer.write(sequence, into: &bytes)
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    @Test func `are the same for the same seed, and differ from each other`() {
+        let messages = write(.random(byteCount: 21), seed: 5, 50)
+        #expect(messages == write(.random(byteCount: 21), seed: 5, 50))
+        #expect(messages != write(.random(byteCount: 21), seed: 6, 50))
+        #expect(Set(messages).count == 50)
+        #expect(messages.allSatisfy { $0.utf8.count == 21 })
+    }
+
+    @Test func `fill in number, time and chance`() throws {
+        let template = try MessageTemplate(
+            #"{"a":{"n":{{ seq }}}},"at":"{{now}}","r":{{random}}}}"#)
+        let messages = write(.templates([template]), seed: 1, 3)
+        for (number, message) in messages.enumerated() {
+            let match = try #require(
+                message.wholeMatch(
+                    of: /\{"a":\{"n":(\d+)\}\},"at":"([^"]+)","r":(\d+)\}\}/))
+            #expect(match.1 == "\(number)")
+            #expect(EventTime(rfc3339: match.2) != nil)
+            #expect(Int(match.3).map { (0..<1_000_000).contains($0) } == true)
+        }
+    }
+
+    @Test func `keep braces that enclose no place`() throws {
+        let text = #"{"x":{"y":{"z":1}}}"#
+        #expect(write(.templates([try MessageTemplate(text)]), seed: 1, 1) == [text])
+    }
+
+    @Test func `take templates in turn`() throws {
+        let payload = Payload.templates([try MessageTemplate("a"), try MessageTemplate("b{{seq}}")])
+        #expect(write(payload, seed: 1, 4) == ["a", "b1", "a", "b3"])
+    }
+}

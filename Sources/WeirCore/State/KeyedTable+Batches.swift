@@ -23,6 +23,9 @@ extension KeyedTable {
         @usableFromInline var count = 0
         /// The number of the current batch, 0 outside batches and in tables that track no changes.
         @usableFromInline var activeEpoch: UInt32 = 0
+        /// An update looks for more to do at entries of an earlier epoch: those that are not yet
+        /// recorded, and all entries of a table with a time-to-live.
+        @usableFromInline var attentionEpoch: UInt32
         @usableFromInline var isBusy = false
         @usableFromInline var lastEpoch: UInt32 = 0
         // Safety: the first `undoCount` of `undoCapacity` records are initialised. They are no array
@@ -49,6 +52,7 @@ extension KeyedTable {
             emptyTags.initialize(repeating: 0, count: 16)
             noEntries = .allocate(capacity: 1)
             undo = .allocate(capacity: 0)
+            attentionEpoch = expires ? .max : 0
             expiry = expires ? .init(repeating: .init(), count: KeyGroup.count) : []
         }
 
@@ -72,9 +76,10 @@ extension KeyedTable {
     package func beginBatch() {
         guard tracksChanges else { return }
         commitBatch()
-        if shared.pointee.lastEpoch == .max { restartEpochs() }
+        // The largest number stands for the future.
+        if shared.pointee.lastEpoch == .max - 1 { restartEpochs() }
         shared.pointee.lastEpoch &+= 1
-        shared.pointee.activeEpoch = shared.pointee.lastEpoch
+        setActiveEpoch(shared.pointee.lastEpoch)
         shared.pointee.expiredBefore = shared.pointee.expired
     }
 
@@ -84,7 +89,7 @@ extension KeyedTable {
     @inlinable
     package func commitBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
-        shared.pointee.activeEpoch = 0
+        setActiveEpoch(0)
         forgetUndo()
     }
 
@@ -94,7 +99,7 @@ extension KeyedTable {
     @inlinable
     package func rollbackBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
-        shared.pointee.activeEpoch = 0
+        setActiveEpoch(0)
         for index in (0..<shared.pointee.undoCount).reversed() {
             let undo = shared.pointee.undo[index]
             let group = groups + KeyGroup.keyGroup(ofHash: undo.hash)
@@ -107,6 +112,12 @@ extension KeyedTable {
         }
         shared.pointee.expired = shared.pointee.expiredBefore
         forgetUndo()
+    }
+
+    @inlinable
+    func setActiveEpoch(_ epoch: UInt32) {
+        shared.pointee.activeEpoch = epoch
+        if timeToLive == 0 { shared.pointee.attentionEpoch = epoch }
     }
 
     @inlinable

@@ -64,6 +64,14 @@ extension KeyedTable {
         @inlinable
         @inline(__always)
         func find(_ key: Key, _ hash: UInt64) -> Int {
+            let (slot, isFound) = search(key, hash)
+            return isFound ? slot : ~slot
+        }
+
+        /// The slot of `key`, or the one where it would be inserted, and which of the two it is.
+        @inlinable
+        @inline(__always)
+        func search(_ key: Key, _ hash: UInt64) -> (slot: Int, isFound: Bool) {
             let low = UInt32(truncatingIfNeeded: hash)
             let pattern = Self.pattern(hash)
             var position = home(hash)
@@ -72,11 +80,11 @@ extension KeyedTable {
                 while equal != 0 {
                     let slot = (position &+ (equal.trailingZeroBitCount &>> 3)) & mask
                     let mayBeEqual = !Self.comparesHashes || entries[slot].hash == low
-                    if mayBeEqual, entries[slot].key == key { return slot }
+                    if mayBeEqual, entries[slot].key == key { return (slot, true) }
                     equal &= equal &- 1
                 }
                 if free != 0 {
-                    return ~((position &+ (free.trailingZeroBitCount &>> 3)) & mask)
+                    return ((position &+ (free.trailingZeroBitCount &>> 3)) & mask, false)
                 }
                 position = (position &+ 8) & mask
             }

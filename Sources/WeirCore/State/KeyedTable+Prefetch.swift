@@ -1,37 +1,44 @@
 public import CWeirIntrinsics
 
 extension KeyedTable {
-    /// The hashes of a batch's keys, in their order, for ``prefetch(_:before:)``.
+    /// The hashes of a batch's keys, in their order, for ``hash(of:at:in:)``; none if the table is
+    /// so small that looking ahead does not pay.
     ///
     /// - Complexity: O(keys).
     @inlinable
     @inline(__always)
-    package func hashes(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+    package func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+        guard shared.pointee.count > Self.lookAheadCountMin else { return [] }
         let hashes = keys.mapped { stableHash($0) }
-        if isBig {
-            for hash in hashes.prefix(Self.tagLead) { prefetchTags(hash) }
-            for hash in hashes.prefix(Self.entryLead) { prefetchEntry(hash) }
-        }
+        for hash in hashes.prefix(Self.tagLead) { prefetchTags(hash) }
+        for hash in hashes.prefix(Self.entryLead) { prefetchEntry(hash) }
         return hashes
     }
 
-    /// Asks the processor to load what operations on the keys a few places behind `index` will
-    /// read; called before the operation on each key of a batch, in order.
+    /// The hash of the key at `index` of a batch; asks the processor to load what operations on the
+    /// keys a few places behind will read.
     ///
-    /// Random access to a big table then no longer waits for memory once per key. A table that fits
-    /// the caches is left alone.
+    /// Called before the operations on each key, in order. Random access to a big table then no
+    /// longer waits for memory once per key.
     ///
-    /// - Parameter hashes: What ``hashes(of:)`` gave for the batch.
-    /// - Complexity: O(1); nothing waits for memory.
+    /// - Parameter hashes: What ``hashesAhead(of:)`` gave for the batch.
+    /// - Complexity: O(1) on top of the hash; nothing waits for memory.
     @inlinable
     @inline(__always)
-    package func prefetch(_ hashes: ContiguousArray<UInt64>, before index: Int) {
-        guard isBig else { return }
+    package func hash(
+        of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>
+    ) -> UInt64 {
+        if hashes.isEmpty { return stableHash(key) }
         let next = index &+ Self.tagLead
         if next < hashes.count { prefetchTags(hashes[next]) }
         let near = index &+ Self.entryLead
         if near < hashes.count { prefetchEntry(hashes[near]) }
+        return hashes[index]
     }
+
+    /// Tables of so few keys are likely to stay in the caches near the processor.
+    @inlinable
+    static var lookAheadCountMin: Int { 8_192 }
 
     /// How many keys ahead the tags are asked for; early enough to be there for the entry's turn.
     @inlinable
@@ -40,10 +47,6 @@ extension KeyedTable {
     /// How many keys ahead the entry itself is asked for.
     @inlinable
     static var entryLead: Int { 16 }
-
-    /// Whether the table is likely to outgrow the caches near the processor.
-    @inlinable
-    var isBig: Bool { shared.pointee.count > 8_192 }
 
     @inlinable
     @inline(__always)

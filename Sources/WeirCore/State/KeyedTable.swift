@@ -88,22 +88,26 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     ) throws -> Result {
         let group = enter(hash)
         defer { shared.pointee.isBusy = false }
-        var slot = group.pointee.find(key, hash)
-        if slot >= 0 {
-            let epoch = group.pointee.entries[slot].epoch
-            if epoch < shared.pointee.activeEpoch { record(group, slot, hash: hash) }
-            if timeToLive != 0, renew(group, slot, now: now) {
-                group.pointee.entries[slot].value = makeValue()
+        let (slot, isFound) = group.pointee.search(key, hash)
+        if isFound {
+            let entry = group.pointee.entries + slot
+            if entry.pointee.epoch < shared.pointee.attentionEpoch {
+                if entry.pointee.epoch < shared.pointee.activeEpoch {
+                    record(group, slot, hash: hash)
+                }
+                if timeToLive != 0, renew(group, slot, now: now) {
+                    entry.pointee.value = makeValue()
+                }
             }
-        } else {
-            guard shared.pointee.count < maximumKeys else {
-                throw StateError.tooManyKeys(maximumKeys)
-            }
-            slot = insertNew(
-                key, makeValue(), hash: hash, group, at: ~slot,
-                deadline: deadline(from: now.nanoseconds))
+            return try body(&entry.pointee.value)
         }
-        return try body(&group.pointee.entries[slot].value)
+        guard shared.pointee.count < maximumKeys else {
+            throw StateError.tooManyKeys(maximumKeys)
+        }
+        let inserted = insertNew(
+            key, makeValue(), hash: hash, group, at: slot,
+            deadline: deadline(from: now.nanoseconds))
+        return try body(&group.pointee.entries[inserted].value)
     }
 
     /// Stores `value` if `key` is absent; false, and no change, if the table has the key.

@@ -68,13 +68,12 @@ import WeirCore
             }
             // Half of the keys are absent.
             let keys = ContiguousArray((0..<batchSize).map { $0 % 2 == 0 ? $0 : -$0 })
-            let hashes = table.hashes(of: keys)
-            #expect(Array(hashes) == keys.map { stableHash($0) })
+            let hashes = table.hashesAhead(of: keys)
             for index in keys.indices {
-                table.prefetch(hashes, before: index)
+                let hash = table.hash(of: keys[index], at: index, in: hashes)
+                #expect(hash == stableHash(keys[index]))
                 let expected = (0..<size).contains(keys[index]) ? keys[index] : nil
-                #expect(
-                    table.value(for: keys[index], hash: hashes[index], now: now) == expected)
+                #expect(table.value(for: keys[index], hash: hash, now: now) == expected)
             }
             #expect(table.count == size)
         }

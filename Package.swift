@@ -29,11 +29,12 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CWeirIntrinsics"),
         .target(name: "WeirJSON", swiftSettings: settings),
         .target(
             name: "WeirCore",
             dependencies: [
-                "WeirJSON",
+                "CWeirIntrinsics", "WeirJSON",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

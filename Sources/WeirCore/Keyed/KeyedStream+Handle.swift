@@ -56,13 +56,14 @@ extension KeyedStream {
                     if batch.isEmpty { return }
                     let handler = current
                     let batchKeys = keys(batch)
+                    let hashes = table.hashesAhead(of: batchKeys)
                     let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
                     let clock = life.processingTime
                     var context = Context(
                         core: core, key: batchKeys[0], hash: 0, eventTime: .min)
                     for index in batch.elements.indices {
                         let key = batchKeys[index]
-                        let hash = stableHash(key)
+                        let hash = table.hash(of: key, at: index, in: hashes)
                         let time = hasTimes ? batch.times[index] : .min
                         context.move(to: key, hash: hash, eventTime: time)
                         try table.update(

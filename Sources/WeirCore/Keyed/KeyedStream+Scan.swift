@@ -20,6 +20,7 @@ extension KeyedStream {
             return Receiver(
                 batch: { batch in
                     let batchKeys = keys(batch)
+                    let hashes = table.hashesAhead(of: batchKeys)
                     let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
                     let clock = life.processingTime
                     var output = Batch<Output>()
@@ -28,8 +29,9 @@ extension KeyedStream {
                     for index in batch.elements.indices {
                         let key = batchKeys[index]
                         let time = hasTimes ? batch.times[index] : .min
+                        let hash = table.hash(of: key, at: index, in: hashes)
                         try table.update(
-                            key, hash: stableHash(key), now: hasTimes ? time : clock,
+                            key, hash: hash, now: hasTimes ? time : clock,
                             default: initial
                         ) { state in
                             try body(key, batch.elements[index], time, &state, &output)
@@ -121,12 +123,13 @@ extension KeyedStream {
             return Receiver(
                 batch: { batch in
                     let batchKeys = keys(batch)
+                    let hashes = table.hashesAhead(of: batchKeys)
                     let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
                     let clock = life.processingTime
                     var output = Batch<Element>()
                     for index in batch.elements.indices {
                         let key = batchKeys[index]
-                        let hash = stableHash(key)
+                        let hash = table.hash(of: key, at: index, in: hashes)
                         let time = hasTimes ? batch.times[index] : .min
                         let now = hasTimes ? time : clock
                         if table.value(for: key, hash: hash, now: now) != nil { continue }

@@ -23,9 +23,17 @@ extension KeyedTable {
         @usableFromInline var count = 0
         /// The number of the current batch, 0 outside batches and in tables that track no changes.
         @usableFromInline var activeEpoch: UInt32 = 0
+        /// An update looks for more to do at entries of an earlier epoch: those that are not yet
+        /// recorded, and all entries of a table with a time-to-live.
+        @usableFromInline var attentionEpoch: UInt32
         @usableFromInline var isBusy = false
         @usableFromInline var lastEpoch: UInt32 = 0
-        @usableFromInline var undo: ContiguousArray<Undo> = []
+        // Safety: the first `undoCount` of `undoCapacity` records are initialised. They are no array
+        // because each first change of an entry in a batch adds one.
+        @usableFromInline var undo: UnsafeMutablePointer<Undo>
+        @usableFromInline var undoCount = 0
+        @usableFromInline var undoCapacity = 0
+        @usableFromInline var memory = GroupMemory()
         @usableFromInline var capture: ((Int) -> Void)?
         @usableFromInline var expired = 0
         @usableFromInline var expiredBefore = 0
@@ -43,6 +51,8 @@ extension KeyedTable {
             emptyTags = .allocate(capacity: 16)
             emptyTags.initialize(repeating: 0, count: 16)
             noEntries = .allocate(capacity: 1)
+            undo = .allocate(capacity: 0)
+            attentionEpoch = expires ? .max : 0
             expiry = expires ? .init(repeating: .init(), count: KeyGroup.count) : []
         }
 
@@ -50,6 +60,8 @@ extension KeyedTable {
         func free() {
             emptyTags.deallocate()
             noEntries.deallocate()
+            undo.deinitialize(count: undoCount)
+            undo.deallocate()
         }
     }
 
@@ -64,9 +76,10 @@ extension KeyedTable {
     package func beginBatch() {
         guard tracksChanges else { return }
         commitBatch()
-        if shared.pointee.lastEpoch == .max { restartEpochs() }
+        // The largest number stands for the future.
+        if shared.pointee.lastEpoch == .max - 1 { restartEpochs() }
         shared.pointee.lastEpoch &+= 1
-        shared.pointee.activeEpoch = shared.pointee.lastEpoch
+        setActiveEpoch(shared.pointee.lastEpoch)
         shared.pointee.expiredBefore = shared.pointee.expired
     }
 
@@ -76,7 +89,7 @@ extension KeyedTable {
     @inlinable
     package func commitBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
-        shared.pointee.activeEpoch = 0
+        setActiveEpoch(0)
         forgetUndo()
     }
 
@@ -86,8 +99,9 @@ extension KeyedTable {
     @inlinable
     package func rollbackBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
-        shared.pointee.activeEpoch = 0
-        for undo in shared.pointee.undo.reversed() {
+        setActiveEpoch(0)
+        for index in (0..<shared.pointee.undoCount).reversed() {
+            let undo = shared.pointee.undo[index]
             let group = groups + KeyGroup.keyGroup(ofHash: undo.hash)
             if let value = undo.value {
                 put(undo.key, value, hash: undo.hash, group, deadline: undo.deadline)
@@ -101,27 +115,54 @@ extension KeyedTable {
     }
 
     @inlinable
+    func setActiveEpoch(_ epoch: UInt32) {
+        shared.pointee.activeEpoch = epoch
+        if timeToLive == 0 { shared.pointee.attentionEpoch = epoch }
+    }
+
+    @inlinable
     func forgetUndo() {
-        let keeps = shared.pointee.undo.capacity <= Self.undoCapacityKept
-        shared.pointee.undo.removeAll(keepingCapacity: keeps)
+        shared.pointee.undo.deinitialize(count: shared.pointee.undoCount)
+        shared.pointee.undoCount = 0
+        if shared.pointee.undoCapacity > Self.undoCapacityKept {
+            moveUndo(toCapacity: Self.undoCapacityKept)
+        }
     }
 
     /// Saves an entry before its first change in the current batch.
     @inlinable
-    @inline(never)
-    func record(_ group: UnsafeMutablePointer<Group>, _ slot: Int) {
+    func record(_ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64) {
         let entry = group.pointee.entries + slot
         entry.pointee.epoch = shared.pointee.activeEpoch
-        shared.pointee.undo.append(
+        appendUndo(
             Undo(
-                key: entry.pointee.key, hash: placement(group, slot), value: entry.pointee.value,
+                key: entry.pointee.key, hash: hash, value: entry.pointee.value,
                 deadline: group.pointee.deadline(slot)))
+    }
+
+    @inlinable
+    @inline(__always)
+    func appendUndo(_ undo: consuming Undo) {
+        let count = shared.pointee.undoCount
+        if count == shared.pointee.undoCapacity { moveUndo(toCapacity: max(64, count * 2)) }
+        (shared.pointee.undo + count).initialize(to: undo)
+        shared.pointee.undoCount = count &+ 1
+    }
+
+    @inlinable
+    @inline(never)
+    func moveUndo(toCapacity capacity: Int) {
+        let moved = UnsafeMutablePointer<Undo>.allocate(capacity: capacity)
+        moved.moveInitialize(from: shared.pointee.undo, count: shared.pointee.undoCount)
+        shared.pointee.undo.deallocate()
+        shared.pointee.undo = moved
+        shared.pointee.undoCapacity = capacity
     }
 
     /// The bits of an entry's hash that decide its place, put back together.
     @inlinable
     func placement(_ group: UnsafeMutablePointer<Group>, _ slot: Int) -> UInt64 {
-        UInt64(group - groups) &<< 57
+        UInt64(group.pointee.index) &<< 57
             | UInt64(group.pointee.tags[slot] & 0x7f) &<< 32
             | UInt64(group.pointee.entries[slot].hash)
     }

@@ -33,6 +33,6 @@ extension KeyedTable {
         shared.pointee.isBusy = true
         defer { shared.pointee.isBusy = wasBusy }
         group.pointee.awaitsCapture = false
-        shared.pointee.capture?(group - groups)
+        shared.pointee.capture?(group.pointee.index)
     }
 }

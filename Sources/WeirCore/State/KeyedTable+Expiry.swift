@@ -85,7 +85,7 @@ extension KeyedTable {
                 }
                 let deadline = group.pointee.deadline(slot)
                 if deadline <= now {
-                    _ = take(group, slot)
+                    _ = take(group, slot, hash: note.hash)
                     removed += 1
                     // Removing has shifted other entries, or has shrunk the group: look again from
                     // the start.
@@ -134,7 +134,7 @@ extension KeyedTable {
     @inlinable
     @inline(never)
     func register(_ group: UnsafeMutablePointer<Group>, hash: UInt64, deadline: Int64) {
-        let index = group - groups
+        let index = group.pointee.index
         shared.pointee.expiry[index].insert(Registration(deadline: deadline, hash: hash))
         shared.pointee.nextDue = Swift.min(shared.pointee.nextDue, deadline)
         // Keys that come and go leave notes behind; they must not outgrow the group.

@@ -24,20 +24,27 @@ extension KeyedTable {
     /// the slots are taken.
     @usableFromInline
     struct Group {
-        // Safety: `tags` has capacity + 8 bytes, all initialised; an entry is initialised exactly
-        // while its tag is not 0; `deadlines` exists exactly in a table with a time-to-live once
-        // the group has a capacity.
+        // Safety: all three point into one block of `GroupMemory`: the entries at its start, then
+        // the deadlines, then the tags. `tags` has capacity + 8 bytes, all initialised; an entry is
+        // initialised exactly while its tag is not 0; `deadlines` exists exactly in a table with a
+        // time-to-live once the group has a capacity.
         @usableFromInline var tags: UnsafeMutablePointer<UInt8>
         @usableFromInline var entries: UnsafeMutablePointer<Entry>
         @usableFromInline var deadlines: UnsafeMutablePointer<Int64>?
         @usableFromInline var mask = 0
         @usableFromInline var count = 0
         @usableFromInline var countToGrowAt = 0
+        /// Which of the key groups it is; it also makes a group as big as a cache line.
+        @usableFromInline let index: Int
         /// Whether a snapshot that has begun still has to capture the group before it may change.
         @usableFromInline var awaitsCapture = false
 
         @inlinable
-        init(emptyTags: UnsafeMutablePointer<UInt8>, noEntries: UnsafeMutablePointer<Entry>) {
+        init(
+            index: Int, emptyTags: UnsafeMutablePointer<UInt8>,
+            noEntries: UnsafeMutablePointer<Entry>
+        ) {
+            self.index = index
             tags = emptyTags
             entries = noEntries
         }
@@ -45,34 +52,62 @@ extension KeyedTable {
         @inlinable
         func deadline(_ slot: Int) -> Int64 { deadlines?[slot] ?? .max }
 
+        /// Whether comparing hashes first saves time; small plain keys are as quickly compared.
+        @inlinable
+        static var comparesHashes: Bool { !_isPOD(Key.self) || MemoryLayout<Key>.size > 8 }
+
+        /// Where the search for this hash begins.
+        @inlinable
+        func home(_ hash: UInt64) -> Int { Int(UInt32(truncatingIfNeeded: hash)) & mask }
+
         /// The slot of `key`, or the complement of the slot where it would be inserted.
         @inlinable
         @inline(__always)
         func find(_ key: Key, _ hash: UInt64) -> Int {
+            let (slot, isFound) = search(key, hash)
+            return isFound ? slot : ~slot
+        }
+
+        /// The slot of `key`, or the one where it would be inserted, and which of the two it is.
+        @inlinable
+        @inline(__always)
+        func search(_ key: Key, _ hash: UInt64) -> (slot: Int, isFound: Bool) {
             let low = UInt32(truncatingIfNeeded: hash)
-            let pattern = 0x0101_0101_0101_0101 &* UInt64(Self.tag(hash))
-            var position = Int(low) & mask
+            let pattern = Self.pattern(hash)
+            var position = home(hash)
             while true {
-                // Safety: `tags` has eight bytes more than slots.
-                let word = UInt64(
-                    littleEndian: UnsafeRawPointer(tags + position)
-                        .loadUnaligned(as: UInt64.self))
-                let difference = word ^ pattern
-                // The high bit of each byte that is equal; a byte above an equal one may be a false
-                // alarm.
-                var equal = (difference &- 0x0101_0101_0101_0101) & ~difference
-                equal &= 0x8080_8080_8080_8080
+                var (equal, free) = compareTags(at: position, with: pattern)
                 while equal != 0 {
                     let slot = (position &+ (equal.trailingZeroBitCount &>> 3)) & mask
-                    if entries[slot].hash == low, entries[slot].key == key { return slot }
+                    let mayBeEqual = !Self.comparesHashes || entries[slot].hash == low
+                    if mayBeEqual, entries[slot].key == key { return (slot, true) }
                     equal &= equal &- 1
                 }
-                let free = ~word & 0x8080_8080_8080_8080
                 if free != 0 {
-                    return ~((position &+ (free.trailingZeroBitCount &>> 3)) & mask)
+                    return ((position &+ (free.trailingZeroBitCount &>> 3)) & mask, false)
                 }
                 position = (position &+ 8) & mask
             }
+        }
+
+        /// The high bit of each byte whose tag is equal, and of each whose slot is free, in the
+        /// eight slots from `position` on; a byte above an equal one may be a false alarm.
+        @inlinable
+        @inline(__always)
+        func compareTags(at position: Int, with pattern: UInt64) -> (equal: UInt64, free: UInt64) {
+            // Safety: `tags` has eight bytes more than slots.
+            let word = UInt64(
+                littleEndian: UnsafeRawPointer(tags + position).loadUnaligned(as: UInt64.self))
+            let difference = word ^ pattern
+            let equal = (difference &- 0x0101_0101_0101_0101) & ~difference
+            return (equal & 0x8080_8080_8080_8080, ~word & 0x8080_8080_8080_8080)
+        }
+
+        /// The tag of this hash in each of eight bytes.
+        @inlinable
+        @inline(__always)
+        static func pattern(_ hash: UInt64) -> UInt64 {
+            0x0101_0101_0101_0101 &* UInt64(tag(hash))
         }
 
         @inlinable
@@ -116,14 +151,32 @@ extension KeyedTable {
             return entry
         }
 
+        /// How many bytes of a block the entries and the deadlines take, and the whole block.
         @inlinable
-        mutating func resize(to capacity: Int, expires: Bool) {
+        static func byteCounts(
+            capacity: Int, expires: Bool
+        ) -> (entries: Int, deadlines: Int, block: Int) {
+            let entries = (capacity * MemoryLayout<Entry>.stride + 7) & ~7
+            let deadlines = expires ? capacity * MemoryLayout<Int64>.stride : 0
+            return (entries, deadlines, (entries + deadlines + capacity + 8 + 63) & ~63)
+        }
+
+        @inlinable
+        mutating func resize(to capacity: Int, memory: inout GroupMemory, expires: Bool) {
+            let bytes = Self.byteCounts(capacity: capacity, expires: expires)
+            let block = memory.allocate(byteCount: bytes.block, group: index)
             var resized = self
-            resized.tags = .allocate(capacity: capacity + 8)
+            // Safety: `byteCounts` leaves room for each array, aligned.
+            resized.entries = block.bindMemory(to: Entry.self, capacity: capacity)
+            let afterEntries = block + bytes.entries
+            if expires {
+                let deadlines = afterEntries.bindMemory(to: Int64.self, capacity: capacity)
+                deadlines.initialize(repeating: .max, count: capacity)
+                resized.deadlines = deadlines
+            }
+            resized.tags = (afterEntries + bytes.deadlines)
+                .bindMemory(to: UInt8.self, capacity: capacity + 8)
             resized.tags.initialize(repeating: 0, count: capacity + 8)
-            resized.entries = .allocate(capacity: capacity)
-            resized.deadlines = expires ? .allocate(capacity: capacity) : nil
-            resized.deadlines?.initialize(repeating: .max, count: capacity)
             resized.mask = capacity - 1
             resized.countToGrowAt = capacity / 4 * 3
             if mask > 0 {
@@ -133,22 +186,24 @@ extension KeyedTable {
                     if let deadlines { resized.deadlines?[target] = deadlines[slot] }
                     resized.setTag(target, tags[slot])
                 }
-                tags.deallocate()
-                entries.deallocate()
-                deadlines?.deallocate()
+                freeBlock(memory: &memory)
             }
             self = resized
         }
 
         @inlinable
-        mutating func free() {
+        func freeBlock(memory: inout GroupMemory) {
+            let bytes = Self.byteCounts(capacity: mask + 1, expires: deadlines != nil)
+            memory.free(UnsafeMutableRawPointer(entries), byteCount: bytes.block, group: index)
+        }
+
+        @inlinable
+        mutating func free(memory: inout GroupMemory) {
             guard mask > 0 else { return }
             for slot in 0...mask where tags[slot] != 0 {
                 (entries + slot).deinitialize(count: 1)
             }
-            tags.deallocate()
-            entries.deallocate()
-            deadlines?.deallocate()
+            freeBlock(memory: &memory)
         }
     }
 
@@ -178,7 +233,7 @@ extension KeyedTable {
     ) -> Int {
         let epoch = shared.pointee.activeEpoch
         if epoch != 0 {
-            shared.pointee.undo.append(Undo(key: key, hash: hash, value: nil, deadline: .max))
+            appendUndo(Undo(key: key, hash: hash, value: nil, deadline: .max))
         }
         return place(key, value, hash: hash, group, at: slot, deadline: deadline, epoch: epoch)
     }
@@ -192,7 +247,7 @@ extension KeyedTable {
         var slot = preferred
         if group.pointee.count == group.pointee.countToGrowAt {
             let capacity = group.pointee.mask > 0 ? (group.pointee.mask + 1) * 2 : Self.capacityMin
-            group.pointee.resize(to: capacity, expires: timeToLive != 0)
+            resize(group, to: capacity)
             slot = group.pointee.freeSlot(low)
         }
         (group.pointee.entries + slot).initialize(
@@ -225,8 +280,10 @@ extension KeyedTable {
 
     /// Removes the entry in `slot`, recorded for undo.
     @inlinable
-    func take(_ group: UnsafeMutablePointer<Group>, _ slot: Int) -> Value {
-        if group.pointee.entries[slot].epoch < shared.pointee.activeEpoch { record(group, slot) }
+    func take(_ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64) -> Value {
+        if group.pointee.entries[slot].epoch < shared.pointee.activeEpoch {
+            record(group, slot, hash: hash)
+        }
         return drop(group, slot)
     }
 
@@ -236,8 +293,14 @@ extension KeyedTable {
         shared.pointee.count &-= 1
         let capacity = group.pointee.mask + 1
         if capacity > Self.capacityMin, group.pointee.count < capacity / 8 {
-            group.pointee.resize(to: capacity / 2, expires: timeToLive != 0)
+            resize(group, to: capacity / 2)
         }
         return entry.value
+    }
+
+    @inlinable
+    func resize(_ group: UnsafeMutablePointer<Group>, to capacity: Int) {
+        group.pointee.resize(
+            to: capacity, memory: &shared.pointee.memory, expires: timeToLive != 0)
     }
 }

@@ -45,15 +45,19 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         groups = .allocate(capacity: KeyGroup.count)
         shared = .allocate(capacity: 1)
         shared.initialize(to: Shared(expires: timeToLive != nil))
-        groups.initialize(
-            repeating: Group(
-                emptyTags: shared.pointee.emptyTags, noEntries: shared.pointee.noEntries),
-            count: KeyGroup.count)
+        for index in 0..<KeyGroup.count {
+            (groups + index).initialize(
+                to: Group(
+                    index: index, emptyTags: shared.pointee.emptyTags,
+                    noEntries: shared.pointee.noEntries))
+        }
     }
 
     @inlinable
     deinit {
-        for index in 0..<KeyGroup.count { groups[index].free() }
+        for index in 0..<KeyGroup.count {
+            groups[index].free(memory: &shared.pointee.memory)
+        }
         groups.deinitialize(count: KeyGroup.count)
         groups.deallocate()
         shared.pointee.free()
@@ -84,22 +88,26 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     ) throws -> Result {
         let group = enter(hash)
         defer { shared.pointee.isBusy = false }
-        var slot = group.pointee.find(key, hash)
-        if slot >= 0 {
-            let epoch = group.pointee.entries[slot].epoch
-            if epoch < shared.pointee.activeEpoch { record(group, slot) }
-            if timeToLive != 0, renew(group, slot, now: now) {
-                group.pointee.entries[slot].value = makeValue()
+        let (slot, isFound) = group.pointee.search(key, hash)
+        if isFound {
+            let entry = group.pointee.entries + slot
+            if entry.pointee.epoch < shared.pointee.attentionEpoch {
+                if entry.pointee.epoch < shared.pointee.activeEpoch {
+                    record(group, slot, hash: hash)
+                }
+                if timeToLive != 0, renew(group, slot, now: now) {
+                    entry.pointee.value = makeValue()
+                }
             }
-        } else {
-            guard shared.pointee.count < maximumKeys else {
-                throw StateError.tooManyKeys(maximumKeys)
-            }
-            slot = insertNew(
-                key, makeValue(), hash: hash, group, at: ~slot,
-                deadline: deadline(from: now.nanoseconds))
+            return try body(&entry.pointee.value)
         }
-        return try body(&group.pointee.entries[slot].value)
+        guard shared.pointee.count < maximumKeys else {
+            throw StateError.tooManyKeys(maximumKeys)
+        }
+        let inserted = insertNew(
+            key, makeValue(), hash: hash, group, at: slot,
+            deadline: deadline(from: now.nanoseconds))
+        return try body(&group.pointee.entries[inserted].value)
     }
 
     /// Stores `value` if `key` is absent; false, and no change, if the table has the key.
@@ -130,7 +138,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
             if group.pointee.deadline(slot) <= now.nanoseconds { return nil }
             if refreshesOnRead {
                 if group.pointee.entries[slot].epoch < shared.pointee.activeEpoch {
-                    record(group, slot)
+                    record(group, slot, hash: hash)
                 }
                 _ = renew(group, slot, now: now)
             }
@@ -149,7 +157,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         let slot = group.pointee.find(key, hash)
         guard slot >= 0 else { return nil }
         let isExpired = timeToLive != 0 && group.pointee.deadline(slot) <= now.nanoseconds
-        let value = take(group, slot)
+        let value = take(group, slot, hash: hash)
         return isExpired ? nil : value
     }
 

@@ -7,7 +7,7 @@ extension EventTime {
     /// 1677-09-21T00:12:43.145224192Z is the first and 2262-04-11T23:47:16.854775807Z the last that
     /// does.
     ///
-    /// - Complexity: O(1); about 15 ns.
+    /// - Complexity: O(1).
     @inlinable
     public init?(rfc3339 text: some StringProtocol) {
         let parsed = text.utf8.withContiguousStorageIfAvailable { EventTime(rfc3339: $0) }

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 extension Sink {
     /// Calls a closure for each event.
     ///
@@ -28,8 +36,15 @@ extension Sink {
             CallbackWriter { batch in
                 var text = ""
                 for event in batch.elements { Swift.print(event, to: &text) }
-                Swift.print(text, terminator: "")
+                printNow(text)
             }
         }
     }
+}
+
+/// Prints at once, also into a pipe.
+@usableFromInline
+func printNow(_ text: String) {
+    print(text, terminator: "")
+    fflush(nil)
 }

@@ -134,11 +134,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         case is MailboxOverflow: mailbox.dropped.add(batch.count, ordering: .relaxed)
         default:
             // The source has been asked to stop: what it has sent leaves when it has returned.
-            open.withLock { later in
-                var all = batch
-                all.append(contentsOf: later)
-                later = all
-            }
+            putBack(batch)
         }
     }
 
@@ -148,16 +144,32 @@ final class InletCore<Element: Sendable>: BatchFiller {
     @usableFromInline
     func trySend(_ batch: Batch<Element>) throws -> Bool {
         if batch.isEmpty { return true }
-        return try open.withLock { held in
+        // The mailbox is not called under the lock, which its consumer takes to look for open batches.
+        let held: Batch<Element>? = open.withLock { held in
             if held.count + batch.count < batchSize && !mailbox.wantsMore {
                 held.append(contentsOf: batch)
-                return true
+                return nil
             }
-            if !held.isEmpty {
-                guard try offer(held) else { return false }
-                held = Batch()
-            }
-            return try offer(batch)
+            defer { held = Batch() }
+            return held
+        }
+        guard let held else { return true }
+        if held.isEmpty { return try offer(batch) }
+        do {
+            if try offer(held) { return try offer(batch) }
+        } catch {
+            putBack(held)
+            throw error
+        }
+        putBack(held)
+        return false
+    }
+
+    private func putBack(_ batch: Batch<Element>) {
+        open.withLock { later in
+            var all = batch
+            all.append(contentsOf: later)
+            later = all
         }
     }
 

@@ -101,6 +101,7 @@ package actor StageActor: SupervisedChild {
     func takeTurns() async throws {
         var deliveries = Deque<Delivery>()
         var mark = environment.clock.monotonicNanoseconds()
+        armWakeUp()
         while !hasEnded {
             if scope.isFinishedEarly {
                 try await apply(.end)

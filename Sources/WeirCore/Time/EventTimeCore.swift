@@ -21,6 +21,8 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
         tracker = WatermarkTracker(idleness)
         scope.register(self)
         timer = scope.makeTimer { [unowned self] now in try timePassed(now: now) }
+        tracker.start(now: scope.now)
+        timer?.set(tracker.nextCheck(now: scope.now))
     }
 
     @usableFromInline var now: EventTime { scope.now }

@@ -13,6 +13,11 @@ struct WatermarkTracker: Sendable {
         self.idleness = idleness
     }
 
+    /// Counts the quiet time from here, so that an input which never sends becomes idle as well.
+    mutating func start(now: EventTime) {
+        if lastEvent == .min { lastEvent = now }
+    }
+
     /// Takes note of a batch; returns the new watermark if it has advanced.
     mutating func received(_ candidate: EventTime?, now: EventTime) -> EventTime? {
         lastEvent = now

@@ -107,13 +107,12 @@ import WeirCore
         // The answer to the ping shows that what was before it has been read.
         try await first.send(frames(0..<4) + RawFrame(opcode: 9, payload: [7]).bytes)
         _ = await first.receive { $0.suffix(3) == [0x8A, 1, 7] }
-        for start in [4, 7] {
-            let client = try await openRaw(address, "/in")
-            try await client.send(frames(start..<(start + 3)) + RawFrame.close(1_000).bytes)
-            _ = await client.receive()
-        }
+        // One read brings the messages and the close frame, which is answered although there is no room.
+        let client = try await openRaw(address, "/in")
+        try await client.send(frames(4..<7) + RawFrame.close(1_000).bytes)
+        _ = await client.receive()
         try await running.drain()
-        #expect(Set(seen.values) == Set(0..<10))
-        #expect(seen.values.count == 10)
+        #expect(Set(seen.values) == Set(0..<7))
+        #expect(seen.values.count == 7)
     }
 }

@@ -156,7 +156,6 @@ package final class TapID: Sendable, Hashable {
 
 /// A property of the stage that contains the node.
 package enum StageAttribute: Sendable {
-    case name(String)
     case mailbox(MailboxPolicy)
     case supervisor(Supervisor)
 }

@@ -122,9 +122,6 @@ package struct Plan: Sendable {
         stages[stage].nodes.append(index)
         if case .attribute(let attribute) = node.role {
             switch attribute {
-            case .name(let name):
-                stages[stage].name = name
-                stages[stage].isExplicitlyNamed = true
             case .mailbox(let policy): stages[stage].mailbox = policy
             case .supervisor(let supervisor): stages[stage].supervisor = supervisor
             }
@@ -176,12 +173,6 @@ package struct Plan: Sendable {
     /// The number of instances of a stage under a default for keyed stages that don't say.
     package func parallelism(of stage: Int, default value: Int) -> Int {
         max(1, stages[stage].parallelism ?? value)
-    }
-
-    /// The stages that receive from this one, without repetition.
-    package func successors(of stage: Int) -> [Int] {
-        var seen: Set<Int> = []
-        return edges.filter { $0.from == stage && seen.insert($0.to).inserted }.map(\.to)
     }
 
     /// The stages whose events reach this one, itself included.

@@ -31,10 +31,17 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CWeirIntrinsics"),
         .target(name: "WeirJSON", swiftSettings: settings),
+        .target(name: "WeirBinary", swiftSettings: settings),
+        .target(
+            name: "WeirJournal", dependencies: ["CWeirIntrinsics"], swiftSettings: settings),
+        .target(
+            name: "WeirSupervisor",
+            dependencies: [.product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
         .target(
             name: "WeirCore",
             dependencies: [
-                "CWeirIntrinsics", "WeirJSON",
+                "CWeirIntrinsics", "WeirBinary", "WeirJournal", "WeirJSON",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -71,6 +78,13 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WeirJSONTests", dependencies: ["WeirJSON"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirBinaryTests", dependencies: ["WeirBinary"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirJournalTests", dependencies: ["WeirJournal"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirSupervisorTests", dependencies: ["WeirSupervisor"],
+            swiftSettings: settings),
         .testTarget(
             name: "WeirCoreTests",
             dependencies: [

@@ -13,11 +13,10 @@ final class TemporaryDirectory {
 
     init() throws {
         var name = Array("/tmp/weir-journal-XXXXXX".utf8CString)
-        let made = name.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress) != nil }
-        try #require(made)
-        path = name.withUnsafeBufferPointer { buffer in
-            buffer.baseAddress.map { String(cString: $0) } ?? ""
+        path = name.withUnsafeMutableBufferPointer { buffer in
+            buffer.baseAddress.flatMap { mkdtemp($0) }.map { String(cString: $0) } ?? ""
         }
+        try #require(path != "", "no temporary directory")
     }
 
     deinit { Self.remove(path) }

@@ -120,30 +120,35 @@ package protocol AnyBatch: AnyObject, Sendable {
     /// The event at a position, for dead letters.
     func event(at index: Int) -> any Sendable
     func time(at index: Int) -> EventTime
+    /// Where the source is behind the batch, when it comes straight from one.
+    var position: SourcePosition? { get }
 }
 
 /// The immutable carrier of a batch on its way through a mailbox.
 @usableFromInline
 package final class BatchBox<Element: Sendable>: AnyBatch {
     @usableFromInline package let batch: Batch<Element>
+    @usableFromInline package let position: SourcePosition?
 
     @inlinable
-    package init(_ batch: Batch<Element>) {
+    package init(_ batch: Batch<Element>, position: SourcePosition? = nil) {
         self.batch = batch
+        self.position = position
     }
 
     @usableFromInline package var count: Int { batch.count }
 
     @usableFromInline
     package func slice(_ range: Range<Int>) -> any AnyBatch {
-        BatchBox(batch.slice(range))
+        BatchBox(batch.slice(range), position: range.upperBound == batch.count ? position : nil)
     }
 
     @usableFromInline
     package func joined(with other: any AnyBatch) -> any AnyBatch {
+        let other = unsafeDowncast(other, to: BatchBox<Element>.self)
         var joined = batch
-        joined.append(contentsOf: unsafeDowncast(other, to: BatchBox<Element>.self).batch)
-        return BatchBox(joined)
+        joined.append(contentsOf: other.batch)
+        return BatchBox(joined, position: other.position ?? position)
     }
 
     @usableFromInline

@@ -220,6 +220,7 @@ package struct Plan: Sendable {
                 return input.receiver(port)
             }
         }
+        scope.beginNode(nodes[index].kind)
         return nodes[index].build(scope, outputs)
     }
 }

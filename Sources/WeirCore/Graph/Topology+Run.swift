@@ -39,9 +39,28 @@ extension Topology: Service {
 
 extension RunningTopology {
     /// Begins a drain, with the configuration's time limit, and returns.
+    ///
+    /// A run with a store is suspended instead, to be continued by the next one.
     package func beginDrain() {
+        if environment.checkpoints != nil {
+            limitShutdown()
+            _ = startTask(on: configuration.executor) { [self] in
+                do {
+                    try await suspend()
+                } catch {
+                    environment.logger.error(
+                        "the run could not be suspended; the next one begins with the checkpoint before",
+                        metadata: ["error": "\(error)"])
+                }
+            }
+            return
+        }
         stopSources { _ in true }
         resume()
+        limitShutdown()
+    }
+
+    private func limitShutdown() {
         let environment = environment
         let timeout = configuration.drainTimeout
         let limit = environment.clock.schedule(

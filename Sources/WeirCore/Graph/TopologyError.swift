@@ -15,6 +15,8 @@ public struct TopologyError: Error, Sendable, CustomStringConvertible {
         public static let missingEventTime = Code(description: "missingEventTime")
         /// An argument is outside of what is allowed.
         public static let invalidArgument = Code(description: "invalidArgument")
+        /// State that a store would have to keep isn't Codable.
+        public static let notStorable = Code(description: "notStorable")
     }
 
     /// One problem, with its place and what to do.

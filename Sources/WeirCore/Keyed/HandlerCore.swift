@@ -24,6 +24,8 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         eventTimers = TimerQueue(tracksChanges: scope.isFallible)
         processingTimers = TimerQueue(tracksChanges: scope.isFallible)
         scope.register(self)
+        scope.keep(CheckpointedTimers(eventTimers))
+        scope.keep(CheckpointedTimers(processingTimers))
         alarm = scope.makeTimer { [unowned self] now in fireProcessingTimers(now: now) }
     }
 
@@ -196,6 +198,18 @@ extension StageScope {
     ) -> KeyedTable<Key, Value> {
         let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack, timeToLive: timeToLive)
         register(TableParticipant(table))
+        keep(CheckpointedTable(table, hash: { stableHash($0) }))
+        return table
+    }
+
+    /// The same for keys that hash in the group of a key within them.
+    @inlinable
+    func makeTable<Key, Value>(
+        of value: Value.Type, hash: @escaping (Key) -> UInt64
+    ) -> KeyedTable<Key, Value> {
+        let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack)
+        register(TableParticipant(table))
+        keep(CheckpointedTable(table, hash: hash))
         return table
     }
 }

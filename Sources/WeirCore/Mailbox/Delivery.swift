@@ -16,6 +16,8 @@ package struct Delivery: Sendable {
     package enum Item: Sendable {
         case batch(any AnyBatch)
         case signal(Signal)
+        /// Everything before it belongs to a checkpoint, nothing behind it does.
+        case barrier(Barrier)
     }
 
     package var channel: Int
@@ -31,7 +33,7 @@ package struct Delivery: Sendable {
     package var weight: Int {
         switch item {
         case .batch(let batch): batch.count
-        case .signal: 0
+        case .signal, .barrier: 0
         }
     }
 }

@@ -231,6 +231,28 @@ package final class Mailbox: Sendable {
         }
     }
 
+    // MARK: Alignment of checkpoints
+
+    /// Sets aside what comes by a channel, until ``releaseHeld()``.
+    package func hold(channel: Int) {
+        // What leaves the queue makes room for the other channels' senders.
+        let (resumed, callbacks) = locked.withLock { locked in
+            locked.machine.hold(channel: channel)
+            defer { locked.spaceCallbacks.removeAll() }
+            return (locked.machine.admitWaiters(), locked.spaceCallbacks)
+        }
+        for waiter in resumed { waiter.resume(.sent) }
+        for callback in callbacks { callback() }
+    }
+
+    /// Puts what was set aside in front of what waits.
+    package func releaseHeld() {
+        let consumer = locked.withLock { locked in
+            locked.machine.releaseHeld() ? locked.consumer.take() : nil
+        }
+        wakeUp(consumer)
+    }
+
     // MARK: Control
 
     /// Lets ``next(into:)`` come back with `.woken`.

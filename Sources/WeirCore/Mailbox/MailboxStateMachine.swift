@@ -38,6 +38,11 @@ package struct MailboxStateMachine: Sendable {
     /// Whether somebody asked the consumer to look at something other than the queue.
     package private(set) var isWoken = false
     package private(set) var isConsumerWaiting = false
+    /// Channels that have to wait until the others have caught up with a checkpoint.
+    package private(set) var heldChannels: Set<Int> = []
+    private var held = Deque<Delivery>()
+    private var heldDepth = 0
+    private var heldWaiters = Deque<Waiter>()
     package let capacity: Int
     package let overflow: OverflowPolicy
 
@@ -55,6 +60,9 @@ package struct MailboxStateMachine: Sendable {
     package mutating func offer(_ delivery: Delivery) -> SendAction {
         if isClosed { return .closed }
         let weight = delivery.weight
+        if !heldChannels.isEmpty, heldChannels.contains(delivery.channel) {
+            return offerHeld(delivery)
+        }
         if weight == 0 || (waiters.isEmpty && hasRoom(for: weight)) {
             return .accepted(wakeConsumer: push(delivery), dropped: 0)
         }
@@ -84,13 +92,20 @@ package struct MailboxStateMachine: Sendable {
 
     /// Lines a sender up behind those who already wait.
     package mutating func enqueueWaiter(_ waiter: Waiter) {
-        waiters.append(waiter)
+        if heldChannels.contains(waiter.delivery.channel) {
+            heldWaiters.append(waiter)
+        } else {
+            waiters.append(waiter)
+        }
     }
 
     /// Takes a waiting sender out, when its task was cancelled.
     package mutating func removeWaiter(id: UInt64) -> Waiter? {
-        guard let index = waiters.firstIndex(where: { $0.id == id }) else { return nil }
-        return waiters.remove(at: index)
+        if let index = waiters.firstIndex(where: { $0.id == id }) {
+            return waiters.remove(at: index)
+        }
+        guard let index = heldWaiters.firstIndex(where: { $0.id == id }) else { return nil }
+        return heldWaiters.remove(at: index)
     }
 
     package enum TakeAction {
@@ -112,6 +127,11 @@ package struct MailboxStateMachine: Sendable {
         swap(&queue, &deliveries)
         queue.removeAll(keepingCapacity: true)
         depth = 0
+        return .taken(resume: admitWaiters())
+    }
+
+    /// Lets waiting senders in while there is room; returns those to resume.
+    package mutating func admitWaiters() -> [Waiter] {
         var resumed: [Waiter] = []
         while let first = waiters.first, hasRoom(for: first.delivery.weight) {
             waiters.removeFirst()
@@ -119,7 +139,52 @@ package struct MailboxStateMachine: Sendable {
             depth += first.delivery.weight
             resumed.append(first)
         }
-        return .taken(resume: resumed)
+        return resumed
+    }
+
+    // MARK: Alignment
+
+    /// Sets a channel's deliveries aside until ``releaseHeld()``: at most `capacity` events, then
+    /// its senders wait, without holding up the senders of other channels.
+    package mutating func hold(channel: Int) {
+        heldChannels.insert(channel)
+        for delivery in queue where delivery.channel == channel { setAside(delivery) }
+        queue.removeAll { $0.channel == channel }
+        depth = queue.reduce(0) { $0 + $1.weight }
+        heldWaiters.append(contentsOf: waiters.filter { $0.delivery.channel == channel })
+        waiters.removeAll { $0.delivery.channel == channel }
+    }
+
+    /// Puts what was set aside back in front of the queue; returns whether the consumer must be
+    /// resumed.
+    package mutating func releaseHeld() -> Bool {
+        heldChannels.removeAll()
+        queue.prepend(contentsOf: held)
+        depth += heldDepth
+        held.removeAll()
+        heldDepth = 0
+        waiters.prepend(contentsOf: heldWaiters)
+        heldWaiters.removeAll()
+        return queue.isEmpty || isPaused ? false : takeConsumer()
+    }
+
+    private mutating func setAside(_ delivery: Delivery) {
+        held.append(delivery)
+        heldDepth += delivery.weight
+    }
+
+    private mutating func offerHeld(_ delivery: Delivery) -> SendAction {
+        let weight = delivery.weight
+        let hasRoom = heldDepth == 0 || heldDepth + weight <= capacity
+        if weight > 0, !heldWaiters.isEmpty || !hasRoom {
+            switch overflow.kind {
+            case .fail: return .overflow
+            case .dropNewest: return .accepted(wakeConsumer: false, dropped: weight)
+            case .suspend, .dropOldest, .conflate: return .full
+            }
+        }
+        setAside(delivery)
+        return .accepted(wakeConsumer: false, dropped: 0)
     }
 
     /// Whether a consumer would get something now.
@@ -155,12 +220,15 @@ package struct MailboxStateMachine: Sendable {
     ///
     /// What is queued is discarded, its number of events returned.
     package mutating func close() -> (wakeConsumer: Bool, waiters: [Waiter], discarded: Int) {
-        let discarded = depth
+        let discarded = depth + heldDepth
         isClosed = true
         queue.removeAll()
+        held.removeAll()
         depth = 0
-        let resumed = Array(waiters)
+        heldDepth = 0
+        let resumed = Array(waiters) + heldWaiters
         waiters.removeAll()
+        heldWaiters.removeAll()
         return (takeConsumer(), resumed, discarded)
     }
 

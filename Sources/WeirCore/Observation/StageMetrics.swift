@@ -17,6 +17,7 @@ package struct InputState: Sendable {
     package var watermark = EventTime.min
     package var isIdle = false
     package var hasEnded = false
+    package var hasBarrier = false
 }
 
 /// The counters of one stage instance: written by its actor once per turn, read by anyone.
@@ -39,6 +40,8 @@ package final class StageMetrics: Sendable {
     package let stateKeys = Atomic<Int>(0)
     package let pendingTimers = Atomic<Int>(0)
     package let recoveryNanoseconds = Atomic<Int64>(0)
+    /// How long the last checkpoint's barrier waited for the slowest input.
+    package let alignmentNanoseconds = Atomic<Int64>(0)
     private let activityCode = Atomic<UInt8>(0)
     private let blockedOn: Mutex<[String: Int64]> = Mutex([:])
     private let blockedNow = Mutex<String?>(nil)

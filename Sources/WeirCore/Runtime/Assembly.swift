@@ -55,8 +55,8 @@ struct Assembly {
         return StageActor(
             name: stage.name, order: 2 * stage.index + 1, stage: stage.index, instance: instance,
             parallelism: parallelism(of: stage.index), mailbox: mailboxes[stage.index][instance],
-            inputOfChannel: inputs.isEmpty ? [0] : inputs, environment: environment,
-            supervisors: supervisors
+            inputOfChannel: inputs.isEmpty ? [0] : inputs, isSource: inputs.isEmpty,
+            environment: environment, supervisors: supervisors
         ) { scope in
             plan.buildHead(of: stage.index, scope) { edge in
                 let position = plan.edges.firstIndex {
@@ -100,11 +100,11 @@ struct Assembly {
         let metrics = instances[stage.index][0].metrics
         let context = SourceContext(
             stage: stage.name, logger: environment.logger, resources: environment.resources,
-            environment: environment, metrics: metrics)
+            environment: environment, metrics: metrics, start: SourceStart())
         let mailbox = mailboxes[stage.index][0]
         let pump = SourcePump(
             name: stage.name, order: 2 * stage.index, stage: stage.index, mailbox: mailbox,
-            source: source.connect(mailbox, context),
+            source: source.connect(mailbox, context), start: context.start,
             prepare: { try await source.prepare(context) },
             environment: environment, supervisors: supervisors, metrics: metrics)
         supervisors.add(pump, under: stage.supervisor)

@@ -35,6 +35,9 @@ public struct RunConfiguration: Sendable {
     /// Default 30 seconds.
     public var drainTimeout: Duration = .seconds(30)
 
+    /// Where state is kept over the end of the process; nil, the default, for nowhere.
+    public var store: StateStore?
+
     package var clock: any RuntimeClock = SystemClock()
     package var executor: (any TaskExecutor)?
 
@@ -44,11 +47,12 @@ public struct RunConfiguration: Sendable {
     /// The defaults, except for what is given.
     public init(
         batchSize: Int = 512, parallelism: Int = 1, logger: Logger = Logger(label: "weir"),
-        seed: UInt64? = nil
+        seed: UInt64? = nil, store: StateStore? = nil
     ) {
         self.batchSize = max(1, batchSize)
         self.parallelism = max(1, parallelism)
         self.logger = logger
+        self.store = store
         if let seed { self.seed = seed }
     }
 }

@@ -11,10 +11,13 @@ package final class RunEnvironment: Sendable {
     package let batchSize: Int
     package let executor: (any TaskExecutor)?
     package let resources = RunResources()
+    /// Takes the run's checkpoints; nil without a store.
+    package let checkpoints: CheckpointService?
 
     package init(
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,
-        batchSize: Int, executor: (any TaskExecutor)?
+        batchSize: Int, executor: (any TaskExecutor)?, topology: String = "",
+        store: StateStore? = nil
     ) {
         self.clock = clock
         self.seed = seed
@@ -22,6 +25,10 @@ package final class RunEnvironment: Sendable {
         self.deadLetters = deadLetters
         self.batchSize = batchSize
         self.executor = executor
+        checkpoints = store.map {
+            CheckpointService(
+                store: $0, topology: topology, clock: clock, logger: logger, executor: executor)
+        }
     }
 }
 

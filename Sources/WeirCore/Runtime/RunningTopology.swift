@@ -18,7 +18,7 @@ public final class RunningTopology: Sendable {
     package let outlets: [String: OutletChannel]
     package let startedAt: Int64
     let observer = Observer()
-    private let pumps: [SourcePump]
+    let pumps: [SourcePump]
     private let state = Mutex(State())
 
     private struct State: Sendable {
@@ -37,7 +37,8 @@ public final class RunningTopology: Sendable {
         environment = RunEnvironment(
             clock: configuration.clock, seed: configuration.seed, logger: logger,
             deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
-            executor: configuration.executor)
+            executor: configuration.executor, topology: topology.name,
+            store: configuration.store)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(
@@ -51,21 +52,60 @@ public final class RunningTopology: Sendable {
 
     /// Sets everything up, then lets the sources go.
     func launch(_ components: [any TopologyComponent]) async throws {
+        let restored = try await environment.checkpoints?.open()
         do {
-            for stage in instances {
-                for instance in stage { try await instance.prepare() }
+            try await prepareStages(restored)
+            for instance in instances.joined() {
+                try await instance.openSinks(restoredFrom: restored?.manifest.checkpoint)
             }
             let context = SourceContext(
                 stage: name, logger: environment.logger, resources: environment.resources,
-                environment: environment, metrics: StageMetrics())
+                environment: environment, metrics: StageMetrics(), start: SourceStart())
             for component in components { try await component.start(context) }
             for pump in pumps { try await pump.prepare() }
         } catch {
             await environment.resources.closeAll()
+            await environment.checkpoints?.close()
             throw error
         }
         let task = startTask(on: configuration.executor) { try await self.runAll() }
         state.withLock { $0.task = task }
+    }
+
+    private func prepareStages(_ restored: RestoredRun?) async throws {
+        for instance in instances.joined() {
+            environment.checkpoints?.add(instance)
+            try await instance.prepare()
+        }
+        guard let service = environment.checkpoints else { return }
+        var problems: [TopologyError.Problem] = []
+        for instance in instances.compactMap(\.first) {
+            for obstacle in await instance.obstacles {
+                problems.append(
+                    .init(
+                        code: .notStorable,
+                        message: """
+                            the state of stage '\(instance.name)' can't be kept in the store: \(obstacle); \
+                            make the type Codable, or run without a store
+                            """, location: plan.nodes[plan.stages[instance.stage].head].location))
+            }
+        }
+        if !problems.isEmpty { throw TopologyError(topology: name, problems: problems) }
+        guard let restored else { return }
+        let misfits = await restored.problems(
+            with: instances, dropsUnknown: service.store.dropsUnknownState)
+        if !misfits.isEmpty {
+            throw StoreError(
+                store: service.store.path,
+                reason: "the topology can't go on from checkpoint "
+                    + "\(restored.manifest.checkpoint): \(misfits.joined(separator: "; "))")
+        }
+        for instance in instances.joined() { try await instance.restore(restored) }
+        for pump in pumps {
+            if let part = restored.parts(of: pump.name).first { pump.restore(part.position) }
+        }
+        environment.logger.info(
+            "restored", metadata: ["checkpoint": "\(restored.manifest.checkpoint)"])
     }
 
     /// Runs an action when the run has ended; at once if it has.
@@ -105,6 +145,15 @@ public final class RunningTopology: Sendable {
                         try await pump.run()
                     }
                 }
+                if let service = environment.checkpoints {
+                    group.addTask(on: configuration.executor) {
+                        if await service.waitUntilAllEnded() { await service.takeFinal() }
+                    }
+                }
+                let checkpoints = startTask(on: configuration.executor) {
+                    await environment.checkpoints?.run()
+                }
+                defer { checkpoints.cancel() }
                 do {
                     // Not `waitForAll`, which throws only when the others have ended too.
                     while try await group.next() != nil {}
@@ -120,11 +169,13 @@ public final class RunningTopology: Sendable {
         } catch {
             finishOutlets(throwing: error)
             await environment.resources.closeAll()
+            await environment.checkpoints?.close()
             environment.logger.error("topology failed", metadata: ["error": "\(error)"])
             throw error
         }
         finishOutlets(throwing: nil)
         await environment.resources.closeAll()
+        await environment.checkpoints?.close()
     }
 
     private func finishOutlets(throwing error: (any Error)?) {

@@ -13,18 +13,22 @@ package final class SourcePump: SupervisedChild {
     private let supervisors: SupervisorTree
     private let metrics: StageMetrics
     private let state = Mutex(State())
+    private let start: SourceStart
 
     private struct State: Sendable {
         var task: Task<Void, any Error>?
         var isStopped = false
+        /// What ends the input instead of `.end`.
+        var suspension: Barrier?
         var restarts = false
     }
 
     init(
         name: String, order: Int, stage: Int, mailbox: Mailbox, source: RunnableSource,
-        prepare: @escaping @Sendable () async throws -> Void, environment: RunEnvironment,
-        supervisors: SupervisorTree, metrics: StageMetrics
+        start: SourceStart, prepare: @escaping @Sendable () async throws -> Void,
+        environment: RunEnvironment, supervisors: SupervisorTree, metrics: StageMetrics
     ) {
+        self.start = start
         self.name = name
         self.order = order
         self.stage = stage
@@ -49,6 +53,18 @@ package final class SourcePump: SupervisedChild {
         }?.cancel()
     }
 
+    /// Asks the source to return, and ends the run's part here with a barrier behind what it has
+    /// sent.
+    func suspend(with barrier: Barrier) {
+        state.withLock { $0.suspension = barrier }
+        stop()
+    }
+
+    /// Has the source go on where a checkpoint says.
+    func restore(_ position: SourcePosition?) {
+        start.position = position
+    }
+
     package func requestRestart() {
         state.withLock { state in
             state.restarts = true
@@ -60,7 +76,9 @@ package final class SourcePump: SupervisedChild {
         while try await !runOnce() {}
         do {
             try await source.flush()
-            try await mailbox.send(Delivery(channel: 0, item: .signal(.end)))
+            let suspension = state.withLock { $0.suspension }
+            let last = suspension.map { Delivery.Item.barrier($0) } ?? .signal(.end)
+            try await mailbox.send(Delivery(channel: 0, item: last))
         } catch is MailboxClosed {
             // The stage has been cancelled: nobody waits for the end.
         }

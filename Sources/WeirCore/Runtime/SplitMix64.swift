@@ -1,6 +1,6 @@
 /// A small, fast, seeded random number generator (Steele, Lea, Flood 2014), the same on every machine.
 public struct SplitMix64: RandomNumberGenerator, Sendable, Codable {
-    private var state: UInt64
+    package private(set) var state: UInt64
 
     /// Creates a generator; equal seeds give equal sequences.
     public init(seed: UInt64) {

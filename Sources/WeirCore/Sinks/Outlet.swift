@@ -106,7 +106,7 @@ package final class OutletChannel: Sendable {
                 switch delivery.item {
                 case .batch(let batch): return batch
                 case .signal(.end): locked.withLock { $0.openChannels -= 1 }
-                case .signal: break
+                case .signal, .barrier: break
                 }
             }
             let (openChannels, isFinished, failure) = locked.withLock {

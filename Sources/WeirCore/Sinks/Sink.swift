@@ -25,6 +25,23 @@ extension SinkWriter {
     public func close() async throws {}
 }
 
+/// A writer whose output becomes final only with a checkpoint: exactly once, together with a store.
+///
+/// Without a store, or when it is retried within a run, ``write(_:)`` counts as for any writer.
+public protocol TransactionalSinkWriter<Element>: SinkWriter {
+    /// Makes what was written so far durable, but not yet final: part of a checkpoint.
+    ///
+    /// - Parameter checkpoint: The checkpoint's number; `Int.max` for what is left when all streams
+    ///   have ended.
+    /// - Returns: What a run that begins with this checkpoint needs to make it final: it comes back
+    ///   as ``SinkContext/restoredState``.
+    func prepare(checkpoint: Int) async throws -> [UInt8]
+
+    /// The checkpoint of this number is durable: makes final what was prepared for it and for those
+    /// before. May come again for the same checkpoint.
+    func commit(checkpoint: Int) async throws
+}
+
 /// Where events go to.
 public struct Sink<Element: Sendable>: Sendable {
     @usableFromInline let label: String
@@ -48,11 +65,18 @@ public struct Sink<Element: Sendable>: Sendable {
     ) {
         self.init(label: label, name: name, endpoint: endpoint, outlet: nil) { context in
             let writer = try await open(context)
+            var transactions: SinkTransactions?
+            if let writer = writer as? any TransactionalSinkWriter<Element> {
+                transactions = SinkTransactions(
+                    prepare: { try await writer.prepare(checkpoint: $0) },
+                    commit: { try await writer.commit(checkpoint: $0) })
+            }
             return AnySinkWriter(
                 write: { batch in
                     try await writer.write(
                         unsafeDowncast(batch, to: BatchBox<Element>.self).batch)
-                }, flush: { try await writer.flush() }, close: { try await writer.close() })
+                }, flush: { try await writer.flush() }, close: { try await writer.close() },
+                transactions: transactions)
         }
     }
 
@@ -98,15 +122,34 @@ package struct AnySinkWriter {
     let write: (any AnyBatch) async throws -> Void
     let flush: () async throws -> Void
     let close: () async throws -> Void
+    let transactions: SinkTransactions?
 
     @usableFromInline
     package init(
         write: @escaping (any AnyBatch) async throws -> Void,
-        flush: @escaping () async throws -> Void, close: @escaping () async throws -> Void
+        flush: @escaping () async throws -> Void, close: @escaping () async throws -> Void,
+        transactions: SinkTransactions? = nil
     ) {
         self.write = write
         self.flush = flush
         self.close = close
+        self.transactions = transactions
+    }
+}
+
+/// What a transactional writer does at checkpoints.
+@usableFromInline
+package struct SinkTransactions {
+    let prepare: (Int) async throws -> [UInt8]
+    let commit: (Int) async throws -> Void
+
+    @usableFromInline
+    package init(
+        prepare: @escaping (Int) async throws -> [UInt8],
+        commit: @escaping (Int) async throws -> Void
+    ) {
+        self.prepare = prepare
+        self.commit = commit
     }
 }
 
@@ -127,8 +170,15 @@ public struct SinkContext: Sendable {
     /// What the sources and sinks of the run share, such as servers.
     public let resources: RunResources
 
+    /// What a ``TransactionalSinkWriter`` had prepared for the checkpoint that the run begins with;
+    /// nil when there is none, and when the writer is opened again later in the run.
+    public internal(set) var restoredState: [UInt8]?
+
     package let environment: RunEnvironment
     package let metrics: StageMetrics
+
+    /// Whether the run takes checkpoints.
+    public var hasStore: Bool { environment.checkpoints != nil }
 
     /// Processing time, virtual in a test.
     public var now: EventTime { environment.clock.now() }
@@ -163,6 +213,14 @@ package protocol SinkDriver: AnyObject {
     func close() async throws
     /// Forgets the writer, so that the next write opens it anew.
     func reset() async
+    /// Whether what it writes becomes final only with a checkpoint.
+    var isTransactional: Bool { get }
+    /// Makes durable what was written so far, as part of a checkpoint; what it returns is kept in it.
+    func prepare(checkpoint: Int) async throws -> [UInt8]?
+    /// Makes final what was prepared for this checkpoint and those before.
+    func commit(checkpoint: Int) async throws
+    /// Takes note of what the checkpoint holds with which the run begins; before `open`.
+    func restore(_ state: [UInt8])
     /// Takes the events out that could not be written.
     func abandonPending() -> [any Sendable]
     var hasPending: Bool { get }
@@ -172,7 +230,7 @@ package protocol SinkDriver: AnyObject {
 @usableFromInline
 final class SinkRunner: SinkDriver {
     private let makeWriter: @Sendable (SinkContext) async throws -> AnySinkWriter
-    private let context: SinkContext
+    private var context: SinkContext
     private var writer: AnySinkWriter?
     private var pending: [any AnyBatch] = []
 
@@ -183,7 +241,7 @@ final class SinkRunner: SinkDriver {
         makeWriter = open
         context = SinkContext(
             stage: scope.name, logger: scope.logger, resources: scope.environment.resources,
-            environment: scope.environment, metrics: scope.metrics)
+            restoredState: nil, environment: scope.environment, metrics: scope.metrics)
         scope.writers.append(self)
     }
 
@@ -202,7 +260,22 @@ final class SinkRunner: SinkDriver {
         if let writer { return writer }
         let opened = try await makeWriter(context)
         writer = opened
+        context.restoredState = nil
         return opened
+    }
+
+    var isTransactional: Bool { writer?.transactions != nil }
+
+    func prepare(checkpoint: Int) async throws -> [UInt8]? {
+        try await openedWriter().transactions?.prepare(checkpoint)
+    }
+
+    func commit(checkpoint: Int) async throws {
+        try await openedWriter().transactions?.commit(checkpoint)
+    }
+
+    func restore(_ state: [UInt8]) {
+        context.restoredState = state
     }
 
     func writePending() async throws {

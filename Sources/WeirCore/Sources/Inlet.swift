@@ -21,34 +21,45 @@ public struct Inlet<Element: Sendable>: Sendable {
     /// Throws `CancellationError`, or an error when the stage has stopped or its overflow policy is `.fail`.
     @inlinable
     public func send(_ event: Element) async throws {
-        if let batch = core.append(event) { try await core.send(batch) }
+        if let parcel = core.append(event) { try await core.send(parcel) }
     }
 
     /// Sends one event with its event time, waiting for room.
     @inlinable
     public func send(_ event: Element, at time: EventTime) async throws {
-        if let batch = core.append(event, at: time) { try await core.send(batch) }
+        if let parcel = core.append(event, at: time) { try await core.send(parcel) }
     }
 
     /// Sends a batch, waiting for room.
     ///
     /// Batches of ``SourceContext/preferredBatchSize`` travel best.
+    ///
+    /// - Parameter position: Where the source is behind these events, if it can be read again from
+    ///   there; it comes back as ``position`` after a restart.
     @inlinable
-    public func send(_ batch: Batch<Element>) async throws {
-        if batch.count <= core.batchSize, try core.sendAtOnce(batch) { return }
+    public func send(_ batch: Batch<Element>, position: SourcePosition? = nil) async throws {
+        let parcel = Parcel(batch, position)
+        if batch.count <= core.batchSize, try core.sendAtOnce(parcel) { return }
         try await core.flush()
-        for part in core.parts(of: batch) { try await core.send(part) }
+        for part in core.parts(of: parcel) { try await core.send(part) }
     }
 
     /// Sends a batch without waiting.
     ///
+    /// - Parameters:
+    ///   - batch: The events.
+    ///   - position: Where the source is behind these events, if it can be read again from there.
     /// - Returns: False when the mailbox is full and the batch was not taken: stop reading, and go on when
     ///   ``whenSpace(_:)`` calls back. A batch larger than the mailbox is taken when the mailbox is empty.
     /// - Throws: When the stage has stopped, or its overflow policy is `.fail`.
     @inlinable
-    public func trySend(_ batch: Batch<Element>) throws -> Bool {
-        try core.trySend(batch)
+    public func trySend(_ batch: Batch<Element>, position: SourcePosition? = nil) throws -> Bool {
+        try core.trySend(Parcel(batch, position))
     }
+
+    /// Where to go on reading: behind what was sent last, or where the checkpoint says from which
+    /// the run was restored; nil at the very beginning.
+    public var position: SourcePosition? { core.lastPosition ?? context.restoredPosition }
 
     /// Calls back once, on any thread, as soon as there is room; at once if there is room now.
     @inlinable
@@ -57,84 +68,112 @@ public struct Inlet<Element: Sendable>: Sendable {
     }
 }
 
+/// Events on their way into a stage, and where their source is behind them.
+@usableFromInline
+struct Parcel<Element: Sendable>: Sendable {
+    @usableFromInline var batch: Batch<Element>
+    @usableFromInline var position: SourcePosition?
+
+    @inlinable
+    init(_ batch: Batch<Element> = Batch(), _ position: SourcePosition? = nil) {
+        self.batch = batch
+        self.position = position
+    }
+
+    @inlinable
+    mutating func append(_ other: Parcel) {
+        batch.append(contentsOf: other.batch)
+        if let position = other.position { self.position = position }
+    }
+
+    @inlinable
+    var box: BatchBox<Element> { BatchBox(batch, position: position) }
+}
+
 /// Gathers single events into batches for a mailbox.
 @usableFromInline
 final class InletCore<Element: Sendable>: BatchFiller {
     @usableFromInline let mailbox: Mailbox
     @usableFromInline let batchSize: Int
-    @usableFromInline let open: Mutex<Batch<Element>>
+    @usableFromInline let open: Mutex<Parcel<Element>>
+    private let last = Mutex<SourcePosition?>(nil)
 
     @inlinable
     init(mailbox: Mailbox, batchSize: Int) {
         self.mailbox = mailbox
         self.batchSize = min(batchSize, mailbox.capacity)
-        open = Mutex(Batch())
+        open = Mutex(Parcel())
     }
+
+    @usableFromInline var lastPosition: SourcePosition? { last.withLock { $0 } }
 
     /// Adds an event; returns the batch when it is full or the stage has nothing to do.
     @inlinable
-    func append(_ event: Element, at time: EventTime = .min) -> Batch<Element>? {
-        open.withLock { batch in
-            if batch.isEmpty && !mailbox.wantsMore { batch.elements.reserveCapacity(batchSize) }
-            batch.append(event, at: time)
+    func append(_ event: Element, at time: EventTime = .min) -> Parcel<Element>? {
+        open.withLock { parcel in
+            if parcel.batch.isEmpty && !mailbox.wantsMore {
+                parcel.batch.elements.reserveCapacity(batchSize)
+            }
+            parcel.batch.append(event, at: time)
             // The consumer sets its flag before it takes this lock, so an event is never left behind unseen.
-            guard batch.count >= batchSize || mailbox.wantsMore else { return nil }
-            let full = batch
-            batch = Batch()
+            guard parcel.batch.count >= batchSize || mailbox.wantsMore else { return nil }
+            let full = parcel
+            parcel = Parcel()
             return full
         }
     }
 
     @inlinable
     func takeOpenBatch() -> (any AnyBatch)? {
-        takeOpen().map { BatchBox($0) }
+        takeOpen().map { $0.box }
     }
 
     @inlinable
-    func takeOpen() -> Batch<Element>? {
-        open.withLock { batch in
-            if batch.isEmpty { return nil }
-            let taken = batch
-            batch = Batch()
+    func takeOpen() -> Parcel<Element>? {
+        open.withLock { parcel in
+            if parcel.batch.isEmpty { return nil }
+            let taken = parcel
+            parcel = Parcel()
             return taken
         }
     }
 
     @inlinable
     func flush() async throws {
-        if let batch = takeOpen() { try await send(batch) }
+        if let parcel = takeOpen() { try await send(parcel) }
     }
 
     @inlinable
-    func send(_ batch: Batch<Element>) async throws {
-        if batch.isEmpty { return }
+    func send(_ parcel: Parcel<Element>) async throws {
+        if parcel.batch.isEmpty { return }
+        note(parcel.position)
         do {
-            try await mailbox.send(Delivery(channel: 0, item: .batch(BatchBox(batch))))
+            try await mailbox.send(Delivery(channel: 0, item: .batch(parcel.box)))
         } catch {
-            notSent(batch, error)
+            notSent(parcel, error)
             throw error
         }
     }
 
     /// Like ``trySend(_:)`` for a sender that takes the batch as sent: what can't ever be taken is counted.
     @usableFromInline
-    func sendAtOnce(_ batch: Batch<Element>) throws -> Bool {
+    func sendAtOnce(_ parcel: Parcel<Element>) throws -> Bool {
         do {
-            return try trySend(batch)
+            return try trySend(parcel)
         } catch {
-            notSent(batch, error)
+            notSent(parcel, error)
             throw error
         }
     }
 
     @usableFromInline
-    func notSent(_ batch: Batch<Element>, _ error: any Error) {
+    func notSent(_ parcel: Parcel<Element>, _ error: any Error) {
         switch error {
-        case is MailboxClosed: mailbox.discarded.add(batch.count, ordering: .relaxed)
-        case is MailboxOverflow: mailbox.dropped.add(batch.count, ordering: .relaxed)
+        case is MailboxClosed: mailbox.discarded.add(parcel.batch.count, ordering: .relaxed)
+        case is MailboxOverflow: mailbox.dropped.add(parcel.batch.count, ordering: .relaxed)
         default:
             // The source has been asked to stop: what it has sent leaves when it has returned.
-            putBack(batch)
+            putBack(parcel)
         }
     }
 
@@ -142,21 +181,24 @@ final class InletCore<Element: Sendable>: BatchFiller {
     ///
     /// While the stage is busy, small batches are gathered.
     @usableFromInline
-    func trySend(_ batch: Batch<Element>) throws -> Bool {
-        if batch.isEmpty { return true }
+    func trySend(_ parcel: Parcel<Element>) throws -> Bool {
+        if parcel.batch.isEmpty { return true }
         // The mailbox is not called under the lock, which its consumer takes to look for open batches.
-        let held: Batch<Element>? = open.withLock { held in
-            if held.count + batch.count < batchSize && !mailbox.wantsMore {
-                held.append(contentsOf: batch)
+        let held: Parcel<Element>? = open.withLock { held in
+            if held.batch.count + parcel.batch.count < batchSize && !mailbox.wantsMore {
+                held.append(parcel)
                 return nil
             }
-            defer { held = Batch() }
+            defer { held = Parcel() }
             return held
         }
-        guard let held else { return true }
-        if held.isEmpty { return try offer(batch) }
+        guard let held else {
+            note(parcel.position)
+            return true
+        }
+        if held.batch.isEmpty { return try offer(parcel) }
         do {
-            if try offer(held) { return try offer(batch) }
+            if try offer(held) { return try offer(parcel) }
         } catch {
             putBack(held)
             throw error
@@ -165,28 +207,37 @@ final class InletCore<Element: Sendable>: BatchFiller {
         return false
     }
 
-    private func putBack(_ batch: Batch<Element>) {
+    private func putBack(_ parcel: Parcel<Element>) {
         open.withLock { later in
-            var all = batch
-            all.append(contentsOf: later)
+            var all = parcel
+            all.append(later)
             later = all
         }
     }
 
-    private func offer(_ batch: Batch<Element>) throws -> Bool {
-        switch mailbox.trySend(Delivery(channel: 0, item: .batch(BatchBox(batch)))) {
-        case .sent: return true
+    private func offer(_ parcel: Parcel<Element>) throws -> Bool {
+        switch mailbox.trySend(Delivery(channel: 0, item: .batch(parcel.box))) {
+        case .sent:
+            note(parcel.position)
+            return true
         case .full, .cancelled: return false
         case .closed: throw MailboxClosed()
         case .overflow: throw MailboxOverflow(stage: mailbox.owner, capacity: mailbox.capacity)
         }
     }
 
+    @usableFromInline
+    func note(_ position: SourcePosition?) {
+        if let position { last.withLock { $0 = position } }
+    }
+
     @inlinable
-    func parts(of batch: Batch<Element>) -> [Batch<Element>] {
-        if batch.count <= batchSize { return [batch] }
+    func parts(of parcel: Parcel<Element>) -> [Parcel<Element>] {
+        let batch = parcel.batch
+        if batch.count <= batchSize { return [parcel] }
         return stride(from: 0, to: batch.count, by: batchSize).map {
-            batch.slice($0..<min($0 + batchSize, batch.count))
+            let end = min($0 + batchSize, batch.count)
+            return Parcel(batch.slice($0..<end), end == batch.count ? parcel.position : nil)
         }
     }
 }

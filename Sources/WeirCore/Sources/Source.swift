@@ -79,6 +79,18 @@ package struct RunnableSource: Sendable {
     }
 }
 
+/// Where a run's checkpoint has a source go on; known once the run has been set up.
+package final class SourceStart: Sendable {
+    private let value = Mutex<SourcePosition?>(nil)
+
+    package init() {}
+
+    package var position: SourcePosition? {
+        get { value.withLock { $0 } }
+        set { value.withLock { $0 = newValue } }
+    }
+}
+
 /// What a source or component of a running topology may use.
 public struct SourceContext: Sendable {
     /// The name of the stage.
@@ -92,6 +104,13 @@ public struct SourceContext: Sendable {
 
     package let environment: RunEnvironment
     package let metrics: StageMetrics
+    package let start: SourceStart
+
+    /// Where the checkpoint says from which the run was restored; nil for the very beginning.
+    public var restoredPosition: SourcePosition? { start.position }
+
+    /// Whether the run takes checkpoints.
+    public var hasStore: Bool { environment.checkpoints != nil }
 
     /// The largest number of events a batch should have.
     public var preferredBatchSize: Int { environment.batchSize }

@@ -3,6 +3,8 @@ package struct InputChannels: Sendable {
     private var channels: [InputState]
     package private(set) var isIdle = false
     package private(set) var watermark = EventTime.min
+    /// Whether some inputs have reached a barrier and others not yet.
+    package private(set) var isAligning = false
 
     package init(count: Int) {
         channels = Array(repeating: InputState(), count: count)
@@ -36,6 +38,32 @@ package struct InputChannels: Sendable {
         }
         if channels.allSatisfy(\.hasEnded) { return .end }
         return merged()
+    }
+
+    /// Takes note of a barrier; true when all inputs have reached it or have ended.
+    package mutating func receivedBarrier(on channel: Int) -> Bool {
+        isAligning = true
+        channels[channel].hasBarrier = true
+        return isAligned
+    }
+
+    /// Whether all inputs have reached the barrier or have ended.
+    package var isAligned: Bool {
+        isAligning && channels.allSatisfy { $0.hasBarrier || $0.hasEnded }
+    }
+
+    /// Whether what comes by a channel belongs behind the checkpoint under way.
+    package func isHeld(_ channel: Int) -> Bool { isAligning && channels[channel].hasBarrier }
+
+    package mutating func releaseBarrier() {
+        isAligning = false
+        for index in channels.indices { channels[index].hasBarrier = false }
+    }
+
+    /// Begins with a watermark that all inputs had reached before.
+    package mutating func restore(watermark: EventTime) {
+        self.watermark = watermark
+        for index in channels.indices { channels[index].watermark = watermark }
     }
 
     /// The state of each channel, for a look at who holds things up.

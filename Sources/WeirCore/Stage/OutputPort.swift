@@ -70,6 +70,12 @@ package final class OutputPort {
         pending.append(.signal(signal))
     }
 
+    /// Puts a barrier behind all that was committed, for every target.
+    package func emit(_ barrier: Barrier) {
+        hasReadySignals = true
+        for index in queues.indices { queues[index].ready.append(.barrier(barrier)) }
+    }
+
     package func rollback() {
         pending.removeAll(keepingCapacity: true)
     }
@@ -91,6 +97,7 @@ package final class OutputPort {
                 }
             case .signal(let signal):
                 for index in queues.indices { enqueue(signal, at: index) }
+            case .barrier(let barrier): emit(barrier)
             }
         }
         pending.removeAll(keepingCapacity: true)

@@ -21,6 +21,7 @@ extension StageActor {
             metrics.eventsIn.add(batch.count, ordering: .relaxed)
             metrics.batchesIn.add(1, ordering: .relaxed)
             channels.receivedBatch(on: delivery.channel)
+            if isSource, let position = batch.position { sourcePosition = position }
             let head = heads[inputOfChannel[delivery.channel]]
             if scope.isFallible {
                 if let error = transact({ try head.deliver(batch) }) { return .failed(error) }
@@ -30,6 +31,7 @@ extension StageActor {
                 scope.commit()
             }
         case .signal(.end): return .notTried
+        case .barrier: return .done
         case .signal(let signal):
             let change = channels.received(signal, on: delivery.channel)
             if inputOfChannel.count > 1 { metrics.inputs = channels.states }
@@ -47,6 +49,7 @@ extension StageActor {
         case (.failed(let error), .batch(let batch)):
             try await handleEach(
                 batch, head: heads[inputOfChannel[delivery.channel]], failed: error)
+        case (.failed, .barrier): return
         case (.failed(let error), .signal):
             // What failed is the merged signal: the stage's own state says which one that is.
             let signal = channels.isIdle ? Signal.idle : .watermark(scope.watermark)

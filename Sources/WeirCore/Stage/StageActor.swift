@@ -27,12 +27,24 @@ package actor StageActor: SupervisedChild {
     var hasEnded = false
     var wakeUp: ScheduledAction?
     var wakeUpDeadline: EventTime?
+    /// Whether the stage is a source's, which begins checkpoints.
+    nonisolated let isSource: Bool
+    nonisolated let hasWriters = Atomic<Bool>(false)
+    var aligning: Barrier?
+    var alignmentStarted: Int64 = 0
+    var capture: OngoingCapture?
+    /// Whether the stage stops to be continued from a checkpoint.
+    var isSuspended = false
+    var committedCheckpoint = 0
+    /// Where the source is behind what has been handled.
+    var sourcePosition: SourcePosition?
     /// Restarts spent on events that turned out to be poison, given back at the next success.
     var refundableRestarts = 0
 
     package init(
         name: String, order: Int, stage: Int, instance: Int, parallelism: Int, mailbox: Mailbox,
-        inputOfChannel: [Int], environment: RunEnvironment, supervisors: SupervisorTree,
+        inputOfChannel: [Int], isSource: Bool = false, environment: RunEnvironment,
+        supervisors: SupervisorTree,
         makeHeads: @escaping @Sendable (StageScope) -> [AnyReceiver]
     ) {
         self.name = name
@@ -41,6 +53,7 @@ package actor StageActor: SupervisedChild {
         self.instance = instance
         self.mailbox = mailbox
         self.inputOfChannel = inputOfChannel
+        self.isSource = isSource
         self.environment = environment
         self.supervisors = supervisors
         self.makeHeads = makeHeads
@@ -60,10 +73,10 @@ package actor StageActor: SupervisedChild {
         await control.waitUntilStopped()
     }
 
-    /// Builds the operators and opens the sinks.
+    /// Builds the operators.
     ///
     /// Called once, before any event.
-    package func prepare() async throws {
+    package func prepare() throws {
         supervisor = supervisors.supervisor(of: self)
         scope.attach(mailbox)
         scope.supervisor = supervisor
@@ -72,16 +85,34 @@ package actor StageActor: SupervisedChild {
             supervisors.refund(self, restarts: restarts)
         }
         heads = makeHeads(scope)
-        for writer in scope.writers { try await writer.open() }
+        hasWriters.store(!scope.writers.isEmpty, ordering: .relaxed)
     }
+
+    /// Opens the sinks.
+    ///
+    /// - Parameter checkpoint: The number of the checkpoint that the run begins with.
+    package func openSinks(restoredFrom checkpoint: Int?) async throws {
+        for writer in scope.writers {
+            try await writer.open()
+            if let checkpoint { try await writer.commit(checkpoint: checkpoint) }
+        }
+    }
+
+    /// The state that checkpoints keep.
+    var describedStates: [Manifest.State] { makePart(hasEnded: false).states }
+
+    /// What keeps the stage's state from being stored.
+    var obstacles: [String] { scope.states.compactMap { $0.state.obstacle } }
 
     /// Runs until all inputs have ended, the mailbox is closed, or the supervisors give up (then it throws).
     package func run() async throws {
         defer { control.stopped() }
         do {
             try await takeTurns()
+            try await leaveToCheckpoints()
         } catch is StageStopped {
             // Cancelled, or nobody listens any more.
+            environment.checkpoints?.stageStopped(name, instance)
             wakeUp?.cancel()
             mailbox.close()
             try await abandonOutput()
@@ -100,15 +131,17 @@ package actor StageActor: SupervisedChild {
 
     func takeTurns() async throws {
         var deliveries = Deque<Delivery>()
+        // What has come by channels that are ahead of a checkpoint's barrier.
+        var heldBack = Deque<Delivery>()
         var mark = environment.clock.monotonicNanoseconds()
         armWakeUp()
-        while !hasEnded {
+        while !hasEnded && !isSuspended {
             if scope.isFinishedEarly {
                 try await apply(.end)
                 try await finishTurn()
                 break
             }
-            let turn = await mailbox.next(into: &deliveries, holding: scope.isSaturated)
+            let turn = await nextTurn(into: &deliveries)
             let start = environment.clock.monotonicNanoseconds()
             metrics.idleNanoseconds.add(start - mark, ordering: .relaxed)
             metrics.busySince.store(start, ordering: .relaxed)
@@ -122,11 +155,25 @@ package actor StageActor: SupervisedChild {
                 do {
                     var lastFlush = start
                     while let delivery = deliveries.popFirst() {
+                        if channels.isAligning, channels.isHeld(delivery.channel) {
+                            heldBack.append(delivery)
+                            continue
+                        }
+                        if case .barrier(let barrier) = delivery.item {
+                            let isAligned = try await receive(barrier, on: delivery.channel)
+                            if isAligned { deliveries.prepend(contentsOf: heldBack.takeAll()) }
+                            if isSuspended { break }
+                            continue
+                        }
                         let progress = try begin(delivery)
                         if case .done = progress {
                         } else {
                             try await finish(delivery, after: progress)
                         }
+                        if channels.isAligned, try await aligned() {
+                            deliveries.prepend(contentsOf: heldBack.takeAll())
+                        }
+                        if capture != nil { continueCapture() }
                         if isTimeToFlush(since: &lastFlush) { try await flush() }
                         if scope.isFinishedEarly { break }
                         while scope.isSaturated { try await waitForAsyncWork() }
@@ -143,6 +190,17 @@ package actor StageActor: SupervisedChild {
             metrics.busySince.store(0, ordering: .relaxed)
             metrics.busyNanoseconds.add(max(0, mark - start - blocked), ordering: .relaxed)
         }
+    }
+
+    /// Waits for something to do; while state is being captured, that is something to do.
+    private func nextTurn(into deliveries: inout Deque<Delivery>) async -> Mailbox.Turn {
+        while let capture, !capture.writer.isFull {
+            if let turn = mailbox.takeNow(into: &deliveries, holding: scope.isSaturated) {
+                return turn
+            }
+            continueCapture()
+        }
+        return await mailbox.next(into: &deliveries, holding: scope.isSaturated)
     }
 
     /// Whether what is ready should leave before the turn has ended: when it is much, or waits for long already.
@@ -177,7 +235,20 @@ package actor StageActor: SupervisedChild {
         if control.restartIsRequested.exchange(false, ordering: .relaxed) {
             restartOperators()
         }
+        if capture != nil { continueCapture() }
+        if hasWriters.load(ordering: .relaxed) { try await commitSinks() }
         try await collectAsyncWork()
         try await fireDueTimers()
+        if isSource, let barrier = control.requestedBarrier.withLock({ $0.take() }) {
+            try await checkpoint(barrier)
+        }
+    }
+}
+
+extension Deque {
+    /// Gives all elements and keeps none.
+    fileprivate mutating func takeAll() -> Deque {
+        defer { removeAll() }
+        return self
     }
 }

@@ -3,6 +3,10 @@ package import Synchronization
 /// What others may ask of a stage while it runs.
 package final class StageControl: Sendable {
     package let restartIsRequested = Atomic<Bool>(false)
+    /// The checkpoint that a source's stage is to take.
+    let requestedBarrier = Mutex<Barrier?>(nil)
+    /// The newest complete checkpoint.
+    let completedCheckpoint = Atomic<Int>(0)
     private let stopping = Mutex<(isStopped: Bool, waiters: [UnsafeContinuation<Void, Never>])>(
         (false, []))
 

@@ -43,6 +43,13 @@ package final class StageScope {
     /// The head input that each input channel feeds.
     package var inputOfChannel: [Int] = []
 
+    /// The operators' state that checkpoints keep, by names that a topology's structure gives.
+    package private(set) var states: [(id: String, state: any CheckpointedState)] = []
+    private var node = ""
+    private var nodeCounts: [String: Int] = [:]
+    private var stateCount = 0
+    private var barrierActions: [(Barrier) throws -> Void] = []
+
     package init(
         name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
         metrics: StageMetrics
@@ -77,6 +84,39 @@ package final class StageScope {
     @usableFromInline
     package func onRestart(_ action: @escaping () -> Void) {
         restartActions.append(action)
+    }
+
+    /// Registers a value of an operator that is rolled back with the batch and kept in checkpoints.
+    @usableFromInline
+    package func register<Value>(_ value: TransactionalValue<Value>) {
+        participants.append(value)
+        keep(CheckpointedValue(get: { value.value }, set: { value.value = $0 }))
+    }
+
+    /// Has checkpoints keep a piece of an operator's state.
+    @usableFromInline
+    package func keep(_ state: any CheckpointedState) {
+        states.append((id: "\(node)/\(stateCount)", state: state))
+        stateCount += 1
+    }
+
+    /// The next pieces of state belong to a node of this kind.
+    package func beginNode(_ kind: String) {
+        nodeCounts[kind, default: 0] += 1
+        let count = nodeCounts[kind, default: 1]
+        node = count == 1 ? kind : "\(kind)-\(count)"
+        stateCount = 0
+    }
+
+    /// Runs when a checkpoint's barrier has come, before the state is captured; what it emits
+    /// belongs to the checkpoint.
+    @usableFromInline
+    package func onBarrier(_ action: @escaping (Barrier) throws -> Void) {
+        barrierActions.append(action)
+    }
+
+    package func barrierReached(_ barrier: Barrier) throws {
+        for action in barrierActions { try action(barrier) }
     }
 
     package func register(_ recovery: Recovery) {
@@ -164,6 +204,9 @@ package final class StageScope {
     /// Whether an asynchronous operator can't take more events now.
     package var isSaturated: Bool { asyncWork.contains { $0.isSaturated } }
 
+    /// Whether calls are under way that a checkpoint has to wait for.
+    package var blocksCheckpoint: Bool { asyncWork.contains { !$0.isReadyForCheckpoint } }
+
     package var hasAsyncWork: Bool { asyncWork.contains { !$0.isIdle } }
 
     /// Adds what is to be shown of the operators' state.
@@ -239,10 +282,17 @@ package protocol AsyncWork: AnyObject {
     var isIdle: Bool { get }
     /// Whether it can't take more events.
     var isSaturated: Bool { get }
+    /// Whether all it has taken in is either emitted or part of its kept state.
+    var isReadyForCheckpoint: Bool { get }
     /// Takes in what has come back, emits it, starts what waits. Called after `StageScope.wake`.
     func collect() throws
     /// The stage has ended or was cancelled: cancels what is under way and waits for it.
     func stop() async
+}
+
+extension AsyncWork {
+    /// When nothing is under way.
+    package var isReadyForCheckpoint: Bool { isIdle }
 }
 
 /// A processing-time timer of a stage: at most one deadline, set anew at will.

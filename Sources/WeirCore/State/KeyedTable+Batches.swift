@@ -23,6 +23,10 @@ extension KeyedTable {
         @usableFromInline var count = 0
         /// The number of the current batch, 0 outside batches and in tables that track no changes.
         @usableFromInline var activeEpoch: UInt32 = 0
+        /// The epoch of the snapshot under way, 0 when there is none.
+        @usableFromInline var snapshotEpoch: UInt32 = 0
+        /// The larger of the two: entries of an earlier epoch are recorded before they change.
+        @usableFromInline var recordEpoch: UInt32 = 0
         /// An update looks for more to do at entries of an earlier epoch: those that are not yet
         /// recorded, and all entries of a table with a time-to-live.
         @usableFromInline var attentionEpoch: UInt32
@@ -34,7 +38,8 @@ extension KeyedTable {
         @usableFromInline var undoCount = 0
         @usableFromInline var undoCapacity = 0
         @usableFromInline var memory = GroupMemory()
-        @usableFromInline var capture: ((Int) -> Void)?
+        /// What entries that have changed since the snapshot began were then, per group.
+        @usableFromInline var preimages: ContiguousArray<ContiguousArray<Captured>> = []
         @usableFromInline var expired = 0
         @usableFromInline var expiredBefore = 0
         /// No registration is due before this time.
@@ -77,9 +82,7 @@ extension KeyedTable {
         guard tracksChanges else { return }
         commitBatch()
         // The largest number stands for the future.
-        if shared.pointee.lastEpoch == .max - 1 { restartEpochs() }
-        shared.pointee.lastEpoch &+= 1
-        setActiveEpoch(shared.pointee.lastEpoch)
+        setActiveEpoch(nextEpoch())
         shared.pointee.expiredBefore = shared.pointee.expired
     }
 
@@ -117,7 +120,21 @@ extension KeyedTable {
     @inlinable
     func setActiveEpoch(_ epoch: UInt32) {
         shared.pointee.activeEpoch = epoch
+        setRecordEpoch()
+    }
+
+    @inlinable
+    func setRecordEpoch() {
+        let epoch = Swift.max(shared.pointee.activeEpoch, shared.pointee.snapshotEpoch)
+        shared.pointee.recordEpoch = epoch
         if timeToLive == 0 { shared.pointee.attentionEpoch = epoch }
+    }
+
+    @inlinable
+    func nextEpoch() -> UInt32 {
+        if shared.pointee.lastEpoch == .max - 1 { restartEpochs() }
+        shared.pointee.lastEpoch &+= 1
+        return shared.pointee.lastEpoch
     }
 
     @inlinable
@@ -129,15 +146,20 @@ extension KeyedTable {
         }
     }
 
-    /// Saves an entry before its first change in the current batch.
+    /// Saves an entry before its first change in the current batch, or since the snapshot began.
     @inlinable
     func record(_ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64) {
         let entry = group.pointee.entries + slot
-        entry.pointee.epoch = shared.pointee.activeEpoch
-        appendUndo(
-            Undo(
-                key: entry.pointee.key, hash: hash, value: entry.pointee.value,
-                deadline: group.pointee.deadline(slot)))
+        if group.pointee.awaitsCapture, entry.pointee.epoch < shared.pointee.snapshotEpoch {
+            shared.pointee.preimages[group.pointee.index].append(captured(group, slot))
+        }
+        if entry.pointee.epoch < shared.pointee.activeEpoch {
+            appendUndo(
+                Undo(
+                    key: entry.pointee.key, hash: hash, value: entry.pointee.value,
+                    deadline: group.pointee.deadline(slot)))
+        }
+        entry.pointee.epoch = shared.pointee.recordEpoch
     }
 
     @inlinable
@@ -171,11 +193,14 @@ extension KeyedTable {
     @inlinable
     @inline(never)
     func restartEpochs() {
+        let snapshot = shared.pointee.snapshotEpoch
         for index in 0..<KeyGroup.count where groups[index].count > 0 {
             for slot in 0...groups[index].mask where groups[index].tags[slot] != 0 {
-                groups[index].entries[slot].epoch = 0
+                let isRecorded = snapshot != 0 && groups[index].entries[slot].epoch >= snapshot
+                groups[index].entries[slot].epoch = isRecorded ? 1 : 0
             }
         }
-        shared.pointee.lastEpoch = 0
+        shared.pointee.snapshotEpoch = snapshot == 0 ? 0 : 1
+        shared.pointee.lastEpoch = 1
     }
 }

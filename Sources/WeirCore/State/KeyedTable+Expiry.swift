@@ -71,7 +71,6 @@ extension KeyedTable {
     func visit(
         _ note: Registration, _ group: UnsafeMutablePointer<Group>, now: Int64
     ) -> Int {
-        if group.pointee.awaitsCapture { capture(group) }
         var removed = 0
         var next: Int64?
         let low = UInt32(truncatingIfNeeded: note.hash)

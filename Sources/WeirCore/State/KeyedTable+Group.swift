@@ -5,7 +5,7 @@ extension KeyedTable {
         @usableFromInline var value: Value
         /// The low half of the key's hash: its home slot, modulo the capacity.
         @usableFromInline var hash: UInt32
-        /// The batch in which the entry was last recorded for undo.
+        /// The batch, or the snapshot, for which the entry was last recorded as it was before.
         @usableFromInline var epoch: UInt32
 
         @inlinable
@@ -36,7 +36,7 @@ extension KeyedTable {
         @usableFromInline var countToGrowAt = 0
         /// Which of the key groups it is; it also makes a group as big as a cache line.
         @usableFromInline let index: Int
-        /// Whether a snapshot that has begun still has to capture the group before it may change.
+        /// Whether a snapshot that has begun still has to capture the group.
         @usableFromInline var awaitsCapture = false
 
         @inlinable
@@ -211,14 +211,12 @@ extension KeyedTable {
     @inlinable
     static var capacityMin: Int { 16 }
 
-    /// Claims the table for one operation on the group of `hash`, which a pending snapshot captures
-    /// first.
+    /// Claims the table for one operation on the group of `hash`.
     @inlinable
     @inline(__always)
     func enter(_ hash: UInt64) -> UnsafeMutablePointer<Group> {
         precondition(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
         let group = groups + KeyGroup.keyGroup(ofHash: hash)
-        if group.pointee.awaitsCapture { capture(group) }
         shared.pointee.isBusy = true
         return group
     }
@@ -231,11 +229,12 @@ extension KeyedTable {
         _ key: Key, _ value: Value, hash: UInt64, _ group: UnsafeMutablePointer<Group>,
         at slot: Int, deadline: Int64
     ) -> Int {
-        let epoch = shared.pointee.activeEpoch
-        if epoch != 0 {
+        if shared.pointee.activeEpoch != 0 {
             appendUndo(Undo(key: key, hash: hash, value: nil, deadline: .max))
         }
-        return place(key, value, hash: hash, group, at: slot, deadline: deadline, epoch: epoch)
+        return place(
+            key, value, hash: hash, group, at: slot, deadline: deadline,
+            epoch: shared.pointee.recordEpoch)
     }
 
     @inlinable
@@ -262,7 +261,7 @@ extension KeyedTable {
         return slot
     }
 
-    /// Stores an entry outside every batch.
+    /// Stores an entry outside every batch, as one whose past the snapshot under way knows.
     @inlinable
     func put(
         _ key: Key, _ value: Value, hash: UInt64, _ group: UnsafeMutablePointer<Group>,
@@ -271,17 +270,19 @@ extension KeyedTable {
         let slot = group.pointee.find(key, hash)
         if slot >= 0 {
             group.pointee.entries[slot].value = value
-            group.pointee.entries[slot].epoch = 0
+            group.pointee.entries[slot].epoch = shared.pointee.snapshotEpoch
             group.pointee.deadlines?[slot] = deadline
         } else {
-            _ = place(key, value, hash: hash, group, at: ~slot, deadline: deadline, epoch: 0)
+            _ = place(
+                key, value, hash: hash, group, at: ~slot, deadline: deadline,
+                epoch: shared.pointee.snapshotEpoch)
         }
     }
 
     /// Removes the entry in `slot`, recorded for undo.
     @inlinable
     func take(_ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64) -> Value {
-        if group.pointee.entries[slot].epoch < shared.pointee.activeEpoch {
+        if group.pointee.entries[slot].epoch < shared.pointee.recordEpoch {
             record(group, slot, hash: hash)
         }
         return drop(group, slot)

@@ -92,7 +92,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         if isFound {
             let entry = group.pointee.entries + slot
             if entry.pointee.epoch < shared.pointee.attentionEpoch {
-                if entry.pointee.epoch < shared.pointee.activeEpoch {
+                if entry.pointee.epoch < shared.pointee.recordEpoch {
                     record(group, slot, hash: hash)
                 }
                 if timeToLive != 0, renew(group, slot, now: now) {
@@ -137,7 +137,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         if timeToLive != 0 {
             if group.pointee.deadline(slot) <= now.nanoseconds { return nil }
             if refreshesOnRead {
-                if group.pointee.entries[slot].epoch < shared.pointee.activeEpoch {
+                if group.pointee.entries[slot].epoch < shared.pointee.recordEpoch {
                     record(group, slot, hash: hash)
                 }
                 _ = renew(group, slot, now: now)

@@ -202,19 +202,24 @@ extension KeyedTable {
         let before = table.contents()
         var captured: [Int: Int] = [:]
         var groups: [Int] = []
-        table.beginCapture { group in
+        let captureNext = {
+            guard let (group, entries) = table.captureNextGroup() else { return false }
             groups.append(group)
-            table.forEach(inGroup: group) { key, value, _ in captured[key] = value }
+            for entry in entries {
+                #expect(captured.updateValue(entry.value, forKey: entry.key) == nil)
+            }
+            return true
         }
+        table.beginCapture()
         for _ in 0..<2_000 {
             let key = Int.random(in: 0..<4_000, using: &random)
             table.beginBatch()
             try table.update(key, hash: stableHash(key), default: 0) { $0 -= 1 }
             table.remove(key ^ 1, hash: stableHash(key ^ 1))
             if Bool.random(using: &random) { table.rollbackBatch() } else { table.commitBatch() }
-            if Int.random(in: 0..<40, using: &random) == 0 { _ = table.captureNextGroup() }
+            if Int.random(in: 0..<40, using: &random) == 0 { _ = captureNext() }
         }
-        while table.captureNextGroup() {}
+        while captureNext() {}
         #expect(captured == before)
         #expect(groups.sorted() == Array(0..<KeyGroup.count))
         #expect(table.contents() != before)

@@ -27,10 +27,30 @@ final class BlockingThread: Sendable {
     private let isInline: Bool
 
     /// - Parameter environment: The run it belongs to.
-    init(_ environment: RunEnvironment) {
-        isInline = environment.executor != nil
+    convenience init(_ environment: RunEnvironment) {
+        self.init(isInline: environment.executor != nil)
+    }
+
+    /// - Parameter isInline: Whether jobs run where they are submitted.
+    init(isInline: Bool) {
+        self.isInline = isInline
         wakeUp = isInline ? nil : Pipe()
         cancellation = isInline ? nil : Pipe()
+    }
+
+    /// Has a job run on the thread, behind those before it.
+    func submit(_ job: @escaping @Sendable () -> Void) {
+        guard !isInline, let wakeUp else { return job() }
+        let starts = state.withLock { state in
+            state.jobs.append(job)
+            defer { state.hasStarted = true }
+            return !state.hasStarted
+        }
+        if starts {
+            start()
+        } else {
+            wakeUp.write()
+        }
     }
 
     /// Runs a job on the thread and waits for it.
@@ -39,18 +59,9 @@ final class BlockingThread: Sendable {
     func run<Value: Sendable>(
         _ job: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        guard !isInline, let wakeUp else { return try job() }
+        if isInline { return try job() }
         return try await withUnsafeThrowingContinuation { continuation in
-            let starts = state.withLock { state in
-                state.jobs.append { continuation.resume(with: Result { try job() }) }
-                defer { state.hasStarted = true }
-                return !state.hasStarted
-            }
-            if starts {
-                start()
-            } else {
-                wakeUp.write()
-            }
+            submit { continuation.resume(with: Result { try job() }) }
         }
     }
 

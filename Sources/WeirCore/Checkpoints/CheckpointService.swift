@@ -1,0 +1,527 @@
+import Logging
+import Metrics
+import Synchronization
+import WeirJournal
+
+/// Takes the checkpoints of a run: has barriers sent, collects the parts, completes the manifest,
+/// and tells sinks and sources when a checkpoint is durable.
+package final class CheckpointService: Sendable {
+    /// One instance of a stage, as checkpoints know it.
+    struct InstanceID: Hashable, Sendable {
+        let stage: String
+        let instance: Int
+    }
+
+    /// Why a checkpoint is taken.
+    enum Kind: Sendable {
+        case regular
+        case savepoint(String)
+        case suspend
+        case final
+    }
+
+    private struct Pending: Sendable {
+        let number: Int
+        let kind: Kind
+        let directory: String
+        var awaited: Set<InstanceID>
+        var parts: [Manifest.Part] = []
+        var error: (any Error)?
+        var waiter: UnsafeContinuation<Void, Never>?
+        var isOver: Bool { awaited.isEmpty || error != nil }
+    }
+
+    private struct State: Sendable {
+        var next = 1
+        var pending: Pending?
+        var ended: [InstanceID: (part: Manifest.Part, bytes: [UInt8])] = [:]
+        var isStopped = false
+        var finalWaiters: [UnsafeContinuation<Void, Never>] = []
+        var endWaiters: [UnsafeContinuation<Void, Never>] = []
+        var allHaveEnded = false
+        var isFinalDone = false
+        var isFinalComplete = false
+        var retained: [Int: [String: SourcePosition]] = [:]
+    }
+
+    let store: StateStore
+    let directory: CheckpointDirectory
+    let thread: BlockingThread
+    private let topology: String
+    private let clock: any RuntimeClock
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let lock = Mutex<(any FileLock)?>(nil)
+    private let turn = AsyncTurn()
+    private let instances = Mutex<[InstanceID: StageActor]>([:])
+    private let onComplete = Mutex<[@Sendable (_ oldest: [String: SourcePosition]) -> Void]>([])
+    private let completed = Counter(label: "weir_checkpoints_total")
+    private let failed = Counter(label: "weir_checkpoint_failures_total")
+    private let seconds: Recorder
+    private let size: Meter
+
+    init(
+        store: StateStore, topology: String, clock: any RuntimeClock, logger: Logger,
+        executor: (any TaskExecutor)?
+    ) {
+        self.store = store
+        self.topology = topology
+        directory = CheckpointDirectory(store)
+        self.clock = clock
+        self.logger = logger
+        thread = BlockingThread(isInline: executor != nil)
+        let dimensions = [("topology", topology)]
+        seconds = Recorder(label: "weir_checkpoint_seconds", dimensions: dimensions)
+        size = Meter(label: "weir_checkpoint_bytes", dimensions: dimensions)
+    }
+
+    // MARK: Beginning and end of a run
+
+    /// Takes the store and reads the checkpoint that the run begins with; nil for none.
+    func open() async throws -> RestoredRun? {
+        let (directory, store, topology) = (directory, store, topology)
+        let (held, last, restored) = try await thread.run {
+            let lock: any FileLock
+            do {
+                lock = try directory.open()
+            } catch let error as StorageError {
+                throw StoreError(store: store.path, reason: "it can't be opened: \(error)")
+            }
+            do {
+                return (lock, try directory.lastNumber(), try Self.load(directory, store))
+            } catch {
+                lock.release()
+                throw error
+            }
+        }
+        lock.withLock { $0 = held }
+        if let restored, restored.manifest.topology != topology {
+            lock.withLock { $0?.release() }
+            throw StoreError(
+                store: store.path,
+                reason: "it belongs to the topology '\(restored.manifest.topology)', not to "
+                    + "'\(topology)': give each topology a directory of its own")
+        }
+        state.withLock { state in
+            state.next = max(last, restored?.manifest.checkpoint ?? 0) + 1
+            guard let manifest = restored?.manifest, manifest.savepoint == nil else { return }
+            state.retained[manifest.checkpoint] = Self.positions(manifest)
+        }
+        return restored
+    }
+
+    private static func load(
+        _ directory: CheckpointDirectory, _ store: StateStore
+    ) throws -> RestoredRun? {
+        let complete = try directory.completeCheckpoints()
+        switch store.start.kind {
+        case .latest:
+            guard let newest = complete.last else { return nil }
+            return try RestoredRun(directory, from: directory.directory(of: newest))
+        case .empty:
+            guard complete.isEmpty else {
+                throw StoreError(
+                    store: store.path,
+                    reason: "it has checkpoints, so it can't begin empty: remove the directory if "
+                        + "they are not needed any more")
+            }
+            return nil
+        case .checkpoint(let number):
+            guard complete.contains(number) else {
+                throw StoreError(
+                    store: store.path,
+                    reason: "it has no checkpoint \(number), only \(complete)")
+            }
+            return try RestoredRun(directory, from: directory.directory(of: number))
+        case .savepoint(let name):
+            let names = try directory.savepointNames()
+            guard names.contains(name) else {
+                throw StoreError(
+                    store: store.path, reason: "it has no savepoint '\(name)', only \(names)")
+            }
+            return try RestoredRun(directory, from: directory.directory(ofSavepoint: name))
+        }
+    }
+
+    /// Says who contributes to checkpoints.
+    func add(_ instance: StageActor) {
+        let id = InstanceID(stage: instance.name, instance: instance.instance)
+        instances.withLock { $0[id] = instance }
+    }
+
+    /// Calls back after each checkpoint with the oldest positions that a kept one may go back to.
+    package func onComplete(
+        _ action: @escaping @Sendable (_ oldest: [String: SourcePosition]) -> Void
+    ) {
+        onComplete.withLock { $0.append(action) }
+    }
+
+    /// Takes checkpoints at the store's interval until cancelled.
+    func run() async {
+        guard store.interval > .zero else { return }
+        while !Task.isCancelled {
+            do {
+                try await clock.sleep(for: store.interval)
+                _ = try await take(.regular)
+            } catch is CancellationError {
+                return
+            } catch {
+                // It has been logged and counted; the next one may find room again.
+            }
+        }
+    }
+
+    /// Gives up what is under way and gives the store back.
+    func close() async {
+        stopWaiting()
+        // What has been submitted before is done first.
+        try? await thread.run {}
+        lock.withLock { $0?.release() }
+        thread.stop()
+    }
+
+    // MARK: A checkpoint
+
+    /// Takes a checkpoint and returns its number once it is durable.
+    func take(_ kind: Kind, inject: (@Sendable (Barrier) -> Void)? = nil) async throws -> Int {
+        await turn.begin()
+        defer { turn.end() }
+        let started = clock.monotonicNanoseconds()
+        let number = try begin(kind)
+        do {
+            let manifest = try await collect(number, kind, inject)
+            let (directory, target) = (directory, path(of: number, kind))
+            let keeping = store.keeping
+            let isSavepoint = manifest.savepoint != nil
+            try await thread.run {
+                try directory.files.syncDirectory(target)
+                try directory.files.writeDurably(try manifest.encoded(), to: "\(target)/MANIFEST")
+                if !isSavepoint {
+                    // The new checkpoint counts even if old ones can't be removed.
+                    try? directory.prune(keeping: keeping, current: number)
+                }
+            }
+            finish(manifest, nanoseconds: clock.monotonicNanoseconds() - started)
+            return number
+        } catch {
+            state.withLock { $0.pending = nil }
+            if !(error is CancellationError) {
+                failed.increment()
+                logger.error(
+                    "checkpoint failed; the one before it stays in force",
+                    metadata: ["checkpoint": "\(number)", "error": "\(error)"])
+            }
+            let (directory, target) = (directory, path(of: number, kind))
+            try? await thread.run { try directory.remove(target) }
+            throw error
+        }
+    }
+
+    private func path(of number: Int, _ kind: Kind) -> String {
+        if case .savepoint(let name) = kind { return directory.directory(ofSavepoint: name) }
+        return directory.directory(of: number)
+    }
+
+    private func begin(_ kind: Kind) throws -> Int {
+        let all = Set(instances.withLock { $0.keys })
+        return try state.withLock { state in
+            if state.isStopped { throw CancellationError() }
+            let number = state.next
+            state.next += 1
+            state.pending = Pending(
+                number: number, kind: kind, directory: path(of: number, kind),
+                awaited: all.subtracting(state.ended.keys))
+            return number
+        }
+    }
+
+    /// Has all instances contribute, and waits for them.
+    private func collect(
+        _ number: Int, _ kind: Kind, _ inject: (@Sendable (Barrier) -> Void)?
+    ) async throws -> Manifest {
+        let (directory, target) = (directory, path(of: number, kind))
+        try await thread.run {
+            if case .savepoint(let name) = kind {
+                guard try !directory.files.exists("\(target)/MANIFEST") else {
+                    throw StoreError(
+                        store: directory.path, reason: "it has a savepoint '\(name)' already")
+                }
+            }
+            try directory.files.createDirectory(target)
+        }
+        var suspends = false
+        if case .suspend = kind { suspends = true }
+        let barrier = Barrier(checkpoint: number, suspends: suspends)
+        if let inject {
+            inject(barrier)
+        } else {
+            for instance in instances.withLock({ Array($0.values) }) {
+                instance.requestBarrier(barrier)
+            }
+        }
+        await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+            let isOver = state.withLock { state in
+                if state.pending?.isOver ?? true { return true }
+                state.pending?.waiter = continuation
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+        let (pending, ended) = state.withLock { ($0.pending, $0.ended) }
+        guard var parts = pending?.parts, pending?.error == nil else {
+            throw pending?.error ?? CancellationError()
+        }
+        let live = Set(parts.map { InstanceID(stage: $0.stage, instance: $0.instance) })
+        for (id, (part, bytes)) in ended where !live.contains(id) {
+            try await thread.run {
+                try directory.files.writeNew(bytes, to: "\(target)/\(part.file)")
+            }
+            parts.append(part)
+        }
+        parts.sort { ($0.stage, $0.instance) < ($1.stage, $1.instance) }
+        var manifest = Manifest(
+            topology: topology, checkpoint: number, takenAt: clock.now().nanoseconds,
+            hasEnded: parts.allSatisfy(\.hasEnded), parts: parts)
+        if case .savepoint(let name) = kind { manifest.savepoint = name }
+        return manifest
+    }
+
+    private func finish(_ manifest: Manifest, nanoseconds: Int64) {
+        let oldest = state.withLock { state in
+            state.pending = nil
+            if manifest.savepoint == nil {
+                state.retained[manifest.checkpoint] = Self.positions(manifest)
+            }
+            while state.retained.count > store.keeping, let first = state.retained.keys.min() {
+                state.retained[first] = nil
+            }
+            return state.retained.min { $0.key < $1.key }?.value ?? [:]
+        }
+        completed.increment()
+        seconds.record(Double(nanoseconds) / 1e9)
+        let bytes = manifest.parts.reduce(0) { $0 + $1.bytes }
+        size.set(Double(bytes))
+        logger.debug(
+            "checkpoint complete",
+            metadata: [
+                "checkpoint": "\(manifest.checkpoint)", "bytes": "\(bytes)",
+                "milliseconds": "\(nanoseconds / 1_000_000)",
+            ])
+        if manifest.savepoint == nil {
+            for instance in instances.withLock({ Array($0.values) }) {
+                instance.checkpointCompleted(manifest.checkpoint)
+            }
+            for action in onComplete.withLock({ $0 }) { action(oldest) }
+        }
+    }
+
+    private static func positions(_ manifest: Manifest) -> [String: SourcePosition] {
+        var positions: [String: SourcePosition] = [:]
+        for part in manifest.parts where part.position != nil {
+            positions[part.stage] = part.position
+        }
+        return positions
+    }
+
+    // MARK: What stages say
+
+    /// Where an instance writes its part; nil when that checkpoint has been given up.
+    func makeWriter(_ part: Manifest.Part, checkpoint: Int, wake: @escaping @Sendable () -> Void)
+        -> PartWriter?
+    {
+        let target = state.withLock { state in
+            state.pending?.number == checkpoint && state.pending?.error == nil
+                ? state.pending?.directory : nil
+        }
+        guard let target else { return nil }
+        return PartWriter(
+            service: self, checkpoint: checkpoint, path: "\(target)/\(part.file)",
+            files: directory.files, wake: wake)
+    }
+
+    func partDone(_ part: Manifest.Part, checkpoint: Int) {
+        change(checkpoint) { pending in
+            pending.awaited.remove(InstanceID(stage: part.stage, instance: part.instance))
+            pending.parts.append(part)
+        }
+    }
+
+    func partFailed(_ error: any Error, checkpoint: Int) {
+        change(checkpoint) { pending in
+            if pending.error == nil { pending.error = error }
+        }
+    }
+
+    /// An instance has ended: what it leaves behind is part of every later checkpoint.
+    func stageEnded(_ part: Manifest.Part, bytes: [UInt8]) {
+        let id = InstanceID(stage: part.stage, instance: part.instance)
+        let number = state.withLock { state in
+            state.ended[id] = (part, bytes)
+            return state.pending?.number
+        }
+        if let number { change(number) { $0.awaited.remove(id) } }
+        tellWhetherAllHaveEnded()
+    }
+
+    /// An instance was cancelled: checkpoints go on without it.
+    func stageStopped(_ stage: String, _ instance: Int) {
+        let id = InstanceID(stage: stage, instance: instance)
+        instances.withLock { $0[id] = nil }
+        if let number = state.withLock({ $0.pending?.number }) {
+            change(number) { $0.awaited.remove(id) }
+        }
+        tellWhetherAllHaveEnded()
+    }
+
+    private func tellWhetherAllHaveEnded() {
+        let ids = instances.withLock { Set($0.keys) }
+        let waiters = state.withLock { state in
+            guard ids.isSubset(of: state.ended.keys) else {
+                return [UnsafeContinuation<Void, Never>]()
+            }
+            state.allHaveEnded = true
+            defer { state.endWaiters.removeAll() }
+            return state.endWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Waits until all instances have ended; false when the run stops before.
+    func waitUntilAllEnded() async -> Bool {
+        await wait(for: { $0.allHaveEnded }, among: \.endWaiters)
+        return state.withLock { $0.allHaveEnded && !$0.isStopped }
+    }
+
+    private func wait(
+        for isOver: @escaping @Sendable (State) -> Bool,
+        among waiters: WritableKeyPath<State, [UnsafeContinuation<Void, Never>]> & Sendable
+    ) async {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                let isOver = state.withLock { state in
+                    if isOver(state) || state.isStopped || Task.isCancelled { return true }
+                    state[keyPath: waiters].append(continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let waiting = state.withLock { state in
+                defer { state[keyPath: waiters].removeAll() }
+                return state[keyPath: waiters]
+            }
+            for waiter in waiting { waiter.resume() }
+        }
+    }
+
+    private func change(_ checkpoint: Int, _ change: (inout Pending) -> Void) {
+        let waiter = state.withLock { state -> UnsafeContinuation<Void, Never>? in
+            guard var pending = state.pending, pending.number == checkpoint else { return nil }
+            change(&pending)
+            let waiter = pending.isOver ? pending.waiter.take() : nil
+            state.pending = pending
+            return waiter
+        }
+        waiter?.resume()
+    }
+
+    // MARK: The end of the run's streams
+
+    /// Takes the last checkpoint once all instances have ended, so that sinks can make final what
+    /// they have written.
+    ///
+    /// Tried again until it succeeds or the run is cancelled.
+    func takeFinal() async {
+        var isComplete = false
+        while !isComplete && !Task.isCancelled {
+            do {
+                _ = try await take(.final)
+                isComplete = true
+            } catch is CancellationError {
+                break
+            } catch {
+                guard (try? await clock.sleep(for: .seconds(1))) != nil else { break }
+            }
+        }
+        finalIsOver(isComplete: isComplete)
+    }
+
+    /// Ends the run with a checkpoint from which another can go on; no windows fire.
+    ///
+    /// - Parameter inject: Has the sources send the barrier behind their last event.
+    func suspend(_ inject: @escaping @Sendable (Barrier) -> Void) async throws -> Int {
+        defer { stopWaiting() }
+        let number = try await take(.suspend, inject: inject)
+        finalIsOver(isComplete: true)
+        return number
+    }
+
+    private func finalIsOver(isComplete: Bool) {
+        let waiters = state.withLock { state in
+            state.isFinalDone = true
+            state.isFinalComplete = isComplete
+            defer { state.finalWaiters.removeAll() }
+            return state.finalWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Lets everybody go who waits for more checkpoints.
+    private func stopWaiting() {
+        let (pending, waiters) = state.withLock { state in
+            state.isStopped = true
+            defer {
+                state.finalWaiters.removeAll()
+                state.endWaiters.removeAll()
+            }
+            let waiter = state.pending?.waiter.take()
+            state.pending?.error = CancellationError()
+            return (waiter, state.finalWaiters + state.endWaiters)
+        }
+        pending?.resume()
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Waits for the last checkpoint, or for the end of the run.
+    ///
+    /// Returns whether it is complete.
+    func waitForFinal() async -> Bool {
+        await wait(for: { $0.isFinalDone }, among: \.finalWaiters)
+        return state.withLock { $0.isFinalComplete }
+    }
+}
+
+/// Lets one after the other in.
+final class AsyncTurn: Sendable {
+    private struct State: Sendable {
+        var isTaken = false
+        var waiters: [UnsafeContinuation<Void, Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    func begin() async {
+        await withUnsafeContinuation { continuation in
+            let isFree = state.withLock { state in
+                if state.isTaken {
+                    state.waiters.append(continuation)
+                    return false
+                }
+                state.isTaken = true
+                return true
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    func end() {
+        let next = state.withLock { state -> UnsafeContinuation<Void, Never>? in
+            if state.waiters.isEmpty {
+                state.isTaken = false
+                return nil
+            }
+            return state.waiters.removeFirst()
+        }
+        next?.resume()
+    }
+}

@@ -1,0 +1,192 @@
+import WeirBinary
+
+/// A piece of an operator's state that checkpoints keep; confined to the stage's actor.
+@usableFromInline
+package protocol CheckpointedState: AnyObject {
+    /// What it holds, for messages, such as `table of String to Account`.
+    var contents: String { get }
+    /// What keeps it from being stored, such as a type that isn't Codable; nil if nothing does.
+    var obstacle: String? { get }
+    /// Whether its portions belong to key groups, so that it can be spread over another number of
+    /// instances.
+    var isKeyed: Bool { get }
+    /// Freezes the state as it is now, between batches.
+    func beginCapture() throws
+    /// The next portion of what was frozen; nil when all of it has been given.
+    func captureNext() -> CapturedPortion?
+    /// Takes a portion in, before any event.
+    ///
+    /// - Parameter ownsGroup: Whether this instance owns a key group; what it doesn't own is left
+    ///   out.
+    func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws
+}
+
+/// A frozen portion of state, on its way to the store: encoded away from the stage.
+@usableFromInline
+package struct CapturedPortion: Sendable {
+    /// The key group, or -1 for state that has none.
+    package let group: Int
+    package let entries: Int
+    package let encode: @Sendable () throws -> [UInt8]
+
+    @usableFromInline
+    package init(
+        group: Int = -1, entries: Int, encode: @escaping @Sendable () throws -> [UInt8]
+    ) {
+        self.group = group
+        self.entries = entries
+        self.encode = encode
+    }
+}
+
+/// A portion of state as a checkpoint has it.
+@usableFromInline
+package struct RestoredPortion {
+    package let group: Int
+    package var reader: BinaryReader
+
+    package init(group: Int, reader: BinaryReader) {
+        self.group = group
+        self.reader = reader
+    }
+}
+
+/// Makes what only one owner has at a time cross to another thread.
+package struct Transferred<Value>: @unchecked Sendable {
+    // Safety: the giver makes a copy for the taker, and does not touch it again.
+    package let value: Value
+
+    package init(_ value: Value) {
+        self.value = value
+    }
+}
+
+/// A value that is kept whole, such as a running total or a buffer.
+package final class CheckpointedValue<Value>: CheckpointedState {
+    private let get: () -> Value
+    private let set: (Value) -> Void
+    private let codec: StateCodec<Value>?
+    private var frozen: Value?
+
+    package init(get: @escaping () -> Value, set: @escaping (Value) -> Void) {
+        self.get = get
+        self.set = set
+        codec = .make()
+    }
+
+    package var contents: String { "\(Value.self)" }
+    package var isKeyed: Bool { false }
+    package var obstacle: String? { codec == nil ? "\(Value.self) isn't Codable" : nil }
+
+    package func beginCapture() {
+        frozen = get()
+    }
+
+    package func captureNext() -> CapturedPortion? {
+        guard let value = frozen, let codec else { return nil }
+        frozen = nil
+        let transferred = Transferred(value)
+        return CapturedPortion(entries: 1) {
+            var writer = BinaryWriter()
+            try codec.write(transferred.value, &writer)
+            return writer.finish()
+        }
+    }
+
+    package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
+        if let value = try codec?.read(&portion.reader) { set(value) }
+    }
+}
+
+/// The entries of a keyed table.
+package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>: CheckpointedState
+{
+    private let table: KeyedTable<Key, Value>
+    private let hash: (Key) -> UInt64
+    private let codec = StateCodec<Value>.make()
+
+    package init(_ table: KeyedTable<Key, Value>, hash: @escaping (Key) -> UInt64) {
+        self.table = table
+        self.hash = hash
+    }
+
+    package var contents: String { "table of \(Key.self) to \(Value.self)" }
+    package var isKeyed: Bool { true }
+    package var obstacle: String? { codec == nil ? "\(Value.self) isn't Codable" : nil }
+
+    package func beginCapture() {
+        table.beginCapture()
+    }
+
+    package func captureNext() -> CapturedPortion? {
+        guard let codec, let (group, entries) = table.captureNextGroup() else { return nil }
+        let transferred = Transferred(entries)
+        return CapturedPortion(group: group, entries: entries.count) {
+            var writer = BinaryWriter()
+            for entry in transferred.value {
+                try writer.append(entry.key)
+                try codec.write(entry.value, &writer)
+                try writer.append(entry.deadline)
+            }
+            return writer.finish()
+        }
+    }
+
+    package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
+        guard let codec else { return }
+        while let key = try portion.reader.next(Key.self) {
+            let hash = hash(key)
+            guard let value = try codec.read(&portion.reader),
+                let deadline = try portion.reader.next(Int64.self)
+            else { return }
+            guard ownsGroup(KeyGroup.keyGroup(ofHash: hash)) else { continue }
+            table.restore(
+                key, value, hash: hash, expiry: EventTime(nanoseconds: deadline))
+        }
+    }
+}
+
+/// The timers of a keyed stage.
+package final class CheckpointedTimers<Key: Hashable & Codable & Sendable>: CheckpointedState {
+    private let timers: TimerQueue<Key>
+
+    package init(_ timers: TimerQueue<Key>) {
+        self.timers = timers
+    }
+
+    package var contents: String { "timers of \(Key.self)" }
+    package var isKeyed: Bool { true }
+    package var obstacle: String? { nil }
+
+    package func beginCapture() {
+        timers.index.beginCapture()
+    }
+
+    package func captureNext() -> CapturedPortion? {
+        guard let (group, entries) = timers.index.captureNextGroup() else { return nil }
+        let transferred = Transferred(entries)
+        return CapturedPortion(group: group, entries: entries.count) {
+            var writer = BinaryWriter()
+            for entry in transferred.value {
+                try writer.append(entry.key.key)
+                try writer.append(entry.key.nanoseconds)
+                try writer.append(entry.key.tag)
+                try writer.append(entry.value)
+            }
+            return writer.finish()
+        }
+    }
+
+    package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
+        while let key = try portion.reader.next(Key.self) {
+            guard let time = try portion.reader.next(Int64.self),
+                let tag = try portion.reader.next(UInt32.self),
+                let sequence = try portion.reader.next(UInt64.self)
+            else { return }
+            let hash = stableHash(key)
+            guard ownsGroup(KeyGroup.keyGroup(ofHash: hash)) else { continue }
+            timers.restore(
+                key, hash: hash, at: EventTime(nanoseconds: time), tag: tag, sequence: sequence)
+        }
+    }
+}

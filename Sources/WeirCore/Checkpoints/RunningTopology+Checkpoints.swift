@@ -1,0 +1,71 @@
+extension RunningTopology {
+    /// Takes a checkpoint now and returns its number once it is durable.
+    ///
+    /// - Throws: ``StoreError`` when the run has no store, or what kept the checkpoint from being
+    ///   written, such as a full disk; the one before it then stays in force.
+    @discardableResult
+    public func checkpoint() async throws -> Int {
+        try await service.take(.regular)
+    }
+
+    /// Takes a checkpoint that is kept under a name until it is removed by hand.
+    ///
+    /// - Parameter name: Letters, digits, `-`, `_` and `.`; new in the store.
+    /// - Throws: As ``checkpoint()``, and ``StoreError`` for a name that can't be used.
+    @discardableResult
+    public func savepoint(_ name: String) async throws -> Int {
+        let isPlain = name.utf8.allSatisfy { byte in
+            byte.isASCIIAlphanumeric || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")]
+                .contains(byte)
+        }
+        guard isPlain, !name.isEmpty, !name.hasPrefix(".") else {
+            throw StoreError(
+                store: try service.store.path,
+                reason: "'\(name)' can't name a savepoint: use letters, digits, '-', '_' and '.'")
+        }
+        return try await service.take(.savepoint(name))
+    }
+
+    /// Ends the run with a checkpoint, from which the next run on the store goes on: the sources
+    /// stop, everything under way is handled, but streams don't end and windows don't fire.
+    ///
+    /// A graceful shutdown of a run with a store does this.
+    ///
+    /// - Returns: The checkpoint's number.
+    /// - Throws: As ``checkpoint()``; the run has ended then as well.
+    @discardableResult
+    public func suspend() async throws -> Int {
+        let pumps = pumps
+        let service = try service
+        resume()
+        let number: Int
+        do {
+            number = try await service.suspend { barrier in
+                for pump in pumps { pump.suspend(with: barrier) }
+            }
+        } catch {
+            cancel()
+            throw error
+        }
+        try await waitUntilFinished()
+        return number
+    }
+
+    private var service: CheckpointService {
+        get throws {
+            guard let service = environment.checkpoints else {
+                throw StoreError(
+                    store: "none", reason: "the run has no store: RunConfiguration(store: …)")
+            }
+            return service
+        }
+    }
+}
+
+extension UInt8 {
+    fileprivate var isASCIIAlphanumeric: Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self)
+            || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self)
+            || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
+    }
+}

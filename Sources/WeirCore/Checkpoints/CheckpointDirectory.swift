@@ -1,4 +1,4 @@
-import WeirJournal
+package import WeirJournal
 
 /// The files of a store: which checkpoints there are, what is in them, and how one comes about.
 ///

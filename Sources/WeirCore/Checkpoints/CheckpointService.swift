@@ -274,7 +274,7 @@ package final class CheckpointService: Sendable {
         let live = Set(parts.map { InstanceID(stage: $0.stage, instance: $0.instance) })
         for (id, (part, bytes)) in ended where !live.contains(id) {
             try await thread.run {
-                try directory.files.writeNew(bytes, to: "\(target)/\(part.file)")
+                try directory.files.writeDurably(bytes, to: "\(target)/\(part.file)")
             }
             parts.append(part)
         }
@@ -394,7 +394,8 @@ package final class CheckpointService: Sendable {
 
     private func wait(
         for isOver: @escaping @Sendable (State) -> Bool,
-        among waiters: WritableKeyPath<State, [UnsafeContinuation<Void, Never>]> & Sendable
+        among waiters:
+            any WritableKeyPath<State, [UnsafeContinuation<Void, Never>]> & Sendable
     ) async {
         await withTaskCancellationHandler {
             await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in

@@ -1,4 +1,3 @@
-import WeirBinary
 
 /// A piece of an operator's state that checkpoints keep; confined to the stage's actor.
 @usableFromInline
@@ -99,40 +98,53 @@ package final class CheckpointedValue<Value>: CheckpointedState {
 }
 
 /// The entries of a keyed table.
+@usableFromInline
 package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>: CheckpointedState
 {
     private let table: KeyedTable<Key, Value>
     private let hash: (Key) -> UInt64
+    private let captureGroup: () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
     private let codec = StateCodec<Value>.make()
 
-    package init(_ table: KeyedTable<Key, Value>, hash: @escaping (Key) -> UInt64) {
-        self.table = table
-        self.hash = hash
+    /// Reads the table by a closure that is made where its types are known.
+    @inlinable
+    package convenience init(_ table: KeyedTable<Key, Value>, hash: @escaping (Key) -> UInt64) {
+        self.init(table, hash: hash) { table.captureNextGroup().map { ($0.group, $0.entries) } }
     }
 
-    package var contents: String { "table of \(Key.self) to \(Value.self)" }
-    package var isKeyed: Bool { true }
-    package var obstacle: String? { codec == nil ? "\(Value.self) isn't Codable" : nil }
+    @usableFromInline
+    package init(_ table: KeyedTable<Key, Value>, hash: @escaping (Key) -> UInt64,
+        captureGroup:
+            @escaping () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
+    ) {
+        self.table = table
+        self.hash = hash
+        self.captureGroup = captureGroup
+    }
 
-    package func beginCapture() {
+    @usableFromInline package var contents: String { "table of \(Key.self) to \(Value.self)" }
+    @usableFromInline package var isKeyed: Bool { true }
+    @usableFromInline package var obstacle: String? { codec == nil ? "\(Value.self) isn't Codable" : nil }
+
+    @usableFromInline package func beginCapture() {
         table.beginCapture()
     }
 
-    package func captureNext() -> CapturedPortion? {
-        guard let codec, let (group, entries) = table.captureNextGroup() else { return nil }
+    @usableFromInline package func captureNext() -> CapturedPortion? {
+        guard let codec, let (group, entries) = captureGroup() else { return nil }
         let transferred = Transferred(entries)
         return CapturedPortion(group: group, entries: entries.count) {
             var writer = BinaryWriter()
-            for entry in transferred.value {
-                try writer.append(entry.key)
-                try codec.write(entry.value, &writer)
-                try writer.append(entry.deadline)
+            for (key, value, deadline) in transferred.value {
+                try writer.append(key)
+                try codec.write(value, &writer)
+                try writer.append(deadline)
             }
             return writer.finish()
         }
     }
 
-    package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
+    @usableFromInline package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
         guard let codec else { return }
         while let key = try portion.reader.next(Key.self) {
             let hash = hash(key)
@@ -167,11 +179,11 @@ package final class CheckpointedTimers<Key: Hashable & Codable & Sendable>: Chec
         let transferred = Transferred(entries)
         return CapturedPortion(group: group, entries: entries.count) {
             var writer = BinaryWriter()
-            for entry in transferred.value {
-                try writer.append(entry.key.key)
-                try writer.append(entry.key.nanoseconds)
-                try writer.append(entry.key.tag)
-                try writer.append(entry.value)
+            for (identity, sequence, _) in transferred.value {
+                try writer.append(identity.key)
+                try writer.append(identity.nanoseconds)
+                try writer.append(identity.tag)
+                try writer.append(sequence)
             }
             return writer.finish()
         }

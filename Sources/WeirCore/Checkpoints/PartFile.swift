@@ -63,7 +63,7 @@ package struct PartSection: Sendable {
 
 extension [UInt8] {
     mutating func appendNumber(_ number: some FixedWidthInteger) {
-        withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
+        Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
     }
 
     func number<Number: FixedWidthInteger>(_ type: Number.Type, at offset: Int) -> Number {

@@ -1,9 +1,9 @@
-import WeirBinary
 
 /// Writes and reads values of a type that turns out to be Codable at run time.
-package struct StateCodec<Value>: Sendable {
-    package let write: @Sendable (Value, inout BinaryWriter) throws -> Void
-    package let read: @Sendable (inout BinaryReader) throws -> Value?
+package struct StateCodec<Value>: @unchecked Sendable {
+    // Safety: the closures hold nothing but types.
+    package let write: (Value, inout BinaryWriter) throws -> Void
+    package let read: (inout BinaryReader) throws -> Value?
 
     /// The codec of the type, or nil when it isn't Codable.
     package static func make() -> StateCodec? {

@@ -151,7 +151,7 @@ public final class RunningTopology: Sendable {
                     }
                 }
                 let checkpoints = startTask(on: configuration.executor) {
-                    await environment.checkpoints?.run()
+                    await self.environment.checkpoints?.run()
                 }
                 defer { checkpoints.cancel() }
                 do {

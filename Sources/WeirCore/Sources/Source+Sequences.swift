@@ -13,13 +13,18 @@ extension Source {
     }
 
     /// The elements of a collection, in order, then the end.
+    ///
+    /// After a restart it goes on behind the last element that was handled.
     @inlinable
     public static func collection<Elements: Collection & Sendable>(
         _ elements: Elements
     ) -> Source where Elements.Element == Element {
         Source("collection") { inlet in
             let size = inlet.context.preferredBatchSize
-            var start = elements.startIndex
+            var offset = Int(inlet.position?.offset ?? 0)
+            var start =
+                elements.index(elements.startIndex, offsetBy: offset, limitedBy: elements.endIndex)
+                ?? elements.endIndex
             while start != elements.endIndex {
                 try Task.checkCancellation()
                 let end =
@@ -28,7 +33,8 @@ extension Source {
                 var batch = Batch<Element>()
                 batch.elements.reserveCapacity(size)
                 batch.elements.append(contentsOf: elements[start..<end])
-                try await inlet.send(batch)
+                offset += batch.count
+                try await inlet.send(batch, position: SourcePosition(offset: Int64(offset)))
                 start = end
             }
         }

@@ -35,6 +35,8 @@ extension Source {
     /// Event `i` is due `i / rate` seconds after the start and carries that time as its event time, so a latency that is
     /// measured from it has no coordinated omission. All that is due is sent at once; after a stall it catches up.
     ///
+    /// After a restart it goes on with the next index, at a new start.
+    ///
     /// - Parameters:
     ///   - rate: Events per second, above zero; at most 1,000,000,000.
     ///   - count: How many events there are; nil for no end.
@@ -48,10 +50,11 @@ extension Source {
         _ makeEvent: @escaping @Sendable (Int) -> Element
     ) -> Source {
         Source("rate") { inlet in
-            let schedule = RateSchedule(start: inlet.context.now, perSecond: rate)
             let size = inlet.context.preferredBatchSize
             let end = count ?? .max
-            var next = 0
+            var next = Int(inlet.position?.offset ?? 0)
+            let schedule = RateSchedule(
+                start: inlet.context.now, perSecond: rate, firstIndex: next)
             while next < end {
                 let now = inlet.context.now
                 let due = min(end, schedule.dueCount(at: now))
@@ -62,7 +65,7 @@ extension Source {
                         batch.append(makeEvent(index), at: schedule.time(of: index))
                     }
                     next += batch.count
-                    try await inlet.send(batch)
+                    try await inlet.send(batch, position: SourcePosition(offset: Int64(next)))
                 }
                 if next >= end { return }
                 try await inlet.context.sleep(
@@ -85,25 +88,27 @@ extension SourceContext {
 package struct RateSchedule: Sendable {
     private let start: EventTime
     private let nanosecondsPerEvent: Double
+    private let firstIndex: Int
 
-    package init(start: EventTime, perSecond rate: Double) {
+    package init(start: EventTime, perSecond rate: Double, firstIndex: Int = 0) {
+        self.firstIndex = firstIndex
         self.start = start
         let bounded = rate.isFinite ? min(max(rate, 1e-6), 1e9) : 1e9
         nanosecondsPerEvent = 1e9 / bounded
     }
 
     package func time(of index: Int) -> EventTime {
-        let offset = (Double(index) * nanosecondsPerEvent).rounded()
+        let offset = (Double(index - firstIndex) * nanosecondsPerEvent).rounded()
         return start.advanced(by: .nanoseconds(Int64(min(offset, 0x1p62))))
     }
 
     /// How many events are due.
     package func dueCount(at now: EventTime) -> Int {
         let elapsed = start.duration(to: now).nanosecondsClamped
-        if elapsed < 0 { return 0 }
-        var count = Int(min(Double(elapsed) / nanosecondsPerEvent, 0x1p62))
+        if elapsed < 0 { return firstIndex }
+        var count = firstIndex + Int(min(Double(elapsed) / nanosecondsPerEvent, 0x1p61))
         // Rounding may be off by one either way: the times decide.
-        while count > 0 && time(of: count - 1) > now { count -= 1 }
+        while count > firstIndex && time(of: count - 1) > now { count -= 1 }
         while time(of: count) <= now && count < .max { count += 1 }
         return count
     }

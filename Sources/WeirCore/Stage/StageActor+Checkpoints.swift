@@ -1,7 +1,6 @@
 import DequeModule
 import Logging
 import Synchronization
-import WeirBinary
 
 /// What a stage has yet to contribute to the checkpoint under way.
 struct OngoingCapture {
@@ -250,7 +249,7 @@ extension RestoredRun {
         var problems: [String] = []
         var known: [String: (states: [Manifest.State], parallelism: Int)] = [:]
         for instance in instances.compactMap(\.first) {
-            known[instance.name] = await (instance.describedStates, instance.scope.parallelism)
+            known[instance.name] = await (instance.describedStates, instance.parallelism)
         }
         for part in manifest.parts where part.instance == 0 {
             let stored = manifest.parts.filter { $0.stage == part.stage }

@@ -98,6 +98,8 @@ package actor StageActor: SupervisedChild {
         }
     }
 
+    var parallelism: Int { scope.parallelism }
+
     /// The state that checkpoints keep.
     var describedStates: [Manifest.State] { makePart(hasEnded: false).states }
 

@@ -1,7 +1,7 @@
 extension KeyedTable {
-    /// An entry as it was when a snapshot began.
+    /// An entry with its deadline, as it was when a snapshot began.
     @usableFromInline
-    package typealias Captured = (key: Key, value: Value, deadline: Int64)
+    package typealias Captured = (Key, Value, Int64)
 
     /// Starts a snapshot of the table as it is now, at the cost of marking 128 groups.
     ///

@@ -206,7 +206,7 @@ extension KeyedTable {
             guard let (group, entries) = table.captureNextGroup() else { return false }
             groups.append(group)
             for entry in entries {
-                #expect(captured.updateValue(entry.value, forKey: entry.key) == nil)
+                #expect(captured.updateValue(entry.1, forKey: entry.0) == nil)
             }
             return true
         }

@@ -10,33 +10,28 @@ struct FileTail: Sendable {
         case nothing
     }
 
-    /// Where reading goes on, for a source that restarts.
-    struct Position: Sendable {
-        var identity: FileIdentity
-        var offset: Int
-    }
-
     private let path: String
     private let portion: Int
     private var file: OpenFile?
     private var offset = 0
     private var startsAtEnd: Bool
-    private var resumes: Position?
+    private var resumes: SourcePosition?
     /// Another file had the name at the last look: this one still gets what its writer has in hand.
     private var isReplaced = false
 
     /// - Parameters:
     ///   - fromEnd: Whether what the file holds at the first look is left out.
     ///   - portion: How many bytes are read at once at most.
-    init(path: String, fromEnd: Bool, resumingAt position: Position?, portion: Int = 65_536) {
+    init(path: String, fromEnd: Bool, resumingAt position: SourcePosition?, portion: Int = 65_536) {
         self.path = path
         startsAtEnd = fromEnd && position == nil
         resumes = position
         self.portion = portion
     }
 
-    var position: Position? {
-        file.map { Position(identity: $0.identity, offset: offset) }
+    /// Where it is in which file.
+    var position: SourcePosition? {
+        file.map { SourcePosition(offset: Int64(offset), identity: $0.identity.code) }
     }
 
     /// Whether the file exists.
@@ -80,8 +75,10 @@ struct FileTail: Sendable {
             return
         }
         offset = 0
-        if let resumes, resumes.identity == opened.identity, resumes.offset <= (try opened.size()) {
-            offset = resumes.offset
+        if let resumes, resumes.identity == opened.identity.code,
+            Int(resumes.offset) <= (try opened.size())
+        {
+            offset = Int(resumes.offset)
         } else if startsAtEnd {
             offset = try opened.size()
         }

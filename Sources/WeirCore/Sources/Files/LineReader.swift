@@ -15,13 +15,19 @@ struct LineReader<Element: Sendable>: Sendable {
         }
         var splitter = LineSplitter(limit: lineLimit)
         var offset = 0
+        let identity = file.identity.code
+        if let position = inlet.position, position.identity == identity {
+            offset = Int(position.offset)
+        }
         while true {
             try Task.checkCancellation()
             let position = file.isRegular ? offset : nil
             let bytes = try await thread.run { try file.read(65_536, at: position) }
             if bytes.isEmpty { break }
             offset += bytes.count
-            try await send(bytes, &splitter)
+            try await send(bytes, &splitter) {
+                SourcePosition(offset: Int64(offset - $0), identity: identity)
+            }
         }
         try await finish(&splitter)
     }
@@ -50,13 +56,9 @@ struct LineReader<Element: Sendable>: Sendable {
     /// Follows a file until the source is to stop.
     func follow(_ path: String, fromEnd: Bool, polling interval: Duration) async throws {
         let context = inlet.context
-        let progress = context.resources.shared("\(context.stage) tail \(path)") {
-            TailProgress()
-        } close: { _ in
-        }
         let thread = BlockingThread(context.environment)
         defer { thread.stop() }
-        var tail = FileTail(path: path, fromEnd: fromEnd, resumingAt: progress.position)
+        var tail = FileTail(path: path, fromEnd: fromEnd, resumingAt: inlet.position)
         var splitter = LineSplitter(limit: lineLimit)
         while true {
             try Task.checkCancellation()
@@ -69,27 +71,31 @@ struct LineReader<Element: Sendable>: Sendable {
             let justOpened = after.isOpen && !before.isOpen
             tail = after
             switch step {
-            case .bytes(let bytes): try await send(bytes, &splitter)
+            case .bytes(let bytes):
+                let position = tail.position
+                try await send(bytes, &splitter) { open in
+                    guard var position else { return nil }
+                    position.offset -= Int64(open)
+                    return position
+                }
             case .endOfFile: try await finish(&splitter)
             case .nothing:
-                progress.position = position(of: tail, splitter)
                 if !justOpened { try await context.sleep(for: interval) }
             }
-            progress.position = position(of: tail, splitter)
         }
     }
 
-    /// Where the line that has begun begins.
-    private func position(of tail: FileTail, _ splitter: LineSplitter) -> FileTail.Position? {
-        guard var position = tail.position else { return nil }
-        position.offset = max(0, position.offset - splitter.openByteCount)
-        return position
-    }
-
-    private func send(_ bytes: [UInt8], _ splitter: inout LineSplitter) async throws {
+    /// - Parameter position: Where the source is behind the last whole line, from the number of
+    ///   bytes that the next line has so far.
+    private func send(
+        _ bytes: [UInt8], _ splitter: inout LineSplitter,
+        position: (_ open: Int) -> SourcePosition? = { _ in nil }
+    ) async throws {
         var batch = Batch<Element>()
         splitter.append(bytes) { add($0, to: &batch) }
-        if !batch.isEmpty { try await inlet.send(batch) }
+        if !batch.isEmpty {
+            try await inlet.send(batch, position: position(splitter.openByteCount))
+        }
     }
 
     private func finish(_ splitter: inout LineSplitter) async throws {

@@ -27,6 +27,9 @@ public struct FileError: Error, CustomStringConvertible {
 struct FileIdentity: Sendable, Hashable {
     let device: UInt64
     let inode: UInt64
+
+    /// Both in one number, for positions.
+    var code: UInt64 { inode ^ (device &* 0x9E37_79B9_7F4A_7C15) }
 }
 
 /// An open file; closed when the last reference goes.

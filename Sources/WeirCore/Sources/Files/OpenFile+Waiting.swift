@@ -1,5 +1,3 @@
-import Synchronization
-
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Darwin)
@@ -7,16 +5,6 @@ import Synchronization
 #elseif canImport(Musl)
     import Musl
 #endif
-
-/// How far a file has been followed, kept over restarts of its source.
-final class TailProgress: Sendable {
-    private let locked = Mutex<FileTail.Position?>(nil)
-
-    var position: FileTail.Position? {
-        get { locked.withLock { $0 } }
-        set { locked.withLock { $0 = newValue } }
-    }
-}
 
 extension FileError {
     static let noSuchFile = ENOENT

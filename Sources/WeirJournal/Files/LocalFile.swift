@@ -59,10 +59,12 @@ final class LocalFile: StoredFile {
             var result: Int32
             repeat { result = posix_fallocate(descriptor, 0, off_t(size)) } while result == EINTR
             switch result {
-            case 0, EOPNOTSUPP, ENOSYS, EINVAL: return
+            case 0: return
+            case EOPNOTSUPP, ENOSYS, EINVAL: break
             default: throw StorageError(errno: result, path: path, action: "allocate")
             }
         #endif
+        if try self.size < size { try truncate(to: size) }
     }
 
     func truncate(to size: Int) throws(StorageError) {

@@ -35,6 +35,10 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
         case unsupported(reason: String)
         /// The journal is at its bound of bytes: remove segments, or raise the bound.
         case full
+        /// The buffer of records that are not committed is full: commit, then append again.
+        case uncommitted
+        /// The position was removed by retention, or is past the journal's end.
+        case outOfRange
         /// A record is larger than the journal takes.
         case tooLarge
         /// No key with that number was given, or it is not the key that sealed the record.
@@ -87,6 +91,8 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
         case .corrupt: "restore the file from a copy, or go back to an older checkpoint"
         case .unsupported: "open it with the version and configuration that wrote it"
         case .full: "remove old segments by a checkpoint, or raise the bound"
+        case .uncommitted: "commit first"
+        case .outOfRange: "read from a position that the journal holds"
         case .tooLarge: "split the record, or raise the bound on a record"
         case .wrongKey: "add the key to the key provider"
         case .tooManyFiles: "raise the limit on open files (ulimit -n)"
@@ -116,6 +122,8 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
             return "\(segment) is corrupt at byte \(offset): \(reason)"
         case .unsupported(let reason): return reason
         case .full: return "the journal is full"
+        case .uncommitted: return "its buffer of uncommitted records is full"
+        case .outOfRange: return "it does not hold that position"
         case .tooLarge: return "the record is too large"
         case .wrongKey(let key): return "key \(key) is missing or is not the one that sealed it"
         case .tooManyFiles: return "too many open files"

@@ -1,0 +1,124 @@
+/// An array whose elements are written as they come.
+struct UnkeyedWriter {
+    let writer: Writer
+    let depth: Int32
+    let serial: UInt32
+
+    @inline(__always)
+    private func next() -> Bool {
+        guard writer.isOpen else { return false }
+        writer.storage.pointee.nextElement(in: Int(depth), serial: serial)
+        return true
+    }
+
+    /// Writes an element as one of a run, or with its tag.
+    @inline(__always)
+    private func encode(
+        run: UInt8, _ raw: (inout WriterStorage) -> Void, _ tagged: (inout WriterStorage) -> Void
+    ) {
+        guard writer.isOpen else { return }
+        let isRun = writer.storage.pointee.nextElement(
+            ofRun: run, in: Int(depth), serial: serial)
+        if isRun { raw(&writer.storage.pointee) } else { tagged(&writer.storage.pointee) }
+    }
+
+    private func encoder() -> ValueEncoder {
+        _ = next()
+        return ValueEncoder(writer: writer, depth: depth + 1, slot: writer.storage.pointee.count)
+    }
+}
+
+extension UnkeyedWriter: UnkeyedEncodingContainer {
+    var codingPath: [any CodingKey] { writer.path(Int(depth)) }
+    var count: Int {
+        guard writer.isOpen, Int(depth) < writer.storage.pointee.openCount else { return 0 }
+        let container = writer.storage.pointee.open[Int(depth)]
+        return container.serial == serial ? container.count : 0
+    }
+
+    func encodeNil() throws {
+        if next() { writer.storage.pointee.writeNull() }
+    }
+    func encode(_ value: Bool) throws {
+        encode(run: Tag.boolRun) { $0.append(value ? 1 : 0) } _: { $0.write(value) }
+    }
+    func encode(_ value: String) throws {
+        if next() { writer.storage.pointee.write(value) }
+    }
+    func encode(_ value: Double) throws {
+        encode(run: Tag.doubleRun) { $0.append(littleEndian: value.bitPattern) } _: { $0.write(value) }
+    }
+    func encode(_ value: Float) throws {
+        encode(run: Tag.floatRun) { $0.append(littleEndian: value.bitPattern) } _: { $0.write(value) }
+    }
+    func encode(_ value: Int) throws {
+        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
+    }
+    func encode(_ value: Int8) throws {
+        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
+    }
+    func encode(_ value: Int16) throws {
+        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
+    }
+    func encode(_ value: Int32) throws {
+        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
+    }
+    func encode(_ value: Int64) throws {
+        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
+    }
+    func encode(_ value: Int128) throws {
+        if next() { writer.storage.pointee.write(value) }
+    }
+    func encode(_ value: UInt) throws {
+        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
+    }
+    func encode(_ value: UInt8) throws {
+        encode(run: Tag.bytes) { $0.append(value) } _: { $0.write(value) }
+    }
+    func encode(_ value: UInt16) throws {
+        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
+    }
+    func encode(_ value: UInt32) throws {
+        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
+    }
+    func encode(_ value: UInt64) throws {
+        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
+    }
+    func encode(_ value: UInt128) throws {
+        if next() { writer.storage.pointee.write(value) }
+    }
+    func encode<Value: Encodable>(_ value: Value) throws {
+        // Safety: each cast is between types that have been compared.
+        if Value.self == UInt8.self { return try encode(unsafeBitCast(value, to: UInt8.self)) }
+        if Value.self == Int.self { return try encode(unsafeBitCast(value, to: Int.self)) }
+        if Value.self == Double.self { return try encode(unsafeBitCast(value, to: Double.self)) }
+        try encodeOther(value)
+    }
+
+    /// Arrays encode their elements as values of any type, so numbers are told apart here.
+    private func encodeOther<Value: Encodable>(_ value: Value) throws {
+        // Safety: as above.
+        if Value.self == Float.self { return try encode(unsafeBitCast(value, to: Float.self)) }
+        if Value.self == Bool.self { return try encode(unsafeBitCast(value, to: Bool.self)) }
+        if Value.self == Int8.self { return try encode(unsafeBitCast(value, to: Int8.self)) }
+        if Value.self == Int16.self { return try encode(unsafeBitCast(value, to: Int16.self)) }
+        if Value.self == Int32.self { return try encode(unsafeBitCast(value, to: Int32.self)) }
+        if Value.self == Int64.self { return try encode(unsafeBitCast(value, to: Int64.self)) }
+        if Value.self == UInt.self { return try encode(unsafeBitCast(value, to: UInt.self)) }
+        if Value.self == UInt16.self { return try encode(unsafeBitCast(value, to: UInt16.self)) }
+        if Value.self == UInt32.self { return try encode(unsafeBitCast(value, to: UInt32.self)) }
+        if Value.self == UInt64.self { return try encode(unsafeBitCast(value, to: UInt64.self)) }
+        guard next() else { return }
+        try writer.write(value, slot: writer.storage.pointee.count, depth: depth + 1)
+    }
+
+    func nestedContainer<Nested: CodingKey>(
+        keyedBy type: Nested.Type
+    ) -> KeyedEncodingContainer<Nested> {
+        encoder().container(keyedBy: type)
+    }
+    func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer {
+        encoder().unkeyedContainer()
+    }
+    func superEncoder() -> any Encoder { encoder() }
+}

@@ -1,0 +1,199 @@
+import WeirJSON
+import WeirJournal
+
+/// A file that grows by whole checkpoints: what was written since the last one stands in a file
+/// beside it, and is appended when the checkpoint is complete.
+///
+/// ```
+/// out.jsonl                what is final
+/// out.jsonl.staging        written since the last checkpoint
+/// out.jsonl.pending-12     written before checkpoint 12, appended once that is complete
+/// ```
+/// A run that begins with checkpoint 12 cuts the file to the length that it had before, or has
+/// already with what was pending, and appends the rest. Its calls block.
+final class TransactionalFile: Sendable {
+    /// What of the file a checkpoint knows.
+    struct Prepared: Codable, Sendable {
+        struct Segment: Codable, Sendable {
+            var checkpoint: Int
+            var size: Int
+            var checksum: UInt32
+        }
+
+        /// The length of what is final without the segments.
+        var length: Int
+        var segments: [Segment] = []
+    }
+
+    private struct State: Sendable {
+        var prepared: Prepared
+        var staging: (any StoredFile)?
+        var stagedSize = 0
+        var stagedChecksum = RunningChecksum()
+    }
+
+    let path: String
+    private let files: any FileSystem
+    private let state: StateBox<State>
+
+    /// Opens the file and brings it to where a checkpoint has it; nil for as it is.
+    init(path: String, files: any FileSystem, restored: Prepared?) throws {
+        self.path = path
+        self.files = files
+        if let restored {
+            state = StateBox(State(prepared: restored))
+            try recover(restored)
+        } else {
+            let file = try files.open(path, .readWrite)
+            defer { file.close() }
+            state = StateBox(State(prepared: Prepared(length: try file.size)))
+        }
+        if try files.exists(stagingPath) { try files.remove(stagingPath) }
+        try removePending { number in restored?.segments.contains { $0.checkpoint == number } ?? false }
+    }
+
+    private var stagingPath: String { "\(path).staging" }
+    private func pendingPath(_ checkpoint: Int) -> String { "\(path).pending-\(checkpoint)" }
+
+    /// Brings the file to what is final as of a checkpoint, without its segments or with all of them.
+    private func recover(_ prepared: Prepared) throws {
+        let file = try files.open(path, .readWrite)
+        defer { file.close() }
+        let size = try file.size
+        guard size >= prepared.length else {
+            throw StorageError(.corrupt, path: path, action: "continue")
+        }
+        var end = prepared.length
+        for segment in prepared.segments {
+            if try files.exists(pendingPath(segment.checkpoint)) { break }
+            // It has been appended already: then it is here.
+            let bytes = try read(file, end..<(end + segment.size))
+            guard bytes.count == segment.size, bytes.checksum == segment.checksum else {
+                throw StorageError(.corrupt, path: path, action: "continue")
+            }
+            end += segment.size
+        }
+        if size > end {
+            try file.truncate(to: end)
+            try file.synchronize()
+        }
+        let isAppended = prepared.segments.prefix {
+            end >= prepared.length + $0.size
+        }
+        _ = isAppended
+        var rest = prepared
+        rest.length = prepared.length
+        var covered = prepared.length
+        while let first = rest.segments.first, covered + first.size <= end {
+            covered += first.size
+            rest.segments.removeFirst()
+        }
+        rest.length = covered
+        let remaining = rest
+        state.with { $0.prepared = remaining }
+    }
+
+    private func read(_ file: any StoredFile, _ range: Range<Int>) throws -> [UInt8] {
+        var failure: StorageError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
+            do throws(StorageError) {
+                count = try file.read(
+                    at: range.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    private func removePending(unless isNeeded: (Int) -> Bool) throws {
+        let prefix = "\(path.split(separator: "/").last ?? "").pending-"
+        for name in try files.list(LocalFileSystem.parent(of: path)) where name.hasPrefix(prefix) {
+            guard let number = Int(name.dropFirst(prefix.count)), !isNeeded(number) else { continue }
+            try files.remove(pendingPath(number))
+        }
+    }
+
+    /// Writes behind what was staged; all of it or nothing.
+    func write(_ bytes: [UInt8]) throws {
+        try state.with { state in
+            let file = try state.staging ?? files.open(stagingPath, .readWrite)
+            state.staging = file
+            var failure: StorageError?
+            bytes.withUnsafeBytes { pointer in
+                do throws(StorageError) {
+                    try file.write(pointer, at: state.stagedSize)
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+            state.stagedSize += bytes.count
+            state.stagedChecksum.add(bytes)
+        }
+    }
+
+    /// Makes what was staged durable as a segment of its own.
+    func prepare(checkpoint: Int) throws -> Prepared {
+        try state.with { state in
+            guard state.stagedSize > 0, let file = state.staging else { return state.prepared }
+            // A write that failed half way may have left more behind.
+            try file.truncate(to: state.stagedSize)
+            try file.synchronize()
+            try files.rename(stagingPath, to: pendingPath(checkpoint))
+            try files.syncDirectory(LocalFileSystem.parent(of: path))
+            file.close()
+            state.prepared.segments.append(
+                .init(
+                    checkpoint: checkpoint, size: state.stagedSize,
+                    checksum: state.stagedChecksum.value))
+            state.staging = nil
+            state.stagedSize = 0
+            state.stagedChecksum = RunningChecksum()
+            return state.prepared
+        }
+    }
+
+    /// Appends what was prepared for this checkpoint and those before.
+    func commit(checkpoint: Int) throws {
+        try state.with { state in
+            guard let first = state.prepared.segments.first, first.checkpoint <= checkpoint else {
+                return
+            }
+            let file = try files.open(path, .readWrite)
+            defer { file.close() }
+            var end = state.prepared.length
+            let segments = state.prepared.segments.prefix { $0.checkpoint <= checkpoint }
+            for segment in segments {
+                let bytes = try files.readFile(pendingPath(segment.checkpoint))
+                guard bytes.count == segment.size, bytes.checksum == segment.checksum else {
+                    throw StorageError(
+                        .corrupt, path: pendingPath(segment.checkpoint), action: "append")
+                }
+                var failure: StorageError?
+                bytes.withUnsafeBytes { pointer in
+                    do throws(StorageError) {
+                        try file.write(pointer, at: end)
+                    } catch {
+                        failure = error
+                    }
+                }
+                if let failure { throw failure }
+                end += segment.size
+            }
+            try file.synchronize()
+            try files.syncDirectory(LocalFileSystem.parent(of: path))
+            state.prepared.length = end
+            state.prepared.segments.removeFirst(segments.count)
+            for segment in segments { try? files.remove(pendingPath(segment.checkpoint)) }
+        }
+    }
+
+    func close() {
+        state.with { state in
+            state.staging?.close()
+            state.staging = nil
+        }
+    }
+}

@@ -116,7 +116,8 @@ private func group(_ numbers: Range<UInt64>) -> RecordGroup {
         let committer = try makeCommitter(journal)
         #expect(submit(committer, 0..<1))
         let large = RecordGroup([UInt8](repeating: 0, count: 201))
-        #expect(committer.trySubmit(large) { [log] in log.add($0) })
+        let isTaken = committer.trySubmit(large) { [log] in log.add($0) }
+        #expect(isTaken)
         #expect(submit(committer, 1..<2))
         committer.step()
         #expect(log.positions.sorted() == [0, 1])

@@ -35,6 +35,9 @@ let package = Package(
         .target(
             name: "WeirJournal", dependencies: ["CWeirIntrinsics"], swiftSettings: settings),
         .target(
+            name: "WeirEncryption", dependencies: ["COpenSSL", "WeirJournal"],
+            swiftSettings: settings),
+        .target(
             name: "WeirSupervisor",
             dependencies: [.product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
@@ -82,6 +85,9 @@ let package = Package(
             name: "WeirBinaryTests", dependencies: ["WeirBinary"], swiftSettings: settings),
         .testTarget(
             name: "WeirJournalTests", dependencies: ["WeirJournal"], swiftSettings: settings),
+        .testTarget(
+            name: "WeirEncryptionTests", dependencies: ["WeirEncryption", "WeirJournal"],
+            swiftSettings: settings),
         .testTarget(
             name: "WeirSupervisorTests", dependencies: ["WeirSupervisor"],
             swiftSettings: settings),

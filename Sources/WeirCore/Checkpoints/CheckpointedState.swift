@@ -1,3 +1,5 @@
+package import WeirBinary
+
 
 /// A piece of an operator's state that checkpoints keep; confined to the stage's actor.
 @usableFromInline

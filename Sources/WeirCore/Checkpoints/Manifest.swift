@@ -42,7 +42,7 @@ package struct Manifest: Codable, Sendable {
     package func encoded() throws -> [UInt8] {
         var bytes: [UInt8] = []
         try JSONEventEncoder().encode(self, into: &bytes)
-        let sum = bytes.withUnsafeBytes { crc32c($0) }
+        let sum = bytes.withUnsafeBytes { Checksum.of($0) }
         bytes.append(0x0A)
         bytes.append(contentsOf: "crc32c \(String(sum, radix: 16))\n".utf8)
         return bytes
@@ -54,7 +54,7 @@ package struct Manifest: Codable, Sendable {
             throw ManifestProblem(description: "it has no end")
         }
         let json = Array(bytes[..<end])
-        let sum = json.withUnsafeBytes { crc32c($0) }
+        let sum = json.withUnsafeBytes { Checksum.of($0) }
         guard Array(bytes[(end + 1)...]) == Array("crc32c \(String(sum, radix: 16))\n".utf8) else {
             throw ManifestProblem(description: "its checksum is wrong")
         }

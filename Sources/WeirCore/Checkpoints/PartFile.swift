@@ -23,7 +23,7 @@ package struct PartSection: Sendable {
         body.appendNumber(UInt16(truncatingIfNeeded: group))
         body.append(contentsOf: bytes)
         file.appendNumber(UInt32(body.count))
-        file.appendNumber(body.withUnsafeBytes { crc32c($0) })
+        file.appendNumber(body.withUnsafeBytes { Checksum.of($0) })
         file.append(contentsOf: body)
     }
 
@@ -40,7 +40,7 @@ package struct PartSection: Sendable {
             guard length >= 4, length <= file.count - offset - 8 else { throw damaged(offset) }
             let start = offset + 8
             let isWhole = file.withUnsafeBytes {
-                crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<(start + length)])) == sum
+                Checksum.of(UnsafeRawBufferPointer(rebasing: $0[start..<(start + length)])) == sum
             }
             let nameLength = Int(file.number(UInt16.self, at: start))
             guard isWhole, nameLength + 4 <= length else { throw damaged(offset) }

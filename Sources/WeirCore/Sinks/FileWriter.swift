@@ -50,18 +50,7 @@ final class FileWriter<Element: Sendable>: SinkWriter {
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(batch.count * 128)
-        for event in batch.elements {
-            let start = bytes.count
-            do {
-                try encode(event, &bytes)
-                bytes.append(0x0A)
-            } catch {
-                bytes.removeLast(bytes.count - start)
-                reject(event, error)
-            }
-        }
+        let bytes = batch.lines(encode, reject: reject)
         let (file, whole, lines) = (file, size, bytes)
         let syncs = sync == .everyBatch
         try await thread.run {

@@ -1,4 +1,4 @@
-import WeirJSON
+import Synchronization
 import WeirJournal
 
 /// A file that grows by whole checkpoints: what was written since the last one stands in a file
@@ -29,24 +29,24 @@ final class TransactionalFile: Sendable {
         var prepared: Prepared
         var staging: (any StoredFile)?
         var stagedSize = 0
-        var stagedChecksum = RunningChecksum()
+        var stagedChecksum = Checksum()
     }
 
     let path: String
     private let files: any FileSystem
-    private let state: StateBox<State>
+    private let state: Mutex<State>
 
     /// Opens the file and brings it to where a checkpoint has it; nil for as it is.
     init(path: String, files: any FileSystem, restored: Prepared?) throws {
         self.path = path
         self.files = files
         if let restored {
-            state = StateBox(State(prepared: restored))
+            state = Mutex(State(prepared: restored))
             try recover(restored)
         } else {
             let file = try files.open(path, .readWrite)
             defer { file.close() }
-            state = StateBox(State(prepared: Prepared(length: try file.size)))
+            state = Mutex(State(prepared: Prepared(length: try file.size)))
         }
         if try files.exists(stagingPath) { try files.remove(stagingPath) }
         try removePending { number in restored?.segments.contains { $0.checkpoint == number } ?? false }
@@ -55,42 +55,42 @@ final class TransactionalFile: Sendable {
     private var stagingPath: String { "\(path).staging" }
     private func pendingPath(_ checkpoint: Int) -> String { "\(path).pending-\(checkpoint)" }
 
-    /// Brings the file to what is final as of a checkpoint, without its segments or with all of them.
+    /// Brings the file to what is final as of a checkpoint: segments that have been appended
+    /// already stay, what came later goes.
     private func recover(_ prepared: Prepared) throws {
         let file = try files.open(path, .readWrite)
         defer { file.close() }
         let size = try file.size
-        guard size >= prepared.length else {
-            throw StorageError(.corrupt, path: path, action: "continue")
+        var rest = prepared
+        guard size >= rest.length else {
+            throw corrupt("it has \(size) bytes, the checkpoint knows \(rest.length) final ones")
         }
-        var end = prepared.length
-        for segment in prepared.segments {
-            if try files.exists(pendingPath(segment.checkpoint)) { break }
-            // It has been appended already: then it is here.
-            let bytes = try read(file, end..<(end + segment.size))
-            guard bytes.count == segment.size, bytes.checksum == segment.checksum else {
-                throw StorageError(.corrupt, path: path, action: "continue")
+        while let segment = rest.segments.first {
+            let bytes = try read(file, rest.length..<(rest.length + segment.size))
+            if bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum {
+                rest.length += segment.size
+                rest.segments.removeFirst()
+            } else if try files.exists(pendingPath(segment.checkpoint)) {
+                break
+            } else {
+                throw corrupt("it lacks what belongs to checkpoint \(segment.checkpoint)")
             }
-            end += segment.size
         }
-        if size > end {
-            try file.truncate(to: end)
+        if size > rest.length {
+            try file.truncate(to: rest.length)
             try file.synchronize()
         }
-        let isAppended = prepared.segments.prefix {
-            end >= prepared.length + $0.size
-        }
-        _ = isAppended
-        var rest = prepared
-        rest.length = prepared.length
-        var covered = prepared.length
-        while let first = rest.segments.first, covered + first.size <= end {
-            covered += first.size
-            rest.segments.removeFirst()
-        }
-        rest.length = covered
         let remaining = rest
-        state.with { $0.prepared = remaining }
+        state.withLock { $0.prepared = remaining }
+    }
+
+    private func corrupt(_ reason: String) -> StorageError {
+        StorageError(
+            .corrupt(segment: path, offset: 0, reason: reason), path: path, action: "continue")
+    }
+
+    private static func checksum(of bytes: [UInt8]) -> UInt32 {
+        bytes.withUnsafeBytes { Checksum.of($0) }
     }
 
     private func read(_ file: any StoredFile, _ range: Range<Int>) throws -> [UInt8] {
@@ -117,7 +117,7 @@ final class TransactionalFile: Sendable {
 
     /// Writes behind what was staged; all of it or nothing.
     func write(_ bytes: [UInt8]) throws {
-        try state.with { state in
+        try state.withLock { state in
             let file = try state.staging ?? files.open(stagingPath, .readWrite)
             state.staging = file
             var failure: StorageError?
@@ -130,13 +130,13 @@ final class TransactionalFile: Sendable {
             }
             if let failure { throw failure }
             state.stagedSize += bytes.count
-            state.stagedChecksum.add(bytes)
+            bytes.withUnsafeBytes { state.stagedChecksum.add($0) }
         }
     }
 
     /// Makes what was staged durable as a segment of its own.
     func prepare(checkpoint: Int) throws -> Prepared {
-        try state.with { state in
+        try state.withLock { state in
             guard state.stagedSize > 0, let file = state.staging else { return state.prepared }
             // A write that failed half way may have left more behind.
             try file.truncate(to: state.stagedSize)
@@ -150,14 +150,14 @@ final class TransactionalFile: Sendable {
                     checksum: state.stagedChecksum.value))
             state.staging = nil
             state.stagedSize = 0
-            state.stagedChecksum = RunningChecksum()
+            state.stagedChecksum = Checksum()
             return state.prepared
         }
     }
 
     /// Appends what was prepared for this checkpoint and those before.
     func commit(checkpoint: Int) throws {
-        try state.with { state in
+        try state.withLock { state in
             guard let first = state.prepared.segments.first, first.checkpoint <= checkpoint else {
                 return
             }
@@ -167,9 +167,10 @@ final class TransactionalFile: Sendable {
             let segments = state.prepared.segments.prefix { $0.checkpoint <= checkpoint }
             for segment in segments {
                 let bytes = try files.readFile(pendingPath(segment.checkpoint))
-                guard bytes.count == segment.size, bytes.checksum == segment.checksum else {
-                    throw StorageError(
-                        .corrupt, path: pendingPath(segment.checkpoint), action: "append")
+                guard bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum else {
+                    throw corrupt(
+                        "'\(pendingPath(segment.checkpoint))' isn't what checkpoint "
+                            + "\(segment.checkpoint) had written")
                 }
                 var failure: StorageError?
                 bytes.withUnsafeBytes { pointer in
@@ -191,7 +192,7 @@ final class TransactionalFile: Sendable {
     }
 
     func close() {
-        state.with { state in
+        state.withLock { state in
             state.staging?.close()
             state.staging = nil
         }

@@ -1,6 +1,7 @@
 import DequeModule
 import Logging
 import Synchronization
+import WeirBinary
 
 /// What a stage has yet to contribute to the checkpoint under way.
 struct OngoingCapture {

@@ -1,13 +1,14 @@
 internal import CWeirIntrinsics
 
 /// CRC32C (Castagnoli, reflected polynomial 0x82F63B78), as in iSCSI (RFC 3720).
-struct Checksum {
+package struct Checksum: Sendable {
     private var state: UInt32 = ~0
 
-    var value: UInt32 { ~state }
+    package init() {}
 
-    @inline(__always)
-    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    package var value: UInt32 { ~state }
+
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         if Self.isInHardware {
             state = cweir_crc32c(state, bytes.baseAddress, bytes.count)
         } else {
@@ -20,7 +21,7 @@ struct Checksum {
         withUnsafeBytes(of: word.littleEndian) { add($0) }
     }
 
-    static func of(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    package static func of(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         var checksum = Checksum()
         checksum.add(bytes)
         return checksum.value

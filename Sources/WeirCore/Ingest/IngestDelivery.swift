@@ -98,7 +98,7 @@ extension SourceContext {
     ///
     /// Opened at the first call, closed at the end of the run.
     package func ingestJournal(
-        _ options: IngestJournal.Options = IngestJournal.Options()
+        _ options: IngestLimits = IngestLimits()
     ) async throws -> IngestJournal? {
         guard let checkpoints = environment.checkpoints else { return nil }
         let stage = stage

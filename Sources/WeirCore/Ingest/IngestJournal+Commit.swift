@@ -48,7 +48,7 @@ extension IngestJournal {
         stored.reserveCapacity(group.count)
         do throws(StorageError) {
             // The rest up to the journal's own bound is for the table of producers.
-            guard journal.byteSize <= options.maximumBytes else {
+            guard journal.byteSize <= options.journalBytes else {
                 throw StorageError(.full, path: directory, action: "append to")
             }
             for record in group {

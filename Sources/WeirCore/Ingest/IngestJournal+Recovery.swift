@@ -14,11 +14,13 @@ extension IngestJournal {
             let first = UInt64(max(0, start?.offset ?? 0))
             var journalOptions = JournalOptions()
             journalOptions.segmentBytes = min(
-                options.segmentBytes, max(4_096, options.maximumBytes / 8))
+                options.segmentBytes, max(4_096, options.journalBytes / 8))
             // Room for a segment that is begun at the bound, and for the table of producers.
             journalOptions.maximumBytes =
-                options.maximumBytes + journalOptions.segmentBytes + 32 << 20
+                options.journalBytes + journalOptions.segmentBytes + 32 << 20
             journalOptions.firstPosition = first
+            journalOptions.maximumRecordBytes = 1 << 30
+            journalOptions.maximumPendingBytes = 2 << 30
             let opened = try Journal.open(
                 directory: directory, fileSystem: files, options: journalOptions)
             do {

@@ -12,20 +12,6 @@ package import WeirJournal
 /// After a failure of the disk nothing is acknowledged, ``onFlow(_:)`` says that connections are
 /// not to be read, and ``retry()`` goes on with the same records.
 package final class IngestJournal: Sendable {
-    /// Bounds of an ingest journal.
-    package struct Options: Sendable {
-        /// Bytes that were taken and not yet handed on, past which connections aren't read.
-        package var pendingBytes = 8 << 20
-        /// Bytes on disk past which nothing is taken until a checkpoint frees some.
-        package var maximumBytes = 8 << 30
-        /// Bytes that a segment of the journal is preallocated with.
-        package var segmentBytes = 64 << 20
-        /// How many producers are remembered.
-        package var producers = 100_000
-
-        package init() {}
-    }
-
     /// A durable record.
     package struct Stored: Sendable {
         package let position: UInt64
@@ -53,9 +39,13 @@ package final class IngestJournal: Sendable {
     }
 
     package let directory: String
+
+    /// Bytes of the largest message that is taken.
+    package static let maximumMessageBytes = (1 << 30) - (1 << 20)
+
     package let registry: ProducerRegistry
     let files: any FileSystem
-    let options: Options
+    let options: IngestLimits
     let stage: String
     let logger: Logger
     let state = Mutex(State())
@@ -68,7 +58,7 @@ package final class IngestJournal: Sendable {
 
     /// - Parameter isInline: Whether the disk is used where it is needed, for deterministic tests.
     package init(
-        directory: String, stage: String, files: any FileSystem, options: Options = Options(),
+        directory: String, stage: String, files: any FileSystem, options: IngestLimits = IngestLimits(),
         logger: Logger, isInline: Bool = false
     ) {
         self.directory = directory

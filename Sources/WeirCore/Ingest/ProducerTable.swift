@@ -135,7 +135,7 @@ struct ProducerTable: Sendable {
         entries[name]?.session = nil
         entries[name]?.idleSince = stamp
         idle.append((name, stamp))
-        if idle.count > 2 * limit + 16 { idle.removeAll { !isCurrent($0) } }
+        if idle.count > 2 * limit + 16 { idle = Deque(idle.filter(isCurrent)) }
     }
 
     private func isCurrent(_ place: (name: String, since: UInt64)) -> Bool {

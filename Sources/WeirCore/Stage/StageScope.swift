@@ -48,7 +48,7 @@ package final class StageScope {
     private var node = ""
     private var nodeCounts: [String: Int] = [:]
     private var stateCount = 0
-    private var barrierActions: [(Barrier) throws -> Void] = []
+    private var barrierActions: [(Int) throws -> Void] = []
 
     package init(
         name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
@@ -111,12 +111,12 @@ package final class StageScope {
     /// Runs when a checkpoint's barrier has come, before the state is captured; what it emits
     /// belongs to the checkpoint.
     @usableFromInline
-    package func onBarrier(_ action: @escaping (Barrier) throws -> Void) {
+    package func onBarrier(_ action: @escaping (_ checkpoint: Int) throws -> Void) {
         barrierActions.append(action)
     }
 
     package func barrierReached(_ barrier: Barrier) throws {
-        for action in barrierActions { try action(barrier) }
+        for action in barrierActions { try action(barrier.checkpoint) }
     }
 
     package func register(_ recovery: Recovery) {

@@ -165,7 +165,8 @@ struct Document {
         var value = keyed + 1
         if header.kind == .map {
             while value < Int(header.extent) {
-                body(String(decoding: text(of: token(value)), as: UTF8.self), value + 1)
+                let text = text(of: token(value))
+                body(Self.ascii(text) ?? String(decoding: text, as: UTF8.self), value + 1)
                 value = next(after: value + 1)
             }
         } else if header.kind == .object {

@@ -109,3 +109,19 @@ private struct Failing: Encodable {
         #expect(try BinaryEncoder().encode(Kept()) == bytes)
     }
 }
+
+@Suite struct `The example of the format's page` {
+    private struct Example: Codable, Equatable {
+        var id = 300, tags = ["a"], note: String?
+    }
+
+    @Test func `is what the encoder writes`() throws {
+        let expected: [UInt8] = [
+            0x57, 0x42, 0x01, 0x00, 0x0F, 0x01, 0x03, 0x02, 0x69, 0x64, 0x04, 0x74, 0x61, 0x67,
+            0x73, 0x04, 0x6E, 0x6F, 0x74, 0x65, 0x01, 0x80, 0x04, 0xAC, 0x02, 0x0B, 0x01, 0x21,
+            0x61, 0x03,
+        ]
+        #expect(try BinaryEncoder().encode(Example()) == expected)
+        #expect(try BinaryDecoder().decode(Example.self, from: expected) == Example())
+    }
+}

@@ -102,8 +102,10 @@ struct Document {
 
     private static let searchedMaximum = 8
 
+    /// The index of the value of a member of a map, or −1; of equal names the first counts.
+    ///
     /// Names that are asked for in the order of the document are found at once; among many, others
-    /// are found by an index. Of equal names the first counts.
+    /// are found by an index.
     private func findInMap(_ name: String, _ map: Int, _ header: Token) -> Int {
         var name = name
         return name.withUTF8 { text in

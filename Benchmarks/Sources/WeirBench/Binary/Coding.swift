@@ -71,7 +71,9 @@ extension Benchmark {
                     }
                 },
                 Side(name: "Weir, JSONEventDecoder", share: 0.5) { count in
-                    let documents = try source.values(type).map { try JSONEventEncoder().encode($0) }
+                    let documents = try source.values(type).map {
+                        try JSONEventEncoder().encode($0)
+                    }
                     let decoder = JSONEventDecoder()
                     return try measure(documents, count) {
                         value(try decoder.decode(type, from: $0))

@@ -29,7 +29,7 @@ public struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         else { throw refuse("the port is a number from 0 to 65535") }
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]") && host.count > 2
         if isBracketed { host = host.dropFirst().dropLast() }
-        guard isBracketed == host.contains(":") else {
+        guard isBracketed == host.contains(":"), !host.contains("["), !host.contains("]") else {
             throw refuse("an IPv6 address stands in brackets")
         }
         guard !host.isEmpty else { throw refuse("the host is missing") }

@@ -42,7 +42,8 @@ extension ProcessSupervisor {
         }
         do {
             var supervisor = ProcessSupervisor(
-                executable: try ownExecutable(), arguments: Array(CommandLine.arguments.dropFirst()),
+                executable: try ownExecutable(),
+                arguments: Array(CommandLine.arguments.dropFirst()),
                 listening: listening, intensity: intensity, within: period, backoff: backoff,
                 grace: grace, logger: logger)
             supervisor.name = CommandLine.arguments.first
@@ -57,9 +58,11 @@ extension ProcessSupervisor {
     private static func report(_ worker: SupervisedWorker, to logger: Logger) {
         guard worker.restarts > 0 else { return }
         Counter(label: "weir_process_restarts_total").increment(by: worker.restarts)
-        logger.warning("this worker follows one that failed", metadata: [
-            "restarts": "\(worker.restarts)", "reason": "\(worker.lastExit ?? "unknown")",
-        ])
+        logger.warning(
+            "this worker follows one that failed",
+            metadata: [
+                "restarts": "\(worker.restarts)", "reason": "\(worker.lastExit ?? "unknown")",
+            ])
     }
 
     private static func ownExecutable() throws(ProcessSupervisorError) -> String {

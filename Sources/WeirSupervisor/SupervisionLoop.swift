@@ -58,9 +58,11 @@ struct SupervisionLoop {
         }
         defer { if signals >= 0 { cwp_signals_end() } }
         for (asked, actual) in zip(supervisor.listening, sockets.addresses) {
-            logger.info("listening for the worker", metadata: [
-                "asked": "\(asked)", "address": "\(actual)",
-            ])
+            logger.info(
+                "listening for the worker",
+                metadata: [
+                    "asked": "\(asked)", "address": "\(actual)",
+                ])
         }
         do {
             try start()
@@ -125,10 +127,12 @@ struct SupervisionLoop {
             logger.warning("killing the worker, its grace is over")
             worker?.send(SIGKILL)
         case .restart(let delay):
-            logger.warning("the worker failed and is restarted", metadata: [
-                "reason": "\(lastExit?.description ?? "")", "restarts": "\(machine.restarts)",
-                "delay": "\(delay)",
-            ])
+            logger.warning(
+                "the worker failed and is restarted",
+                metadata: [
+                    "reason": "\(lastExit?.description ?? "")", "restarts": "\(machine.restarts)",
+                    "delay": "\(delay)",
+                ])
             restartCounter.increment()
         case .end(let reason):
             report(end: reason)
@@ -147,9 +151,11 @@ struct SupervisionLoop {
         if reason.isClean {
             logger.info("the worker has finished")
         } else if reason.isMisuse {
-            logger.error("the worker is not restarted: it says that it was called wrongly", metadata: [
-                "reason": "\(reason)"
-            ])
+            logger.error(
+                "the worker is not restarted: it says that it was called wrongly",
+                metadata: [
+                    "reason": "\(reason)"
+                ])
         } else {
             logger.info("the worker has stopped", metadata: ["reason": "\(reason)"])
         }

@@ -3,12 +3,14 @@ import Testing
 
 @Suite(.timeLimit(.minutes(5))) struct `weir run` {
     private static func run(_ options: [String], fixture: String...) throws -> Child {
-        try Child("weir", ["run"] + options + ["--", Child.path(of: "WeirWorkerFixture")] + fixture)
+        try Child(
+            "weir", ["run"] + options + ["--", Child.path(of: "WeirWorkerFixture")] + fixture)
     }
 
     @Test func `ends with 70 and the last reason after too many restarts`() async throws {
         let child = try Child(
-            "weir", ["run", "--intensity", "2", "--backoff-max", "0", "--", "sh", "-c", "kill -SEGV $$"]
+            "weir",
+            ["run", "--intensity", "2", "--backoff-max", "0", "--", "sh", "-c", "kill -SEGV $$"]
         )
         let text = await child.errorText()
         #expect(await child.waitForEnd() == .init(status: 70, isSignal: false))
@@ -61,7 +63,8 @@ import Testing
 
     @Test func `has its worker stopped when it is killed itself`() async throws {
         let child = try Self.run([], fixture: "signals")
-        _ = try await child.number(after: "ready")
+        let worker = try await child.number(after: "ready")
+        defer { kill(Int32(worker), SIGKILL) }
         child.send(SIGKILL)
         #expect(await child.nextLine() == "SIGTERM")
         #expect(await child.nextLine() == nil)
@@ -75,7 +78,8 @@ import Testing
         let port = try await child.number(after: "listening")
         for round in 0..<10 {
             // The death is not waited for: the next client comes while no worker is there.
-            #expect(Client.ask(round.isMultiple(of: 2) ? "trap" : "kill", port: port) == .answer(""))
+            #expect(
+                Client.ask(round.isMultiple(of: 2) ? "trap" : "kill", port: port) == .answer(""))
             for _ in 0..<5 {
                 let outcome = Client.ask("who", port: port)
                 guard case .answer(let text) = outcome else {

@@ -10,7 +10,8 @@ import WeirSupervisor
 /// A worker for tests of supervision, and for measuring how fast one starts.
 ///
 /// `serve PORT` answers connections; `supervise PORT` does so in a worker of its own making; `signals` prints the signals it
-/// gets and ends at SIGTERM with 7; `stubborn` prints them and goes on.
+/// gets and ends at SIGTERM with 7; `stubborn` prints them and goes on. `time ROUNDS COMMAND…` measures how fast a command with
+/// such a worker starts.
 @main
 struct Fixture {
     static func main() async throws {
@@ -27,6 +28,9 @@ struct Fixture {
             }
         case "signals": printSignals(endsAtSIGTERM: true)
         case "stubborn": printSignals(endsAtSIGTERM: false)
+        case "time" where arguments.count > 3:
+            let rounds = Int(arguments[2]) ?? 1
+            try await StartUpTime(command: Array(arguments[3...]), rounds: rounds).run()
         default: exit(64)
         }
     }

@@ -6,8 +6,11 @@ public protocol SinkWriter<Element>: AnyObject {
     /// The type of the events.
     associatedtype Element: Sendable
 
-    /// Writes a batch. It counts as written when this returns; when it throws, the sink's supervisor decides, and the
-    /// same events come again.
+    /// Writes a batch; it counts as written when this returns.
+    ///
+    /// When it throws, the same events come again, as often as the `attempts` of the sink's supervisor say, then one by
+    /// one: an event that fails as often alone goes to the dead letters, the others are written. So events may be
+    /// written more than once unless the writer sees to that.
     func write(_ batch: Batch<Element>) async throws
 
     /// Called when there is nothing more to write for now.
@@ -163,9 +166,14 @@ package protocol SinkDriver: AnyObject {
     func close() async throws
     /// Forgets the writer, so that the next write opens it anew.
     func reset() async
-    /// Takes the events out that could not be written.
+    /// Takes the events out that have not been written.
     func abandonPending() -> [any Sendable]
+    /// Takes the events out of the batch that stands first.
+    func abandonFirst() -> [any Sendable]
+    /// Makes a batch of each event of the one that stands first; false when it has but one.
+    func isolateFirst() -> Bool
     var hasPending: Bool { get }
+    var pendingBatches: Int { get }
 }
 
 /// The sink of a stage: takes what a batch leaves and writes it when the batch is done.
@@ -193,6 +201,20 @@ final class SinkRunner: SinkDriver {
     }
 
     var hasPending: Bool { !pending.isEmpty }
+
+    var pendingBatches: Int { pending.count }
+
+    func isolateFirst() -> Bool {
+        guard let first = pending.first, first.count > 1 else { return false }
+        pending.replaceSubrange(0...0, with: (0..<first.count).map { first.slice($0..<($0 + 1)) })
+        return true
+    }
+
+    func abandonFirst() -> [any Sendable] {
+        if pending.isEmpty { return [] }
+        let first = pending.removeFirst()
+        return (0..<first.count).map { first.event(at: $0) }
+    }
 
     func open() async throws {
         _ = try await openedWriter()

@@ -23,8 +23,8 @@ extension StageActor {
             channels.receivedBatch(on: delivery.channel)
             let head = heads[inputOfChannel[delivery.channel]]
             if scope.isFallible {
+                if batch.count == 1 { scope.timeOfEvent = batch.time(at: 0) }
                 if let error = transact({ try head.deliver(batch) }) { return .failed(error) }
-                refundRestarts()
             } else {
                 try head.deliver(batch)
                 scope.commit()
@@ -110,7 +110,12 @@ extension StageActor {
         _ batch: any AnyBatch, head: AnyReceiver, failed first: (any Error)?
     ) async throws {
         var attempts = 0
-        var action = { try head.deliver(batch) }
+        var restarts = 0
+        let scope = scope
+        var action = {
+            scope.timeOfEvent = batch.time(at: 0)
+            try head.deliver(batch)
+        }
         var failure = first
         while let error = failure ?? transact(action) {
             failure = nil
@@ -121,32 +126,30 @@ extension StageActor {
                 return
             case .deadLetter:
                 giveUp([batch.event(at: 0)], error, attempts)
+                supervisors.refund(self, restarts: restarts)
                 return
             case .emit(let emit) where attempts < supervisor.attempts:
                 // What follows the replacement in this stage may fail in its turn.
-                action = emit
-            case .escalate: throw StageFailure(stage: name, cause: error)
+                let time = scope.timeOfEvent
+                action = { try emit(time) }
             case .restart, .emit:
-                if attempts >= supervisor.attempts {
-                    if supervisor.poison.kind == .escalate {
-                        throw StageFailure(stage: name, cause: error)
-                    }
-                    giveUp([batch.event(at: 0)], error, attempts)
-                    refundableRestarts += attempts - 1
-                    return
+                if attempts < supervisor.attempts {
+                    try await restart(after: error)
+                    restarts += 1
+                    continue
                 }
-                try await restart(after: error)
+                guard supervisor.poison.kind == .deadLetter else { fallthrough }
+                giveUp([batch.event(at: 0)], error, attempts)
+                supervisors.refund(self, restarts: restarts)
+                return
+            case .escalate:
+                // The event is tried anew when those above have restarted the group.
+                try await restart(after: error, escalating: true)
+                restarts += 1
+                attempts = 0
             }
         }
-        refundRestarts()
         try await finishBacklog()
-    }
-
-    /// Gives back what poison has cost, once something else has been handled.
-    func refundRestarts() {
-        if refundableRestarts == 0 { return }
-        supervisors.refund(self, restarts: refundableRestarts)
-        refundableRestarts = 0
     }
 
     func giveUp(_ events: [any Sendable], _ error: any Error, _ attempts: Int) {

@@ -23,11 +23,13 @@ extension StageActor {
         var earlier = failed
         while let error = earlier ?? transact(action) {
             earlier = nil
-            if error is StageFailure { throw error }
-            if case .escalate = scope.verdict(on: error) {
-                throw StageFailure(stage: name, cause: error)
+            if let escalation = error as? Escalation {
+                try await restart(after: escalation.cause, escalating: true)
+            } else if case .escalate = scope.verdict(on: error) {
+                try await restart(after: error, escalating: true)
+            } else {
+                try await restart(after: error)
             }
-            try await restart(after: error)
         }
         try await finishBacklog()
     }
@@ -35,13 +37,14 @@ extension StageActor {
     func finishBacklog() async throws {
         while let item = scope.backlog.first {
             var attempts = 0
+            var restarts = 0
             var goesOn = false
+            scope.timeOfEvent = scope.watermark
             while let error = transact({ goesOn = try item.step() }) {
                 let isAlone = scope.portion == 1
                 scope.portion = 1
                 attempts += 1
                 let verdict = scope.verdict(on: error)
-                if case .escalate = verdict { throw StageFailure(stage: name, cause: error) }
                 if decidesAboutUnit(verdict) {
                     // First find the unit that fails, then do with it alone what was decided.
                     if !isAlone { continue }
@@ -49,20 +52,26 @@ extension StageActor {
                         goesOn = true
                         switch verdict {
                         case .skip: metrics.countDropped(1, reason: .skipped)
-                        case .emit(let emit): if let second = transact(emit) { throw second }
+                        case .emit(let emit):
+                            let time = scope.timeOfEvent
+                            if let second = transact({ try emit(time) }) { throw second }
                         default: giveUp([event], error, 1)
                         }
                         break
                     }
                 }
-                guard attempts >= supervisor.attempts, supervisor.poison.kind == .deadLetter,
-                    let event = item.abandon()
-                else {
-                    try await restart(after: error)
+                var escalates = false
+                if case .escalate = verdict { escalates = true }
+                let isPoison = attempts >= supervisor.attempts
+                if isPoison && supervisor.poison.kind == .escalate { escalates = true }
+                guard isPoison, !escalates, let event = item.abandon() else {
+                    try await restart(after: error, escalating: escalates)
+                    restarts += 1
+                    if escalates { attempts = 0 }
                     continue
                 }
                 giveUp([event], error, attempts)
-                refundableRestarts += attempts - 1
+                supervisors.refund(self, restarts: restarts)
                 goesOn = true
                 break
             }
@@ -81,9 +90,14 @@ extension StageActor {
         }
     }
 
-    func restart(after error: any Error) async throws {
+    /// - Parameter escalating: Whether the stage's supervisor is passed over and its parent decides.
+    func restart(after error: any Error, escalating: Bool = false) async throws {
         let started = environment.clock.monotonicNanoseconds()
-        switch supervisors.childFailed(self, at: environment.clock.now()) {
+        let now = environment.clock.now()
+        let verdict =
+            escalating
+            ? supervisors.childEscalated(self, at: now) : supervisors.childFailed(self, at: now)
+        switch verdict {
         case .giveUp(let label):
             environment.logger.error(
                 "supervisor gives up",
@@ -92,7 +106,10 @@ extension StageActor {
         case .restart(let delay):
             environment.logger.warning(
                 "stage restarts",
-                metadata: ["stage": "\(name)", "error": "\(error)", "after": "\(delay)"])
+                metadata: [
+                    "stage": "\(name)", "error": "\(error)", "after": "\(delay)",
+                    "escalated": "\(escalating)",
+                ])
             if delay > .zero {
                 metrics.activity = .restarting
                 defer { metrics.activity = .handling }

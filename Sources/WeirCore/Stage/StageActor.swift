@@ -27,8 +27,6 @@ package actor StageActor: SupervisedChild {
     var hasEnded = false
     var wakeUp: ScheduledAction?
     var wakeUpDeadline: EventTime?
-    /// Restarts spent on events that turned out to be poison, given back at the next success.
-    var refundableRestarts = 0
 
     package init(
         name: String, order: Int, stage: Int, instance: Int, parallelism: Int, mailbox: Mailbox,

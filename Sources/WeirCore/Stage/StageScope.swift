@@ -15,6 +15,8 @@ package final class StageScope {
     @usableFromInline package var now: EventTime
     /// The merged watermark of the stage's inputs.
     @usableFromInline package var watermark = EventTime.min
+    /// The event time of the event that is handled alone, as far as it has got through the operators.
+    @usableFromInline var timeOfEvent = EventTime.min
     /// The seeded generator of this instance.
     package var random: SplitMix64
 

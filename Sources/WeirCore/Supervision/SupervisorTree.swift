@@ -1,3 +1,4 @@
+import DequeModule
 import Synchronization
 
 /// A stage as its supervisor sees it.
@@ -33,10 +34,14 @@ package final class SupervisorTree: Sendable {
         var groups: [Group] = []
         var byName: [String: Int] = [:]
         var groupOfChild: [ObjectIdentifier: Int] = [:]
+        /// The group that each of a child's last restarts was counted against, newest last.
+        var charges: [ObjectIdentifier: Deque<Int>] = [:]
         var random: SplitMix64
     }
 
     private let locked: Mutex<Locked>
+    /// How many restarts of a child are known by group; older ones can't be given back any more.
+    private static let chargesMax = 1_000
 
     package init(root: Supervisor, seed: UInt64) {
         var locked = Locked(random: SplitMix64(seed: seed))
@@ -83,14 +88,28 @@ package final class SupervisorTree: Sendable {
 
     /// A child has failed: counts the restart and has siblings restarted as the strategy says.
     package func childFailed(_ child: any SupervisedChild, at now: EventTime) -> Verdict {
+        failed(child, at: now, escalated: false)
+    }
+
+    /// A child's failure is none that its supervisor may handle: the whole group fails, and the
+    /// parent decides; at the root the run ends.
+    package func childEscalated(_ child: any SupervisedChild, at now: EventTime) -> Verdict {
+        failed(child, at: now, escalated: true)
+    }
+
+    private func failed(
+        _ child: any SupervisedChild, at now: EventTime, escalated: Bool
+    ) -> Verdict {
         let (verdict, others) = locked.withLock { locked -> (Verdict, [any SupervisedChild]) in
             var index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
             var failedOrder = child.order
             var wholeGroup: Int?
+            var gaveUp = escalated
             while true {
                 let count = locked.groups[index].intensity.count
-                if locked.groups[index].intensity.record(at: now) {
+                if !gaveUp, locked.groups[index].intensity.record(at: now) {
                     locked.groups[index].restarts += 1
+                    Self.charge(child, index, &locked)
                     let random = Double(locked.random.next() >> 11) * 0x1p-53
                     let previous = min(count, locked.groups[index].intensity.count - 1)
                     let delay = locked.groups[index].supervisor.backoff.delay(
@@ -111,17 +130,30 @@ package final class SupervisorTree: Sendable {
                 failedOrder = Self.all(index, locked).map(\.order).min() ?? failedOrder
                 wholeGroup = index
                 index = parent
+                gaveUp = false
             }
         }
         for other in others { other.requestRestart() }
         return verdict
     }
 
-    /// Gives restarts back that a poison event has cost.
+    /// Gives a child's last restarts back, to those supervisors that have counted them.
     package func refund(_ child: any SupervisedChild, restarts: Int) {
+        if restarts <= 0 { return }
         locked.withLock { locked in
-            let index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
-            locked.groups[index].intensity.refund(restarts)
+            for _ in 0..<restarts {
+                guard let index = locked.charges[ObjectIdentifier(child)]?.popLast() else { return }
+                locked.groups[index].intensity.refund(1)
+            }
+        }
+    }
+
+    private static func charge(
+        _ child: any SupervisedChild, _ group: Int, _ locked: inout Locked
+    ) {
+        locked.charges[ObjectIdentifier(child), default: []].append(group)
+        if locked.charges[ObjectIdentifier(child), default: []].count > chargesMax {
+            locked.charges[ObjectIdentifier(child)]?.removeFirst()
         }
     }
 

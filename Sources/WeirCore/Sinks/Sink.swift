@@ -28,6 +28,12 @@ extension SinkWriter {
     public func close() async throws {}
 }
 
+/// An error that says that the sink is away or broken, whatever the event: a full disk, a lost connection.
+///
+/// A write that fails with one is retried for as long as the intensity of the sink's supervisor allows; no event is
+/// given up for it. The errors of the built-in files and connections are such errors.
+public protocol SinkUnavailable: Error {}
+
 /// Where events go to.
 public struct Sink<Element: Sendable>: Sendable {
     @usableFromInline let label: String
@@ -168,8 +174,8 @@ package protocol SinkDriver: AnyObject {
     func reset() async
     /// Takes the events out that have not been written.
     func abandonPending() -> [any Sendable]
-    /// Takes the events out of the batch that stands first.
-    func abandonFirst() -> [any Sendable]
+    /// Takes the batch out that stands first.
+    func abandonFirst() -> (any AnyBatch)?
     /// Makes a batch of each event of the one that stands first; false when it has but one.
     func isolateFirst() -> Bool
     var hasPending: Bool { get }
@@ -210,10 +216,8 @@ final class SinkRunner: SinkDriver {
         return true
     }
 
-    func abandonFirst() -> [any Sendable] {
-        if pending.isEmpty { return [] }
-        let first = pending.removeFirst()
-        return (0..<first.count).map { first.event(at: $0) }
+    func abandonFirst() -> (any AnyBatch)? {
+        pending.isEmpty ? nil : pending.removeFirst()
     }
 
     func open() async throws {

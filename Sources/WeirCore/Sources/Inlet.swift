@@ -32,12 +32,12 @@ public struct Inlet<Element: Sendable>: Sendable {
 
     /// Sends a batch, waiting for room.
     ///
-    /// Batches of ``SourceContext/preferredBatchSize`` travel best.
+    /// Batches of ``SourceContext/preferredBatchSize`` travel best. When it throws `CancellationError` the batch has been
+    /// taken all the same: it leaves when the source has returned or runs again.
     @inlinable
     public func send(_ batch: Batch<Element>) async throws {
         if batch.count <= core.batchSize, try core.sendAtOnce(batch) { return }
-        try await core.flush()
-        for part in core.parts(of: batch) { try await core.send(part) }
+        try await core.sendBehindHeld(batch)
     }
 
     /// Sends a batch without waiting.
@@ -103,6 +103,27 @@ final class InletCore<Element: Sendable>: BatchFiller {
     @inlinable
     func flush() async throws {
         if let batch = takeOpen() { try await send(batch) }
+    }
+
+    /// Sends a batch behind what is held back; what is not sent because the source is to stop is
+    /// held back in its turn.
+    @usableFromInline
+    func sendBehindHeld(_ batch: Batch<Element>) async throws {
+        let parts = parts(of: batch)
+        var next = 0
+        do {
+            try await flush()
+            while next < parts.count {
+                // Taken also when it throws.
+                next += 1
+                try await send(parts[next - 1])
+            }
+        } catch is CancellationError {
+            open.withLock { open in
+                for part in parts[next...] { open.append(contentsOf: part) }
+            }
+            throw CancellationError()
+        }
     }
 
     @inlinable

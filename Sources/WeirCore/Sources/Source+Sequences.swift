@@ -1,3 +1,5 @@
+import Synchronization
+
 extension Source {
     /// The events of an AsyncSequence, in order.
     ///
@@ -13,13 +15,16 @@ extension Source {
     }
 
     /// The elements of a collection, in order, then the end.
+    ///
+    /// When the source restarts it goes on behind the last element it has sent.
     @inlinable
     public static func collection<Elements: Collection & Sendable>(
         _ elements: Elements
     ) -> Source where Elements.Element == Element {
         Source("collection") { inlet in
             let size = inlet.context.preferredBatchSize
-            var start = elements.startIndex
+            let progress = inlet.context.progress(of: "collection")
+            var start = elements.index(elements.startIndex, offsetBy: progress.count)
             while start != elements.endIndex {
                 try Task.checkCancellation()
                 let end =
@@ -28,9 +33,35 @@ extension Source {
                 var batch = Batch<Element>()
                 batch.elements.reserveCapacity(size)
                 batch.elements.append(contentsOf: elements[start..<end])
+                // What a cancelled inlet has taken leaves later.
+                progress.advance(by: batch.count)
                 try await inlet.send(batch)
                 start = end
             }
+        }
+    }
+}
+
+/// How much a source has sent in a run, kept over its restarts.
+@usableFromInline
+final class SourceProgress: Sendable {
+    private let sent = Atomic<Int>(0)
+
+    @usableFromInline var count: Int { sent.load(ordering: .relaxed) }
+
+    @usableFromInline
+    func advance(by count: Int) {
+        sent.add(count, ordering: .relaxed)
+    }
+}
+
+extension SourceContext {
+    /// The progress of this stage's source.
+    @usableFromInline
+    func progress(of kind: String) -> SourceProgress {
+        resources.shared("\(stage) \(kind)") {
+            SourceProgress()
+        } close: { _ in
         }
     }
 }

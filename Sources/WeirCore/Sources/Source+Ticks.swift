@@ -48,10 +48,16 @@ extension Source {
         _ makeEvent: @escaping @Sendable (Int) -> Element
     ) -> Source {
         Source("rate") { inlet in
-            let schedule = RateSchedule(start: inlet.context.now, perSecond: rate)
+            let now = inlet.context.now
+            // The schedule stays that of the first start: what a restart has missed is caught up.
+            let schedule = inlet.context.resources.shared("\(inlet.context.stage) schedule") {
+                RateSchedule(start: now, perSecond: rate)
+            } close: { _ in
+            }
+            let progress = inlet.context.progress(of: "rate")
             let size = inlet.context.preferredBatchSize
             let end = count ?? .max
-            var next = 0
+            var next = progress.count
             while next < end {
                 let now = inlet.context.now
                 let due = min(end, schedule.dueCount(at: now))
@@ -62,6 +68,7 @@ extension Source {
                         batch.append(makeEvent(index), at: schedule.time(of: index))
                     }
                     next += batch.count
+                    progress.advance(by: batch.count)
                     try await inlet.send(batch)
                 }
                 if next >= end { return }

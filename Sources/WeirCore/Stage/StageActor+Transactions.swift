@@ -23,8 +23,9 @@ extension StageActor {
         var earlier = failed
         while let error = earlier ?? transact(action) {
             earlier = nil
-            if let escalation = error as? Escalation {
-                try await restart(after: escalation.cause, escalating: true)
+            if let call = error as? CallFailure {
+                try await restart(
+                    after: call.cause, escalating: call.escalates, trial: call.trial)
             } else if case .escalate = scope.verdict(on: error) {
                 try await restart(after: error, escalating: true)
             } else {
@@ -37,7 +38,7 @@ extension StageActor {
     func finishBacklog() async throws {
         while let item = scope.backlog.first {
             var attempts = 0
-            var restarts = 0
+            var hasRestarted = false
             var goesOn = false
             scope.timeOfEvent = scope.watermark
             while let error = transact({ goesOn = try item.step() }) {
@@ -55,8 +56,10 @@ extension StageActor {
                         case .emit(let emit):
                             let time = scope.timeOfEvent
                             if let second = transact({ try emit(time) }) { throw second }
-                        default: giveUp([event], error, 1)
+                        default: giveUp(event, error, 1)
                         }
+                        endTrial(isPoison: true)
+                        hasRestarted = false
                         break
                     }
                 }
@@ -65,16 +68,18 @@ extension StageActor {
                 let isPoison = attempts >= supervisor.attempts
                 if isPoison && supervisor.poison.kind == .escalate { escalates = true }
                 guard isPoison, !escalates, let event = item.abandon() else {
-                    try await restart(after: error, escalating: escalates)
-                    restarts += 1
+                    try await restart(after: error, escalating: escalates, trial: Self.alone)
+                    hasRestarted = true
                     if escalates { attempts = 0 }
                     continue
                 }
-                giveUp([event], error, attempts)
-                supervisors.refund(self, restarts: restarts)
+                giveUp(event, error, attempts)
+                endTrial(isPoison: true)
+                hasRestarted = false
                 goesOn = true
                 break
             }
+            if hasRestarted { endTrial(isPoison: false) }
             if !goesOn {
                 scope.portion = environment.batchSize
                 scope.removeBacklogItem()
@@ -90,13 +95,25 @@ extension StageActor {
         }
     }
 
-    /// - Parameter escalating: Whether the stage's supervisor is passed over and its parent decides.
-    func restart(after error: any Error, escalating: Bool = false) async throws {
+    /// The number of the trial of what is handled alone: one event, unit or write at a time.
+    static let alone = 0
+
+    func endTrial(isPoison: Bool) {
+        supervisors.endTrial(Self.alone, of: self, isPoison: isPoison)
+    }
+
+    /// - Parameters:
+    ///   - escalating: Whether the stage's supervisor is passed over and its parent decides.
+    ///   - trial: The number of what has failed, when that may turn out to be to blame.
+    func restart(
+        after error: any Error, escalating: Bool = false, trial: Int? = nil
+    ) async throws {
         let started = environment.clock.monotonicNanoseconds()
         let now = environment.clock.now()
         let verdict =
             escalating
-            ? supervisors.childEscalated(self, at: now) : supervisors.childFailed(self, at: now)
+            ? supervisors.childEscalated(self, at: now, trial: trial)
+            : supervisors.childFailed(self, at: now, trial: trial)
         switch verdict {
         case .giveUp(let label):
             environment.logger.error(

@@ -10,6 +10,8 @@ extension StageActor {
 
     private func writeAll(of writer: any SinkDriver) async throws {
         var failures = FailedWrites()
+        // Restarts after which the events could be written are the sink's.
+        defer { if failures.hasFailed { endTrial(isPoison: false) } }
         while writer.hasPending {
             metrics.activity = .writing
             do {
@@ -17,19 +19,25 @@ extension StageActor {
             } catch is CancellationError {
                 throw StageStopped()
             } catch {
-                // The sink is away: no event is to blame, however long that takes.
-                try await restart(after: error, escalating: escalates(scope.verdict(on: error)))
+                try await restartAway(after: error)
                 continue
             }
             do {
                 try await writer.writePending()
             } catch is CancellationError {
                 throw StageStopped()
+            } catch let error as any SinkUnavailable {
+                try await restartAway(after: error)
             } catch {
                 failures.count(of: writer.pendingBatches)
                 try await handle(error, of: writer, &failures)
             }
         }
+    }
+
+    /// The sink is away: no event is to blame, however long that takes.
+    private func restartAway(after error: any Error) async throws {
+        try await restart(after: error, escalating: escalates(scope.verdict(on: error)))
     }
 
     /// Decides about what stands first: a batch is written event by event before one of them is
@@ -40,25 +48,25 @@ extension StageActor {
         let verdict = scope.verdict(on: error)
         let isPoison = failures.attempts >= supervisor.attempts
         if escalates(verdict) || (isPoison && supervisor.poison.kind == .escalate) {
-            try await restart(after: error, escalating: true)
+            try await restart(after: error, escalating: true, trial: Self.alone)
             failures.reset()
             return
         }
         if !decidesAboutUnit(verdict) && !isPoison {
-            try await restart(after: error)
-            failures.restarts += 1
+            try await restart(after: error, trial: Self.alone)
             return
         }
         // Not the sink but an event is to blame, so its supervisor does not count this.
-        supervisors.refund(self, restarts: failures.restarts)
+        endTrial(isPoison: true)
         defer { failures.reset() }
         await writer.reset()
         if writer.isolateFirst() { return }
-        let events = writer.abandonFirst()
+        guard let event = writer.abandonFirst() else { return }
         if case .skip = verdict {
-            metrics.countDropped(events.count, reason: .skipped)
+            metrics.countDropped(1, reason: .skipped)
         } else {
-            giveUp(events, error, failures.attempts)
+            let route = DeadLetterRoute(mailbox: mailbox, input: 0, batch: event)
+            giveUp(event.event(at: 0), error, failures.attempts, route)
         }
     }
 
@@ -67,10 +75,10 @@ extension StageActor {
     }
 }
 
-/// How often the batch that stands first has failed, and what that has cost.
+/// How often the batch that stands first has failed.
 private struct FailedWrites {
-    var attempts = 0
-    var restarts = 0
+    private(set) var attempts = 0
+    private(set) var hasFailed = false
     private var pendingBatches = 0
 
     /// - Parameter pending: How many batches there are to write; another number says that those
@@ -79,10 +87,10 @@ private struct FailedWrites {
         if pending != pendingBatches { reset() }
         pendingBatches = pending
         attempts += 1
+        hasFailed = true
     }
 
     mutating func reset() {
         attempts = 0
-        restarts = 0
     }
 }

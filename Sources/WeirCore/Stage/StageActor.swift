@@ -66,8 +66,8 @@ package actor StageActor: SupervisedChild {
         scope.attach(mailbox)
         scope.supervisor = supervisor
         scope.inputOfChannel = inputOfChannel
-        scope.refundRestarts = { [supervisors, unowned self] restarts in
-            supervisors.refund(self, restarts: restarts)
+        scope.endTrial = { [supervisors, unowned self] trial, isPoison in
+            supervisors.endTrial(trial, of: self, isPoison: isPoison)
         }
         heads = makeHeads(scope)
         for writer in scope.writers { try await writer.open() }

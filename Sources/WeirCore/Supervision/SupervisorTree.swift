@@ -1,4 +1,3 @@
-import DequeModule
 import Synchronization
 
 /// A stage as its supervisor sees it.
@@ -34,14 +33,10 @@ package final class SupervisorTree: Sendable {
         var groups: [Group] = []
         var byName: [String: Int] = [:]
         var groupOfChild: [ObjectIdentifier: Int] = [:]
-        /// The group that each of a child's last restarts was counted against, newest last.
-        var charges: [ObjectIdentifier: Deque<Int>] = [:]
         var random: SplitMix64
     }
 
     private let locked: Mutex<Locked>
-    /// How many restarts of a child are known by group; older ones can't be given back any more.
-    private static let chargesMax = 1_000
 
     package init(root: Supervisor, seed: UInt64) {
         var locked = Locked(random: SplitMix64(seed: seed))
@@ -78,6 +73,9 @@ package final class SupervisorTree: Sendable {
         return index
     }
 
+    /// The supervisor of all stages that have none of their own.
+    package var root: Supervisor { locked.withLock { $0.groups[0].supervisor } }
+
     /// The settings that apply to a child.
     package func supervisor(of child: any SupervisedChild) -> Supervisor {
         locked.withLock { locked in
@@ -87,31 +85,38 @@ package final class SupervisorTree: Sendable {
     }
 
     /// A child has failed: counts the restart and has siblings restarted as the strategy says.
-    package func childFailed(_ child: any SupervisedChild, at now: EventTime) -> Verdict {
-        failed(child, at: now, escalated: false)
+    ///
+    /// - Parameter trial: The number of the child's event that has failed; nil when it is none of an event's.
+    package func childFailed(
+        _ child: any SupervisedChild, at now: EventTime, trial: Int? = nil
+    ) -> Verdict {
+        failed(child, at: now, trial, escalated: false)
     }
 
     /// A child's failure is none that its supervisor may handle: the whole group fails, and the
     /// parent decides; at the root the run ends.
-    package func childEscalated(_ child: any SupervisedChild, at now: EventTime) -> Verdict {
-        failed(child, at: now, escalated: true)
+    package func childEscalated(
+        _ child: any SupervisedChild, at now: EventTime, trial: Int? = nil
+    ) -> Verdict {
+        failed(child, at: now, trial, escalated: true)
     }
 
     private func failed(
-        _ child: any SupervisedChild, at now: EventTime, escalated: Bool
+        _ child: any SupervisedChild, at now: EventTime, _ trial: Int?, escalated: Bool
     ) -> Verdict {
+        let trial = trial.map { RestartTrial(child: ObjectIdentifier(child), number: $0) }
         let (verdict, others) = locked.withLock { locked -> (Verdict, [any SupervisedChild]) in
             var index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
             var failedOrder = child.order
             var wholeGroup: Int?
             var gaveUp = escalated
             while true {
-                let count = locked.groups[index].intensity.count
-                if !gaveUp, locked.groups[index].intensity.record(at: now) {
+                let count = locked.groups[index].intensity.count(for: trial)
+                if !gaveUp, locked.groups[index].intensity.record(at: now, trial: trial) {
                     locked.groups[index].restarts += 1
-                    Self.charge(child, index, &locked)
                     let random = Double(locked.random.next() >> 11) * 0x1p-53
-                    let previous = min(count, locked.groups[index].intensity.count - 1)
+                    let previous = min(
+                        count, locked.groups[index].intensity.count(for: trial) - 1)
                     let delay = locked.groups[index].supervisor.backoff.delay(
                         afterRestarts: previous, random: random)
                     var others = Self.affected(index, failedOrder, locked)
@@ -137,23 +142,21 @@ package final class SupervisorTree: Sendable {
         return verdict
     }
 
-    /// Gives a child's last restarts back, to those supervisors that have counted them.
-    package func refund(_ child: any SupervisedChild, restarts: Int) {
-        if restarts <= 0 { return }
+    /// A child is done with an event that has failed.
+    ///
+    /// - Parameter isPoison: Whether the event was to blame: then its restarts do not count.
+    package func endTrial(_ number: Int, of child: any SupervisedChild, isPoison: Bool) {
+        let trial = RestartTrial(child: ObjectIdentifier(child), number: number)
         locked.withLock { locked in
-            for _ in 0..<restarts {
-                guard let index = locked.charges[ObjectIdentifier(child)]?.popLast() else { return }
-                locked.groups[index].intensity.refund(1)
+            var next = locked.groupOfChild[ObjectIdentifier(child)]
+            while let index = next {
+                if isPoison {
+                    locked.groups[index].intensity.refund(trial)
+                } else {
+                    locked.groups[index].intensity.settle(trial)
+                }
+                next = locked.groups[index].parent
             }
-        }
-    }
-
-    private static func charge(
-        _ child: any SupervisedChild, _ group: Int, _ locked: inout Locked
-    ) {
-        locked.charges[ObjectIdentifier(child), default: []].append(group)
-        if locked.charges[ObjectIdentifier(child), default: []].count > chargesMax {
-            locked.charges[ObjectIdentifier(child)]?.removeFirst()
         }
     }
 

@@ -32,7 +32,9 @@ import WeirTesting
                 .sink(sink.sink)
         }
         let test = try TopologyTest(topology, seed: seed)
-        source.send(1, 2)
+        source.send(1)
+        try test.run()
+        source.send(2)
         source.finish()
         try test.run()
         try test.finish()

@@ -47,8 +47,8 @@ final class AsyncCalls<
         var attempts = 0
         /// Failures since the call was last escalated.
         var failures = 0
-        /// How many restarts of the stage it has cost.
-        var restarts = 0
+        /// Whether the stage was restarted for it.
+        var hasRestarted = false
         var task: Task<Void, any Error>?
     }
 
@@ -187,6 +187,7 @@ final class AsyncCalls<
             forget(completion.call, call)
             if let key = call.key { cache?.insert(result, for: key, at: scope.now) }
             for asker in call.askers { complete(asker, result) }
+            endTrial(completion.call, call, isPoison: false)
         case .failure(let error): try handle(error, completion.call, &call)
         }
     }
@@ -200,10 +201,12 @@ final class AsyncCalls<
         switch scope.verdict(on: error) {
         case .skip:
             scope.countDropped(call.askers.count, reason: .skipped)
+            endTrial(id, call, isPoison: true)
             abandon(id, call)
         case .deadLetter: giveUp(id, call, error)
         case .emit(let emit):
             forget(id, call)
+            endTrial(id, call, isPoison: true)
             for asker in call.askers {
                 order.complete(
                     asker.ticket, .replacement(asker.event) { try emit(asker.time) })
@@ -213,28 +216,38 @@ final class AsyncCalls<
             if call.failures < scope.supervisor.attempts {
                 // The stage restarts as its supervisor says; the calls in flight go on meanwhile.
                 again(id, &call)
-                throw error
+                throw CallFailure(cause: error, trial: trial(of: id), escalates: false)
             }
             guard scope.supervisor.poison.kind == .deadLetter else { fallthrough }
             giveUp(id, call, error)
         case .escalate:
             call.failures = 0
             again(id, &call)
-            throw Escalation(cause: error)
+            throw CallFailure(cause: error, trial: trial(of: id), escalates: true)
         }
     }
 
+    /// Number 0 is the stage's own.
+    private func trial(of id: Int) -> Int { id + 1 }
+
+    private func endTrial(_ id: Int, _ call: Call, isPoison: Bool) {
+        if call.hasRestarted { scope.endTrial(trial(of: id), isPoison) }
+    }
+
     private func again(_ id: Int, _ call: inout Call) {
-        call.restarts += 1
+        call.hasRestarted = true
         calls[id] = call
         launch(id, call.askers[0].event)
     }
 
     private func giveUp(_ id: Int, _ call: Call, _ error: any Error) {
-        scope.refundRestarts(call.restarts)
+        endTrial(id, call, isPoison: true)
         for asker in call.askers {
+            var batch = Batch<Element>()
+            batch.append(asker.event, at: asker.time)
             scope.deadLetter(
-                asker.event, reason: String(describing: error), attempts: call.attempts)
+                asker.event, reason: String(describing: error), attempts: call.attempts,
+                from: BatchBox(batch))
         }
         scope.logger.warning(
             "event sent to the dead letters",

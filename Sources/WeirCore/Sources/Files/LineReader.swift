@@ -14,16 +14,32 @@ struct LineReader<Element: Sendable>: Sendable {
             throw FileError(path: path, action: "open", code: FileError.noSuchFile)
         }
         var splitter = LineSplitter(limit: lineLimit)
+        let progress = progress(of: path)
         var offset = 0
+        if let known = progress.position, known.identity == file.identity { offset = known.offset }
+        // What a cancelled inlet has taken leaves later: it counts as sent.
+        func note() {
+            progress.position = FileTail.Position(
+                identity: file.identity, offset: max(0, offset - splitter.openByteCount))
+        }
         while true {
             try Task.checkCancellation()
             let position = file.isRegular ? offset : nil
             let bytes = try await thread.run { try file.read(65_536, at: position) }
             if bytes.isEmpty { break }
             offset += bytes.count
+            defer { note() }
             try await send(bytes, &splitter)
         }
+        defer { note() }
         try await finish(&splitter)
+    }
+
+    private func progress(of path: String) -> TailProgress {
+        inlet.context.resources.shared("\(inlet.context.stage) lines of \(path)") {
+            TailProgress()
+        } close: { _ in
+        }
     }
 
     /// Reads standard input to its end, or until the source is to stop.
@@ -50,10 +66,7 @@ struct LineReader<Element: Sendable>: Sendable {
     /// Follows a file until the source is to stop.
     func follow(_ path: String, fromEnd: Bool, polling interval: Duration) async throws {
         let context = inlet.context
-        let progress = context.resources.shared("\(context.stage) tail \(path)") {
-            TailProgress()
-        } close: { _ in
-        }
+        let progress = progress(of: path)
         let thread = BlockingThread(context.environment)
         defer { thread.stop() }
         var tail = FileTail(path: path, fromEnd: fromEnd, resumingAt: progress.position)
@@ -68,6 +81,7 @@ struct LineReader<Element: Sendable>: Sendable {
             }
             let justOpened = after.isOpen && !before.isOpen
             tail = after
+            defer { progress.position = position(of: tail, splitter) }
             switch step {
             case .bytes(let bytes): try await send(bytes, &splitter)
             case .endOfFile: try await finish(&splitter)
@@ -75,7 +89,6 @@ struct LineReader<Element: Sendable>: Sendable {
                 progress.position = position(of: tail, splitter)
                 if !justOpened { try await context.sleep(for: interval) }
             }
-            progress.position = position(of: tail, splitter)
         }
     }
 

@@ -8,7 +8,7 @@ import Synchronization
     import Musl
 #endif
 
-/// How far a file has been followed, kept over restarts of its source.
+/// How far a file has been read, kept over restarts of its source.
 final class TailProgress: Sendable {
     private let locked = Mutex<FileTail.Position?>(nil)
 

@@ -125,6 +125,7 @@ public final class RunningTopology: Sendable {
                 return state.finishActions
             }
             for action in actions { action() }
+            deadLetters.finish()
         }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -58,7 +58,7 @@ package struct JournalOptions: Sendable {
             max(maximumPendingBytes, self.maximumRecordBytes + 4096), 2 << 30)
         self.readAheadBytes = readAheadBytes
         self.format = format
-        self.firstPosition = firstPosition
+        self.firstPosition = min(firstPosition, 1 << 61)
         self.cipher = cipher
         self.identitySeed = identitySeed
     }

@@ -195,11 +195,14 @@ extension StageScope {
     /// A table of keyed state that is rolled back with the batch and counted in the metrics.
     @inlinable
     func makeTable<Key, Value>(
-        _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil
+        _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil, version: Int = 1,
+        migrate: ((OldState, Int) throws -> Value)? = nil
     ) -> KeyedTable<Key, Value> {
         let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack, timeToLive: timeToLive)
         register(TableParticipant(table))
-        keep(CheckpointedTable(table, hash: { stableHash($0) }))
+        keep(
+            CheckpointedTable(
+                table, version: version, migrate: migrate, hash: { stableHash($0) }))
         return table
     }
 

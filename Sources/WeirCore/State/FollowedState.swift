@@ -3,17 +3,30 @@
 package final class FollowedState: CheckpointedState {
     private let state: any CheckpointedState
     private let follow: (_ group: Int) -> Void
+    private let element: Any.Type?
 
-    /// - Parameter follow: Runs after a portion has been restored, with its key group or -1.
+    /// - Parameters:
+    ///   - element: The type of the user's that has to be Codable, to name it when it isn't.
+    ///   - follow: Runs after a portion has been restored, with its key group or -1.
     @usableFromInline
-    package init(_ state: any CheckpointedState, _ follow: @escaping (_ group: Int) -> Void) {
+    package init(
+        _ state: any CheckpointedState, holding element: Any.Type? = nil,
+        _ follow: @escaping (_ group: Int) -> Void = { _ in }
+    ) {
         self.state = state
+        self.element = element
         self.follow = follow
     }
 
-    @usableFromInline package var contents: String { state.contents }
-    @usableFromInline package var obstacle: String? { state.obstacle }
+    @usableFromInline package var contents: String {
+        element.map { "\($0)" } ?? state.contents
+    }
+    @usableFromInline package var obstacle: String? {
+        guard let obstacle = state.obstacle else { return nil }
+        return element.map { "\($0) isn't Codable" } ?? obstacle
+    }
     @usableFromInline package var isKeyed: Bool { state.isKeyed }
+    @usableFromInline package var version: Int { state.version }
     @usableFromInline package func beginCapture() throws { try state.beginCapture() }
     @usableFromInline package func captureNext() -> CapturedPortion? { state.captureNext() }
 
@@ -34,18 +47,27 @@ extension StageScope {
 
     /// Registers a value that is rolled back with the batch and kept in checkpoints.
     ///
-    /// - Parameter onRestore: Sets right what follows from the value.
+    /// - Parameters:
+    ///   - element: The type of the user's that has to be Codable.
+    ///   - onRestore: Sets right what follows from the value.
     @usableFromInline
     package func register<Value>(
-        _ value: TransactionalValue<Value>, onRestore: @escaping () -> Void
+        _ value: TransactionalValue<Value>, holding element: Any.Type? = nil,
+        onRestore: @escaping () -> Void
     ) {
         registerTransient(value)
-        keep(
-            CheckpointedValue(
-                get: { value.value },
-                set: {
-                    value.value = $0
-                    onRestore()
-                }))
+        keep(value: { value.value }, holding: element) {
+            value.value = $0
+            onRestore()
+        }
+    }
+
+    /// Has checkpoints keep a value that is made of elements of the user's type.
+    @usableFromInline
+    package func keep<Value>(
+        value get: @escaping () -> Value, holding element: Any.Type?,
+        set: @escaping (Value) -> Void
+    ) {
+        keep(FollowedState(CheckpointedValue(get: get, set: set), holding: element))
     }
 }

@@ -31,7 +31,8 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
 
     private func restore(_ kept: WatermarkTracker.Kept) {
         tracker.restore(kept, now: scope.now)
-        timer?.set(tracker.nextCheck(now: scope.now))
+        // Before the first event, the watermark is told once more.
+        timer?.set(scope.now)
     }
 
     @usableFromInline var now: EventTime { scope.now }

@@ -62,7 +62,7 @@ struct WatermarkTracker: Sendable {
     mutating func timePassed(now: EventTime) -> (watermark: EventTime?, becomesIdle: Bool) {
         guard let quiet = idleness.quiet, lastEvent != .min,
             lastEvent.advanced(by: quiet) <= now
-        else { return (nil, false) }
+        else { return (repeated(), false) }
         let isNews = !isIdle
         isIdle = true
         guard idleness.advances, watermarkOfEvents != .min else { return (repeated(), isNews) }

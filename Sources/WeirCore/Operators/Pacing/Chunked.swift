@@ -54,7 +54,7 @@ final class Chunker<Element: Sendable> {
         self.count = count
         self.within = within
         output = DeferredOutput(scope, downstream)
-        scope.register(state) { [unowned self] in timer?.restored() }
+        scope.register(state, holding: Element.self) { [unowned self] in timer?.restored() }
         timer = DeadlineTimer(
             scope, deadline: { [state] in state.value.deadline },
             action: { [unowned self] _ in closeOpen() })

@@ -84,7 +84,7 @@ final class LatestHolder<Element: Sendable> {
         nextDeadline = deadline
         output = DeferredOutput(scope, downstream)
         tally = BatchTally(scope, reason)
-        scope.register(state) { [unowned self] in timer?.restored() }
+        scope.register(state, holding: Element.self) { [unowned self] in timer?.restored() }
         timer = DeadlineTimer(
             scope, deadline: { [state] in state.value.deadline },
             action: { [unowned self] _ in release() })

@@ -26,10 +26,9 @@ final class RateLimiter<Element: Sendable> {
         state = TransactionalValue(State(bucket: bucket))
         tally = BatchTally(scope, .throttled)
         scope.registerTransient(state)
-        scope.keep(
-            CheckpointedValue(
-                get: { [state] in state.value },
-                set: { [unowned self] in restore($0) }))
+        scope.keep(value: { [state] in state.value }, holding: Element.self) { [unowned self] in
+            restore($0)
+        }
         timer = DeadlineTimer(
             scope, deadline: { [state] in state.value.deadline },
             action: { [unowned self] now in release(at: now) })

@@ -25,9 +25,11 @@ final class Shaper<Element: Sendable>: AsyncWork {
         output = DeferredOutput(scope, downstream)
         timer = scope.makeTimer { _ in }
         scope.keep(
-            CheckpointedValue(
-                get: { [unowned self] in State(bucket: self.bucket, waiting: waiting) },
-                set: { [unowned self] in restore($0) }))
+            value: { [unowned self] in State(bucket: self.bucket, waiting: waiting) },
+            holding: Element.self
+        ) { [unowned self] in
+            restore($0)
+        }
     }
 
     var receiver: Receiver<Element> {

@@ -165,9 +165,7 @@ package final class TransactionalMemory<Key: Hashable>: TransactionParticipant {
     @usableFromInline
     package func register(in scope: StageScope) {
         scope.registerTransient(self)
-        scope.keep(
-            CheckpointedValue(
-                get: { [self] in memory }, set: { [self] in memory.adopt($0) }))
+        scope.keep(value: { [self] in memory }, holding: Key.self) { [self] in memory.adopt($0) }
     }
 
     @usableFromInline package func beginBatch() { memory.begin() }

@@ -31,7 +31,7 @@ extension EventStream {
     ) -> EventStream<Element> {
         transform("changes", at: SourceLocation(file, line)) { scope, downstream in
             let last = TransactionalValue(LastValue<Property>())
-            scope.register(last)
+            scope.register(last, holding: Property.self) {}
             let tally = BatchTally(scope, .duplicate)
             return Receiver(
                 batch: { batch in

@@ -15,6 +15,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Weir", targets: ["Weir"]),
+        .library(name: "WeirSupervisor", targets: ["WeirSupervisor"]),
         .library(name: "WeirTesting", targets: ["WeirTesting"]),
         .executable(name: "weir", targets: ["WeirTool"]),
     ],
@@ -30,13 +31,20 @@ let package = Package(
         .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CWeirIntrinsics"),
+        .target(name: "CWeirProcess"),
         .target(name: "WeirJSON", swiftSettings: settings),
         .target(name: "WeirBinary", swiftSettings: settings),
         .target(
             name: "WeirJournal", dependencies: ["CWeirIntrinsics"], swiftSettings: settings),
         .target(
+            name: "WeirEncryption", dependencies: ["COpenSSL", "WeirJournal"],
+            swiftSettings: settings),
+        .target(
             name: "WeirSupervisor",
-            dependencies: [.product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "CWeirProcess", .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+            ],
             swiftSettings: settings),
         .target(
             name: "WeirCore",
@@ -71,9 +79,10 @@ let package = Package(
         .executableTarget(
             name: "WeirTool",
             dependencies: [
-                "Weir", "WeirNetwork",
+                "Weir", "WeirNetwork", "WeirSupervisor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
@@ -83,7 +92,18 @@ let package = Package(
         .testTarget(
             name: "WeirJournalTests", dependencies: ["WeirJournal"], swiftSettings: settings),
         .testTarget(
-            name: "WeirSupervisorTests", dependencies: ["WeirSupervisor"],
+            name: "WeirEncryptionTests", dependencies: ["WeirEncryption", "WeirJournal"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirSupervisorTests",
+            dependencies: [
+                "WeirNetwork", "WeirSupervisor", "WeirTool", "WeirWorkerFixture",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "WeirWorkerFixture",
+            dependencies: ["WeirNetwork", "WeirSupervisor"], path: "Tests/WeirWorkerFixture",
             swiftSettings: settings),
         .testTarget(
             name: "WeirCoreTests",

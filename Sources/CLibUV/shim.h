@@ -38,6 +38,24 @@ static inline int cuv_listen(const struct sockaddr *address, int backlog) {
     return fd;
 }
 
+// SOCK_* again, and several calls that belong together. Takes a listening TCP socket that another process has opened: returns a
+// close-on-exec duplicate of it with this backlog, -EINVAL when it is another kind of descriptor.
+static inline int cuv_adopt_listener(int fd, int backlog) {
+    int type = 0, listens = 0;
+    socklen_t length = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return -errno;
+    length = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0) return -errno;
+    if (type != SOCK_STREAM || !listens) return -EINVAL;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || listen(fd, backlog) < 0) return -errno;
+    int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return duplicate < 0 ? -errno : duplicate;
+}
+
+// Variadic. What this process starts is not to have the descriptor.
+static inline void cuv_close_on_exec(int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); }
+
 #ifdef __linux__
 // Declared by <sys/socket.h> only under _GNU_SOURCE, which would make this module's types differ
 // from those of Swift's Glibc module.

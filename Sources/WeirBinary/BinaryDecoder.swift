@@ -72,27 +72,18 @@ public struct BinaryDecoder: Sendable {
             throw BinaryCodingError(
                 .typeMismatch, "the document has \(values) values, not one", byteOffset: start)
         }
-        let (value, end) = try Document(storage).decode(
-            type, at: start, maximumDepth: limits.maximumDepth)
-        guard end == bytes.count else { throw Document.trailing(end) }
-        return value
+        let document = Document(storage)
+        do {
+            let end = try storage.pointee.scan(from: start, maximumDepth: limits.maximumDepth)
+            guard end == bytes.count else { throw Document.trailing(end) }
+            return try document.value(type, at: .root)
+        } catch {
+            throw document.resolve(error)
+        }
     }
 }
 
 extension Document {
-    /// Decodes the value that starts at an offset, and gives the offset past it.
-    @inline(__always)
-    func decode<Value: Decodable>(
-        _ type: Value.Type, at start: Int, maximumDepth: Int
-    ) throws -> (value: Value, end: Int) {
-        do {
-            let end = try storage.pointee.scan(from: start, maximumDepth: maximumDepth)
-            return (try value(type, at: .root), end)
-        } catch {
-            throw resolve(error)
-        }
-    }
-
     static func trailing(_ offset: Int) -> BinaryCodingError {
         BinaryCodingError(.malformed, "bytes follow the last value", byteOffset: offset)
     }

@@ -19,6 +19,7 @@ public final class SourceProbe<Element: Sendable>: Sendable {
         var pending = 0
         var starts = 0
         var isStopped = false
+        var hasEnded = false
     }
 
     private let locked = Mutex(Locked())
@@ -96,7 +97,11 @@ public final class SourceProbe<Element: Sendable>: Sendable {
     // MARK: Feeding
 
     private func feed(_ inlet: Inlet<Element>) async throws {
-        locked.withLock { $0.starts += 1 }
+        let hasEnded = locked.withLock { locked in
+            locked.starts += 1
+            return locked.hasEnded
+        }
+        if hasEnded { return }
         do {
             while let step = try await next() {
                 switch step {
@@ -109,7 +114,9 @@ public final class SourceProbe<Element: Sendable>: Sendable {
                     try await inlet.send(batch)
                 case .signal(let signal): try await inlet.send(signal)
                 case .failure(let error): throw error
-                case .end: return
+                case .end:
+                    locked.withLock { $0.hasEnded = true }
+                    return
                 }
             }
         } catch is CancellationError {

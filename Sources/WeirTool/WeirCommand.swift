@@ -6,5 +6,5 @@ struct WeirCommand: AsyncParsableCommand {
         commandName: "weir",
         abstract: "Tools for Weir, the framework for event processing.",
         version: "0.1.0",
-        subcommands: [LoadCommand.self])
+        subcommands: [LoadCommand.self, RunCommand.self])
 }

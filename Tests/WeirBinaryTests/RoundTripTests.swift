@@ -162,6 +162,23 @@ final class Box: Codable, Equatable {
         }
     }
 
+    @Test func `a class that shares the encoder with its super class`() throws {
+        let value = Sharing(base: 1, own: "x")
+        for found in [
+            try BinaryDecoder().decode(Sharing.self, from: BinaryEncoder().encode(value)),
+            try BinaryDecoder().decode([Sharing].self, from: BinaryEncoder().encode([value]))[0],
+        ] {
+            #expect(found.base == 1 && found.own == "x")
+        }
+    }
+
+    @Test func `keys that are made at run time, one of them twice`() throws {
+        let value = AtRunTime(members: [("b", 1), ("a", 2), ("b", 3), ("super", 4)])
+        let bytes = try BinaryEncoder().encode([value, value])
+        let found = try BinaryDecoder().decode([[String: Int]].self, from: bytes)
+        #expect(found == [["a": 2, "b": 3, "super": 4], ["a": 2, "b": 3, "super": 4]])
+    }
+
     @Test func `containers that are filled out of order or nested by hand`() {
         expectRoundTrip(OutOfOrder(a: [1, 2], b: ["x": 3], c: 4))
         expectRoundTrip([OutOfOrder(a: [], b: [:], c: 0), OutOfOrder(a: [1], b: ["y": 1], c: 2)])
@@ -229,6 +246,38 @@ final class Derived: Base {
         try container.encode(own, forKey: .own)
         try container.encode(isSuperFirst, forKey: .isSuperFirst)
         if !isSuperFirst { try super.encode(to: container.superEncoder()) }
+    }
+}
+
+final class Sharing: Base {
+    enum Keys: String, CodingKey { case own }
+    var own: String
+
+    init(base: Int, own: String) {
+        self.own = own
+        super.init(base: base)
+    }
+
+    required init(from decoder: any Decoder) throws {
+        own = try decoder.container(keyedBy: Keys.self).decode(String.self, forKey: .own)
+        try super.init(from: decoder)
+    }
+
+    override func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Keys.self)
+        try container.encode(own, forKey: .own)
+        try super.encode(to: encoder)
+    }
+}
+
+struct AtRunTime: Encodable {
+    var members: [(String, Int)]
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Name.self)
+        for (name, value) in members {
+            try container.encode(value, forKey: Name(stringValue: name))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ struct WeirBench: AsyncParsableCommand {
         commandName: "weir-bench",
         abstract: "Measures Weir against its peers, both in one run.",
         subcommands: [
-            Core.self, Network.self, JSON.self, List.self, GenerateTCP.self,
+            Core.self, Network.self, JSON.self, Binary.self, List.self, GenerateTCP.self,
             GenerateWebSocket.self,
         ])
 }
@@ -35,6 +35,14 @@ extension WeirBench {
         @OptionGroup var options: MeasurementOptions
 
         func run() async throws { try await options.measure(.json) }
+    }
+
+    struct Binary: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Encoding and decoding of events and state in the binary format.")
+        @OptionGroup var options: MeasurementOptions
+
+        func run() async throws { try await options.measure(.binary) }
     }
 
     struct List: ParsableCommand {

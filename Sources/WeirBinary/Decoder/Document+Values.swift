@@ -17,10 +17,34 @@ extension Document {
     func string(at place: Place) throws -> String {
         let token = token(place)
         guard token.kind == .string else { throw mismatch(String.self, at: place) }
-        guard let string = String(validating: text(of: token), as: UTF8.self) else {
+        let text = text(of: token)
+        if let string = Self.ascii(text) { return string }
+        guard let string = String(validating: text, as: UTF8.self) else {
             throw corrupted(.invalidUTF8, "the string is not UTF-8", at: place)
         }
         return string
+    }
+
+    /// A string of bytes that are all ASCII; several times as fast as one of any UTF-8.
+    @inline(__always)
+    static func ascii(_ text: UnsafeBufferPointer<UInt8>) -> String? {
+        guard #available(macOS 26, iOS 26, tvOS 26, watchOS 26, visionOS 26, *),
+            let start = text.baseAddress
+        else { return nil }
+        var bits: UInt64 = 0
+        var index = 0
+        // Safety: eight bytes are left; any alignment will do.
+        while index &+ 8 <= text.count {
+            bits |= UnsafeRawPointer(start + index).loadUnaligned(as: UInt64.self)
+            index &+= 8
+        }
+        while index < text.count {
+            bits |= UInt64(start[index])
+            index &+= 1
+        }
+        guard bits & 0x8080_8080_8080_8080 == 0 else { return nil }
+        // Safety: no byte has its high bit, so that the text is ASCII.
+        return String(copying: unsafe UTF8Span(unchecked: text.span, isKnownASCII: true))
     }
 
     @inline(__always)

@@ -102,8 +102,10 @@ struct Document {
 
     private static let searchedMaximum = 8
 
+    /// The index of the value of a member of a map, or −1; of equal names the first counts.
+    ///
     /// Names that are asked for in the order of the document are found at once; among many, others
-    /// are found by an index. Of equal names the first counts.
+    /// are found by an index.
     private func findInMap(_ name: String, _ map: Int, _ header: Token) -> Int {
         var name = name
         return name.withUTF8 { text in
@@ -165,7 +167,8 @@ struct Document {
         var value = keyed + 1
         if header.kind == .map {
             while value < Int(header.extent) {
-                body(String(decoding: text(of: token(value)), as: UTF8.self), value + 1)
+                let text = text(of: token(value))
+                body(Self.ascii(text) ?? String(decoding: text, as: UTF8.self), value + 1)
                 value = next(after: value + 1)
             }
         } else if header.kind == .object {

@@ -214,6 +214,7 @@ extension KeyedReader {
     func decodeIfPresent<Value: Decodable>(
         _ type: Value.Type, forKey key: Key
     ) throws -> Value? {
-        try memberIfPresent(key).map { try document.value(type, at: $0) }
+        guard let place = memberIfPresent(key) else { return nil }
+        return try document.value(type, at: place)
     }
 }

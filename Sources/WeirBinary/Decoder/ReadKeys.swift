@@ -48,7 +48,9 @@ struct ReadKeyTypes {
         types.initialize(repeating: nil, count: Self.capacity)
     }
 
-    /// What is known of a type. Entries are never freed; one that is displaced is made anew.
+    /// What is known of a type.
+    ///
+    /// Entries are never freed; one that is displaced is made anew.
     @inline(__always)
     func known<Key: CodingKey>(_ keys: Key.Type) -> UnsafeMutablePointer<ReadKeys> {
         let type = UInt(bitPattern: ObjectIdentifier(keys))

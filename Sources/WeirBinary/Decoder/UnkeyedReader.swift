@@ -116,7 +116,11 @@ extension UnkeyedReader: UnkeyedDecodingContainer {
         try take(type) { try $0.integer(type, at: $1) }
     }
     mutating func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
-        try take(type) { try $0.value(type, at: $1) }
+        // Not by way of `take`, whose closure would return a value of unknown size.
+        let place = try element(type)
+        let value = try document.value(type, at: place)
+        advance()
+        return value
     }
 
     mutating func nestedContainer<Nested: CodingKey>(

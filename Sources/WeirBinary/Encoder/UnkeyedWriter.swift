@@ -11,15 +11,23 @@ struct UnkeyedWriter {
         return true
     }
 
-    /// Writes an element as one of a run, or with its tag.
+    /// Gets ready for an element of a run; false if it has to be written with its tag.
     @inline(__always)
-    private func encode(
-        run: UInt8, _ raw: (inout WriterStorage) -> Void, _ tagged: (inout WriterStorage) -> Void
-    ) {
+    private func next(_ run: UInt8) -> Bool {
+        writer.storage.pointee.nextElement(ofRun: run, in: Int(depth), serial: serial)
+    }
+
+    @inline(__always)
+    private func encode<Value: FixedWidthInteger>(integer value: Value) {
         guard writer.isOpen else { return }
-        let isRun = writer.storage.pointee.nextElement(
-            ofRun: run, in: Int(depth), serial: serial)
-        if isRun { raw(&writer.storage.pointee) } else { tagged(&writer.storage.pointee) }
+        let storage = writer.storage
+        if !next(Value.isSigned ? Tag.signedRun : Tag.unsignedRun) {
+            storage.pointee.write(value)
+        } else if Value.isSigned {
+            storage.pointee.appendVarint(Varint.zigzag(Int64(truncatingIfNeeded: value)))
+        } else {
+            storage.pointee.appendVarint(UInt64(truncatingIfNeeded: value))
+        }
     }
 
     private func encoder() -> ValueEncoder {
@@ -40,50 +48,56 @@ extension UnkeyedWriter: UnkeyedEncodingContainer {
         if next() { writer.storage.pointee.writeNull() }
     }
     func encode(_ value: Bool) throws {
-        encode(run: Tag.boolRun) { $0.append(value ? 1 : 0) } _: { $0.write(value) }
+        guard writer.isOpen else { return }
+        let storage = writer.storage
+        if next(Tag.boolRun) {
+            storage.pointee.append(value ? 1 : 0)
+        } else {
+            storage.pointee.write(value)
+        }
     }
     func encode(_ value: String) throws {
         if next() { writer.storage.pointee.write(value) }
     }
     func encode(_ value: Double) throws {
-        encode(run: Tag.doubleRun) { $0.append(littleEndian: value.bitPattern) } _: { $0.write(value) }
+        guard writer.isOpen else { return }
+        let storage = writer.storage
+        if next(Tag.doubleRun) {
+            storage.pointee.append(littleEndian: value.bitPattern)
+        } else {
+            storage.pointee.write(value)
+        }
     }
     func encode(_ value: Float) throws {
-        encode(run: Tag.floatRun) { $0.append(littleEndian: value.bitPattern) } _: { $0.write(value) }
+        guard writer.isOpen else { return }
+        let storage = writer.storage
+        if next(Tag.floatRun) {
+            storage.pointee.append(littleEndian: value.bitPattern)
+        } else {
+            storage.pointee.write(value)
+        }
     }
-    func encode(_ value: Int) throws {
-        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
-    }
-    func encode(_ value: Int8) throws {
-        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
-    }
-    func encode(_ value: Int16) throws {
-        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
-    }
-    func encode(_ value: Int32) throws {
-        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
-    }
-    func encode(_ value: Int64) throws {
-        encode(run: Tag.signedRun) { $0.appendVarint(Varint.zigzag(Int64(value))) } _: { $0.write(value) }
-    }
+    func encode(_ value: Int) throws { encode(integer: value) }
+    func encode(_ value: Int8) throws { encode(integer: value) }
+    func encode(_ value: Int16) throws { encode(integer: value) }
+    func encode(_ value: Int32) throws { encode(integer: value) }
+    func encode(_ value: Int64) throws { encode(integer: value) }
     func encode(_ value: Int128) throws {
         if next() { writer.storage.pointee.write(value) }
     }
-    func encode(_ value: UInt) throws {
-        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
-    }
+    func encode(_ value: UInt) throws { encode(integer: value) }
     func encode(_ value: UInt8) throws {
-        encode(run: Tag.bytes) { $0.append(value) } _: { $0.write(value) }
+        guard writer.isOpen else { return }
+        let storage = writer.storage
+        if next(Tag.bytes) {
+            storage.pointee.append(value)
+        } else {
+            storage.pointee.write(value)
+        }
     }
-    func encode(_ value: UInt16) throws {
-        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
-    }
-    func encode(_ value: UInt32) throws {
-        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
-    }
-    func encode(_ value: UInt64) throws {
-        encode(run: Tag.unsignedRun) { $0.appendVarint(UInt64(value)) } _: { $0.write(value) }
-    }
+    func encode(_ value: UInt16) throws { encode(integer: value) }
+    func encode(_ value: UInt32) throws { encode(integer: value) }
+    func encode(_ value: UInt64) throws { encode(integer: value) }
     func encode(_ value: UInt128) throws {
         if next() { writer.storage.pointee.write(value) }
     }

@@ -74,7 +74,9 @@ struct WrittenKeyTypes {
         types.initialize(repeating: nil, count: Self.capacity)
     }
 
-    /// What is known of a type. Entries are never freed; one that is displaced is made anew.
+    /// What is known of a type.
+    ///
+    /// Entries are never freed; one that is displaced is made anew.
     @inline(__always)
     func known<Key: CodingKey>(
         _ keys: Key.Type, _ storage: UnsafeMutablePointer<WriterStorage>

@@ -96,7 +96,9 @@ enum Varint {
     }
 
     @inline(__always)
-    static func zigzag(_ value: Int64) -> UInt64 { UInt64(bitPattern: (value << 1) ^ (value >> 63)) }
+    static func zigzag(_ value: Int64) -> UInt64 {
+        UInt64(bitPattern: (value << 1) ^ (value >> 63))
+    }
 
     @inline(__always)
     static func unzigzag(_ value: UInt64) -> Int64 {

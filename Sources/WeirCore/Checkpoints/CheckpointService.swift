@@ -143,6 +143,9 @@ package final class CheckpointService: Sendable {
         }
     }
 
+    /// The number of the checkpoint under way, or of the next one.
+    package var upcoming: Int { state.withLock { $0.pending?.number ?? $0.next } }
+
     /// Says who contributes to checkpoints.
     func add(_ instance: StageActor) {
         let id = InstanceID(stage: instance.name, instance: instance.instance)
@@ -376,7 +379,7 @@ package final class CheckpointService: Sendable {
     private func tellWhetherAllHaveEnded() {
         let ids = instances.withLock { Set($0.keys) }
         let waiters = state.withLock { state in
-            guard ids.isSubset(of: state.ended.keys) else {
+            guard !ids.isEmpty, ids.isSubset(of: state.ended.keys) else {
                 return [UnsafeContinuation<Void, Never>]()
             }
             state.allHaveEnded = true
@@ -468,7 +471,7 @@ package final class CheckpointService: Sendable {
     }
 
     /// Lets everybody go who waits for more checkpoints.
-    private func stopWaiting() {
+    func stopWaiting() {
         let (pending, waiters) = state.withLock { state in
             state.isStopped = true
             defer {

@@ -131,6 +131,9 @@ public struct EventStream<Element: Sendable>: Sendable {
     }
 
     /// Ends the stream at a sink, which is a stage of its own.
+    ///
+    /// Its supervisor and mailbox are set on what this returns: ``Pipeline/supervised(_:file:line:)``,
+    /// ``Pipeline/mailbox(_:file:line:)``.
     @inlinable
     public func sink(
         _ sink: Sink<Element>, file: StaticString = #fileID, line: UInt = #line
@@ -140,25 +143,6 @@ public struct EventStream<Element: Sendable>: Sendable {
                 sink: sink.definition, kind: sink.label, name: sink.name, input: edge(),
                 location: SourceLocation(file, line)
             ) { scope, _ in [sink.makeReceiver(scope)] })
-    }
-}
-
-/// A finished branch of a topology: a stream that ends in a sink.
-public struct Pipeline: Sendable {
-    package enum Part: Sendable {
-        case node(Node)
-        case component(any TopologyComponent)
-    }
-
-    package let part: Part
-
-    @usableFromInline
-    init(node: Node) {
-        part = .node(node)
-    }
-
-    init(component: any TopologyComponent) {
-        part = .component(component)
     }
 }
 

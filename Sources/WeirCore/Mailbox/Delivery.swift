@@ -29,6 +29,17 @@ package struct Delivery: Sendable {
         self.item = item
     }
 
+    /// An event that its stage has given up before, back at one of the stage's inputs.
+    ///
+    /// It came by none of the channels and says nothing about them.
+    package init(redriven batch: any AnyBatch, input: Int) {
+        channel = -1 - input
+        item = .batch(batch)
+    }
+
+    /// The input of a redriven event; nil for what came by a channel.
+    package var redrivenInput: Int? { channel < 0 ? -1 - channel : nil }
+
     /// The number of events, which is what counts against a mailbox's capacity; signals are free.
     package var weight: Int {
         switch item {

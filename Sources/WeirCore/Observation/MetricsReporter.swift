@@ -44,7 +44,7 @@ final class MetricsReporter: Sendable {
                 return StageInstruments(
                     stage: stage.index, instance: instance, mailbox: mailboxes[instance],
                     metrics: actors.isEmpty ? nil : actors[instance].metrics,
-                    strategy: (stage.supervisor ?? Supervisor()).strategy.description,
+                    strategy: (stage.supervisor ?? running.supervisors.root).strategy.description,
                     dimensions: [("topology", running.name), ("stage", stage.name)]
                         + (mailboxes.count > 1 ? [("instance", "\(instance)")] : []))
             }

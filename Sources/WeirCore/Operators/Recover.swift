@@ -5,7 +5,7 @@ extension EventStream {
     ///
     /// - Parameters:
     ///   - type: The errors it is for.
-    ///   - decide: The decision; `.emit(…)` sends a replacement on.
+    ///   - decide: The decision; `.emit(…)` sends a replacement on, with the time of the event that failed.
     public func recover<Failure: Error>(
         from type: Failure.Type, file: StaticString = #fileID, line: UInt = #line,
         _ decide: @escaping @Sendable (Failure) -> Decision<Element>
@@ -25,8 +25,7 @@ extension EventStream {
                     case .deadLetter: return .deadLetter
                     case .escalate: return .escalate
                     case .emit(let event):
-                        let time = scope.watermark
-                        return .emit {
+                        return .emit { time in
                             var batch = Batch<Element>()
                             batch.append(event, at: time)
                             try downstream.batch(batch)

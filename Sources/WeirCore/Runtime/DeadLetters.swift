@@ -1,6 +1,3 @@
-import DequeModule
-import Synchronization
-
 /// An event that could not be handled, with all that is needed to see why and to send it again.
 public struct DeadLetter: Sendable, CustomStringConvertible {
     /// The stage or source that gave the event up.
@@ -20,6 +17,17 @@ public struct DeadLetter: Sendable, CustomStringConvertible {
 
     /// Where the event came from when that is known, such as the peer's address.
     public let origin: String?
+
+    /// The way back to the stage; nil when there is none.
+    package var route: DeadLetterRoute?
+    /// Its number in its queue.
+    var number = 0
+
+    /// Whether the event can be sent to its stage again.
+    ///
+    /// It can when the stage gave up what it had got; it can't when the event never became one, as bytes that don't
+    /// decode, or was made inside the stage.
+    public var canBeRedriven: Bool { route != nil }
 
     /// Creates a dead letter.
     public init(
@@ -46,45 +54,5 @@ public struct DeadLetter: Sendable, CustomStringConvertible {
             return String(decoding: bytes.prefix(1_000), as: UTF8.self)
         }
         return String(String(describing: event).prefix(1_000))
-    }
-}
-
-/// The dead letters of a run: a bounded list of the newest, and how many there were in all.
-public final class DeadLetterQueue: Sendable {
-    private struct Locked: Sendable {
-        var letters = Deque<DeadLetter>()
-        var total = 0
-        var listener: (@Sendable (DeadLetter) -> Void)?
-    }
-
-    private let locked = Mutex(Locked())
-    private let capacity: Int
-
-    package init(capacity: Int) {
-        self.capacity = max(1, capacity)
-    }
-
-    /// How many events were given up since the start, also those no longer kept.
-    public var total: Int { locked.withLock { $0.total } }
-
-    /// How many have been pushed out of the list by newer ones.
-    public var discarded: Int { locked.withLock { $0.total - $0.letters.count } }
-
-    /// The newest dead letters, oldest first.
-    public var letters: [DeadLetter] { locked.withLock { Array($0.letters) } }
-
-    package func append(_ letter: DeadLetter) {
-        let listener = locked.withLock { locked in
-            locked.total += 1
-            locked.letters.append(letter)
-            if locked.letters.count > capacity { locked.letters.removeFirst() }
-            return locked.listener
-        }
-        listener?(letter)
-    }
-
-    /// Calls back for every dead letter from now on, on the thread of whoever gave it up.
-    package func onLetter(_ listener: @escaping @Sendable (DeadLetter) -> Void) {
-        locked.withLock { $0.listener = listener }
     }
 }

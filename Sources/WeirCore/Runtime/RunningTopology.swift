@@ -125,6 +125,7 @@ public final class RunningTopology: Sendable {
                 return state.finishActions
             }
             for action in actions { action() }
+            deadLetters.finish()
         }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -214,6 +215,8 @@ public final class RunningTopology: Sendable {
     ///
     /// Events that wait in mailboxes are dropped and counted.
     public func cancel() {
+        // First: a checkpoint must not come about from the parts of what is still running.
+        environment.checkpoints?.stopWaiting()
         for pump in pumps { pump.stop() }
         closeMailboxes()
         state.withLock { $0.task }?.cancel()

@@ -16,7 +16,10 @@ package final class SourcePump: SupervisedChild {
     private let start: SourceStart
 
     private struct State: Sendable {
-        var task: Task<Void, any Error>?
+        /// Returns whether the source was cancelled when it returned.
+        var task: Task<Bool, any Error>?
+        /// The wait before a restart.
+        var wait: Task<Void, any Error>?
         var isStopped = false
         /// What ends the input instead of `.end`.
         var suspension: Barrier?
@@ -47,10 +50,12 @@ package final class SourcePump: SupervisedChild {
 
     /// Asks the source to return; what it has sent flows on.
     func stop() {
-        state.withLock { state in
+        let (task, wait) = state.withLock { state in
             state.isStopped = true
-            return state.task
-        }?.cancel()
+            return (state.task, state.wait)
+        }
+        task?.cancel()
+        wait?.cancel()
     }
 
     /// Asks the source to return, and ends the run's part here with a barrier behind what it has
@@ -87,7 +92,10 @@ package final class SourcePump: SupervisedChild {
     /// Returns true when the source has ended.
     private func runOnce() async throws -> Bool {
         let source = source
-        let task = startTask(on: environment.executor) { try await source.run() }
+        let task = startTask(on: environment.executor) {
+            try await source.run()
+            return Task.isCancelled
+        }
         let isStopped = state.withLock { state in
             state.task = task
             state.restarts = false
@@ -95,18 +103,28 @@ package final class SourcePump: SupervisedChild {
         }
         if isStopped { task.cancel() }
         do {
-            try await withTaskCancellationHandler {
+            let wasCancelled = try await withTaskCancellationHandler {
                 try await task.value
             } onCancel: {
                 task.cancel()
             }
-            return !state.withLock { $0.restarts && !$0.isStopped }
+            // One that has come to its end is not to begin anew because others restart.
+            return !restartsWithOthers(wasCancelled)
         } catch {
-            let (isStopped, restarts) = state.withLock { ($0.isStopped, $0.restarts) }
+            let isStopped = state.withLock { $0.isStopped }
             if isStopped || Task.isCancelled || error is MailboxClosed { return true }
-            if restarts { return false }
+            if restartsWithOthers(true) { return false }
             return try await restart(after: error)
         }
+    }
+
+    /// Whether the source was ended for no other reason than that others restart.
+    private func restartsWithOthers(_ wasCancelled: Bool) -> Bool {
+        let restarts = state.withLock { $0.restarts && !$0.isStopped }
+        guard wasCancelled, restarts else { return false }
+        metrics.restarts.add(1, ordering: .relaxed)
+        environment.logger.info("source restarts with others", metadata: ["stage": "\(name)"])
+        return true
     }
 
     private func restart(after error: any Error) async throws -> Bool {
@@ -117,14 +135,25 @@ package final class SourcePump: SupervisedChild {
             environment.logger.warning(
                 "source restarts",
                 metadata: ["stage": "\(name)", "error": "\(error)", "after": "\(delay)"])
-            if delay > .zero {
-                do {
-                    try await environment.clock.sleep(for: delay)
-                } catch {
-                    return true
-                }
-            }
-            return state.withLock { $0.isStopped }
+            if delay > .zero { try await wait(for: delay) }
+            return Task.isCancelled || state.withLock { $0.isStopped }
         }
+    }
+
+    /// Waits before a restart, no longer than until the source is stopped.
+    private func wait(for delay: Duration) async throws {
+        let clock = environment.clock
+        let wait = startTask(on: environment.executor) { try await clock.sleep(for: delay) }
+        let isStopped = state.withLock { state in
+            state.wait = wait
+            return state.isStopped
+        }
+        if isStopped { wait.cancel() }
+        _ = await withTaskCancellationHandler {
+            await wait.result
+        } onCancel: {
+            wait.cancel()
+        }
+        state.withLock { $0.wait = nil }
     }
 }

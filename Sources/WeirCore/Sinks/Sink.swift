@@ -6,8 +6,11 @@ public protocol SinkWriter<Element>: AnyObject {
     /// The type of the events.
     associatedtype Element: Sendable
 
-    /// Writes a batch. It counts as written when this returns; when it throws, the sink's supervisor decides, and the
-    /// same events come again.
+    /// Writes a batch; it counts as written when this returns.
+    ///
+    /// When it throws, the same events come again, as often as the `attempts` of the sink's supervisor say, then one by
+    /// one: an event that fails as often alone goes to the dead letters, the others are written. So events may be
+    /// written more than once unless the writer sees to that.
     func write(_ batch: Batch<Element>) async throws
 
     /// Called when there is nothing more to write for now.
@@ -41,6 +44,12 @@ public protocol TransactionalSinkWriter<Element>: SinkWriter {
     /// before. May come again for the same checkpoint.
     func commit(checkpoint: Int) async throws
 }
+
+/// An error that says that the sink is away or broken, whatever the event: a full disk, a lost connection.
+///
+/// A write that fails with one is retried for as long as the intensity of the sink's supervisor allows; no event is
+/// given up for it. The errors of the built-in files and connections are such errors.
+public protocol SinkUnavailable: Error {}
 
 /// Where events go to.
 public struct Sink<Element: Sendable>: Sendable {
@@ -221,9 +230,14 @@ package protocol SinkDriver: AnyObject {
     func commit(checkpoint: Int) async throws
     /// Takes note of what the checkpoint holds with which the run begins; before `open`.
     func restore(_ state: [UInt8])
-    /// Takes the events out that could not be written.
+    /// Takes the events out that have not been written.
     func abandonPending() -> [any Sendable]
+    /// Takes the batch out that stands first.
+    func abandonFirst() -> (any AnyBatch)?
+    /// Makes a batch of each event of the one that stands first; false when it has but one.
+    func isolateFirst() -> Bool
     var hasPending: Bool { get }
+    var pendingBatches: Int { get }
 }
 
 /// The sink of a stage: takes what a batch leaves and writes it when the batch is done.
@@ -251,6 +265,18 @@ final class SinkRunner: SinkDriver {
     }
 
     var hasPending: Bool { !pending.isEmpty }
+
+    var pendingBatches: Int { pending.count }
+
+    func isolateFirst() -> Bool {
+        guard let first = pending.first, first.count > 1 else { return false }
+        pending.replaceSubrange(0...0, with: (0..<first.count).map { first.slice($0..<($0 + 1)) })
+        return true
+    }
+
+    func abandonFirst() -> (any AnyBatch)? {
+        pending.isEmpty ? nil : pending.removeFirst()
+    }
 
     func open() async throws {
         _ = try await openedWriter()

@@ -32,7 +32,8 @@ public struct Inlet<Element: Sendable>: Sendable {
 
     /// Sends a batch, waiting for room.
     ///
-    /// Batches of ``SourceContext/preferredBatchSize`` travel best.
+    /// Batches of ``SourceContext/preferredBatchSize`` travel best. When it throws `CancellationError` the batch has been
+    /// taken all the same: it leaves when the source has returned or runs again.
     ///
     /// - Parameter position: Where the source is behind these events, if it can be read again from
     ///   there; it comes back as ``position`` after a restart.
@@ -40,8 +41,7 @@ public struct Inlet<Element: Sendable>: Sendable {
     public func send(_ batch: Batch<Element>, position: SourcePosition? = nil) async throws {
         let parcel = Parcel(batch, position)
         if batch.count <= core.batchSize, try core.sendAtOnce(parcel) { return }
-        try await core.flush()
-        for part in core.parts(of: parcel) { try await core.send(part) }
+        try await core.sendBehindHeld(parcel)
     }
 
     /// Sends a batch without waiting.
@@ -143,6 +143,28 @@ final class InletCore<Element: Sendable>: BatchFiller {
         if let parcel = takeOpen() { try await send(parcel) }
     }
 
+    /// Sends a batch behind what is held back; what is not sent because the source is to stop is
+    /// held back in its turn.
+    @usableFromInline
+    func sendBehindHeld(_ parcel: Parcel<Element>) async throws {
+        let parts = parts(of: parcel)
+        var next = 0
+        do {
+            try await flush()
+            while next < parts.count {
+                // Taken also when it throws.
+                next += 1
+                try await send(parts[next - 1])
+            }
+        } catch is CancellationError {
+            open.withLock { open in
+                for part in parts[next...] { open.append(part) }
+            }
+            note(parcel.position)
+            throw CancellationError()
+        }
+    }
+
     @inlinable
     func send(_ parcel: Parcel<Element>) async throws {
         if parcel.batch.isEmpty { return }
@@ -173,6 +195,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         case is MailboxOverflow: mailbox.dropped.add(parcel.batch.count, ordering: .relaxed)
         default:
             // The source has been asked to stop: what it has sent leaves when it has returned.
+            note(parcel.position)
             putBack(parcel)
         }
     }

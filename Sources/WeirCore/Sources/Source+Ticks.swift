@@ -50,11 +50,16 @@ extension Source {
         _ makeEvent: @escaping @Sendable (Int) -> Element
     ) -> Source {
         Source("rate") { inlet in
+            let now = inlet.context.now
             let size = inlet.context.preferredBatchSize
             let end = count ?? .max
             var next = Int(inlet.position?.offset ?? 0)
-            let schedule = RateSchedule(
-                start: inlet.context.now, perSecond: rate, firstIndex: next)
+            // Within a run the schedule stays that of the first start: what a restart has missed is caught up.
+            let first = next
+            let schedule = inlet.context.resources.shared("\(inlet.context.stage) schedule") {
+                RateSchedule(start: now, perSecond: rate, firstIndex: first)
+            } close: { _ in
+            }
             while next < end {
                 let now = inlet.context.now
                 let due = min(end, schedule.dueCount(at: now))

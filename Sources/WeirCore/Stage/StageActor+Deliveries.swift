@@ -20,12 +20,13 @@ extension StageActor {
         case .batch(let batch):
             metrics.eventsIn.add(batch.count, ordering: .relaxed)
             metrics.batchesIn.add(1, ordering: .relaxed)
-            channels.receivedBatch(on: delivery.channel)
+            let input = input(of: delivery)
+            if delivery.redrivenInput == nil { channels.receivedBatch(on: delivery.channel) }
             if isSource, let position = batch.position { sourcePosition = position }
-            let head = heads[inputOfChannel[delivery.channel]]
+            let head = heads[input]
             if scope.isFallible {
+                if batch.count == 1 { scope.timeOfEvent = batch.time(at: 0) }
                 if let error = transact({ try head.deliver(batch) }) { return .failed(error) }
-                refundRestarts()
             } else {
                 try head.deliver(batch)
                 scope.commit()
@@ -41,14 +42,18 @@ extension StageActor {
         return scope.backlog.isEmpty && scope.writers.isEmpty ? .done : .unfinished
     }
 
+    /// The head input that a delivery is for.
+    private func input(of delivery: Delivery) -> Int {
+        delivery.redrivenInput ?? inputOfChannel[delivery.channel]
+    }
+
     /// Does the rest of a delivery.
     func finish(_ delivery: Delivery, after progress: Progress) async throws {
         switch (progress, delivery.item) {
         case (.done, _): return
         case (.unfinished, _): try await finishBacklog()
         case (.failed(let error), .batch(let batch)):
-            try await handleEach(
-                batch, head: heads[inputOfChannel[delivery.channel]], failed: error)
+            try await handleEach(batch, input: input(of: delivery), failed: error)
         case (.failed, .barrier): return
         case (.failed(let error), .signal):
             // What failed is the merged signal: the stage's own state says which one that is.
@@ -94,14 +99,14 @@ extension StageActor {
 
     /// Handles the events of a batch that failed one by one, so that all others get through.
     private func handleEach(
-        _ batch: any AnyBatch, head: AnyReceiver, failed error: any Error
+        _ batch: any AnyBatch, input: Int, failed error: any Error
     ) async throws {
         // Which one it was is only known, and so counts as its first attempt, when it is alone.
         let first = batch.count == 1 ? error : nil
         for index in 0..<batch.count {
             do {
                 try await handleAlone(
-                    batch.slice(index..<(index + 1)), head: head, failed: first)
+                    batch.slice(index..<(index + 1)), input: input, failed: first)
             } catch let error as StageStopped {
                 metrics.countDropped(batch.count - index, reason: .cancelled)
                 throw error
@@ -110,10 +115,17 @@ extension StageActor {
     }
 
     func handleAlone(
-        _ batch: any AnyBatch, head: AnyReceiver, failed first: (any Error)?
+        _ batch: any AnyBatch, input: Int, failed first: (any Error)?
     ) async throws {
+        let head = heads[input]
+        let route = DeadLetterRoute(mailbox: mailbox, input: input, batch: batch)
         var attempts = 0
-        var action = { try head.deliver(batch) }
+        var hasRestarted = false
+        let scope = scope
+        var action = {
+            scope.timeOfEvent = batch.time(at: 0)
+            try head.deliver(batch)
+        }
         var failure = first
         while let error = failure ?? transact(action) {
             failure = nil
@@ -121,45 +133,46 @@ extension StageActor {
             switch scope.verdict(on: error) {
             case .skip:
                 metrics.countDropped(1, reason: .skipped)
+                endTrial(isPoison: true)
                 return
             case .deadLetter:
-                giveUp([batch.event(at: 0)], error, attempts)
+                giveUp(batch.event(at: 0), error, attempts, route)
+                endTrial(isPoison: true)
                 return
             case .emit(let emit) where attempts < supervisor.attempts:
                 // What follows the replacement in this stage may fail in its turn.
-                action = emit
-            case .escalate: throw StageFailure(stage: name, cause: error)
+                let time = scope.timeOfEvent
+                action = { try emit(time) }
             case .restart, .emit:
-                if attempts >= supervisor.attempts {
-                    if supervisor.poison.kind == .escalate {
-                        throw StageFailure(stage: name, cause: error)
-                    }
-                    giveUp([batch.event(at: 0)], error, attempts)
-                    refundableRestarts += attempts - 1
-                    return
+                if attempts < supervisor.attempts {
+                    try await restart(after: error, trial: Self.alone)
+                    hasRestarted = true
+                    continue
                 }
-                try await restart(after: error)
+                guard supervisor.poison.kind == .deadLetter else { fallthrough }
+                giveUp(batch.event(at: 0), error, attempts, route)
+                endTrial(isPoison: true)
+                return
+            case .escalate:
+                // The event is tried anew when those above have restarted the group.
+                try await restart(after: error, escalating: true, trial: Self.alone)
+                hasRestarted = true
+                attempts = 0
             }
         }
-        refundRestarts()
+        if hasRestarted { endTrial(isPoison: false) }
         try await finishBacklog()
     }
 
-    /// Gives back what poison has cost, once something else has been handled.
-    func refundRestarts() {
-        if refundableRestarts == 0 { return }
-        supervisors.refund(self, restarts: refundableRestarts)
-        refundableRestarts = 0
-    }
-
-    func giveUp(_ events: [any Sendable], _ error: any Error, _ attempts: Int) {
-        metrics.deadLetters.add(events.count, ordering: .relaxed)
-        for event in events {
-            environment.deadLetters.append(
-                DeadLetter(
-                    stage: name, event: event, reason: String(describing: error),
-                    attempts: attempts, time: scope.now))
-        }
+    func giveUp(
+        _ event: any Sendable, _ error: any Error, _ attempts: Int, _ route: DeadLetterRoute? = nil
+    ) {
+        metrics.deadLetters.add(1, ordering: .relaxed)
+        var letter = DeadLetter(
+            stage: name, event: event, reason: String(describing: error), attempts: attempts,
+            time: scope.now)
+        letter.route = route
+        environment.deadLetters.append(letter)
         environment.logger.warning(
             "event sent to the dead letters",
             metadata: ["stage": "\(name)", "error": "\(error)", "attempts": "\(attempts)"])

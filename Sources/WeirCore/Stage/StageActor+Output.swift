@@ -46,34 +46,6 @@ extension StageActor {
         }
     }
 
-    func writePending() async throws {
-        for writer in scope.writers where writer.hasPending {
-            var attempts = 0
-            metrics.activity = .writing
-            defer { metrics.activity = .handling }
-            while true {
-                metrics.activity = .writing
-                do {
-                    try await writer.writePending()
-                    break
-                } catch is CancellationError {
-                    throw StageStopped()
-                } catch {
-                    attempts += 1
-                    switch scope.verdict(on: error) {
-                    case .skip:
-                        metrics.countDropped(writer.abandonPending().count, reason: .skipped)
-                    case .deadLetter:
-                        giveUp(writer.abandonPending(), error, attempts)
-                    case .escalate: throw StageFailure(stage: name, cause: error)
-                    case .restart, .emit: try await restart(after: error)
-                    }
-                    if !writer.hasPending { break }
-                }
-            }
-        }
-    }
-
     func retrying(_ action: () async throws -> Void) async throws {
         while true {
             do {

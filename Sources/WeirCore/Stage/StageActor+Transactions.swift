@@ -23,11 +23,14 @@ extension StageActor {
         var earlier = failed
         while let error = earlier ?? transact(action) {
             earlier = nil
-            if error is StageFailure { throw error }
-            if case .escalate = scope.verdict(on: error) {
-                throw StageFailure(stage: name, cause: error)
+            if let call = error as? CallFailure {
+                try await restart(
+                    after: call.cause, escalating: call.escalates, trial: call.trial)
+            } else if case .escalate = scope.verdict(on: error) {
+                try await restart(after: error, escalating: true)
+            } else {
+                try await restart(after: error)
             }
-            try await restart(after: error)
         }
         try await finishBacklog()
     }
@@ -35,13 +38,14 @@ extension StageActor {
     func finishBacklog() async throws {
         while let item = scope.backlog.first {
             var attempts = 0
+            var hasRestarted = false
             var goesOn = false
+            scope.timeOfEvent = scope.watermark
             while let error = transact({ goesOn = try item.step() }) {
                 let isAlone = scope.portion == 1
                 scope.portion = 1
                 attempts += 1
                 let verdict = scope.verdict(on: error)
-                if case .escalate = verdict { throw StageFailure(stage: name, cause: error) }
                 if decidesAboutUnit(verdict) {
                     // First find the unit that fails, then do with it alone what was decided.
                     if !isAlone { continue }
@@ -49,23 +53,33 @@ extension StageActor {
                         goesOn = true
                         switch verdict {
                         case .skip: metrics.countDropped(1, reason: .skipped)
-                        case .emit(let emit): if let second = transact(emit) { throw second }
-                        default: giveUp([event], error, 1)
+                        case .emit(let emit):
+                            let time = scope.timeOfEvent
+                            if let second = transact({ try emit(time) }) { throw second }
+                        default: giveUp(event, error, 1)
                         }
+                        endTrial(isPoison: true)
+                        hasRestarted = false
                         break
                     }
                 }
-                guard attempts >= supervisor.attempts, supervisor.poison.kind == .deadLetter,
-                    let event = item.abandon()
-                else {
-                    try await restart(after: error)
+                var escalates = false
+                if case .escalate = verdict { escalates = true }
+                let isPoison = attempts >= supervisor.attempts
+                if isPoison && supervisor.poison.kind == .escalate { escalates = true }
+                guard isPoison, !escalates, let event = item.abandon() else {
+                    try await restart(after: error, escalating: escalates, trial: Self.alone)
+                    hasRestarted = true
+                    if escalates { attempts = 0 }
                     continue
                 }
-                giveUp([event], error, attempts)
-                refundableRestarts += attempts - 1
+                giveUp(event, error, attempts)
+                endTrial(isPoison: true)
+                hasRestarted = false
                 goesOn = true
                 break
             }
+            if hasRestarted { endTrial(isPoison: false) }
             if !goesOn {
                 scope.portion = environment.batchSize
                 scope.removeBacklogItem()
@@ -81,9 +95,26 @@ extension StageActor {
         }
     }
 
-    func restart(after error: any Error) async throws {
+    /// The number of the trial of what is handled alone: one event, unit or write at a time.
+    static let alone = 0
+
+    func endTrial(isPoison: Bool) {
+        supervisors.endTrial(Self.alone, of: self, isPoison: isPoison)
+    }
+
+    /// - Parameters:
+    ///   - escalating: Whether the stage's supervisor is passed over and its parent decides.
+    ///   - trial: The number of what has failed, when that may turn out to be to blame.
+    func restart(
+        after error: any Error, escalating: Bool = false, trial: Int? = nil
+    ) async throws {
         let started = environment.clock.monotonicNanoseconds()
-        switch supervisors.childFailed(self, at: environment.clock.now()) {
+        let now = environment.clock.now()
+        let verdict =
+            escalating
+            ? supervisors.childEscalated(self, at: now, trial: trial)
+            : supervisors.childFailed(self, at: now, trial: trial)
+        switch verdict {
         case .giveUp(let label):
             environment.logger.error(
                 "supervisor gives up",
@@ -92,7 +123,10 @@ extension StageActor {
         case .restart(let delay):
             environment.logger.warning(
                 "stage restarts",
-                metadata: ["stage": "\(name)", "error": "\(error)", "after": "\(delay)"])
+                metadata: [
+                    "stage": "\(name)", "error": "\(error)", "after": "\(delay)",
+                    "escalated": "\(escalating)",
+                ])
             if delay > .zero {
                 metrics.activity = .restarting
                 defer { metrics.activity = .handling }

@@ -38,8 +38,6 @@ package actor StageActor: SupervisedChild {
     var committedCheckpoint = 0
     /// Where the source is behind what has been handled.
     var sourcePosition: SourcePosition?
-    /// Restarts spent on events that turned out to be poison, given back at the next success.
-    var refundableRestarts = 0
 
     package init(
         name: String, order: Int, stage: Int, instance: Int, parallelism: Int, mailbox: Mailbox,
@@ -81,8 +79,8 @@ package actor StageActor: SupervisedChild {
         scope.attach(mailbox)
         scope.supervisor = supervisor
         scope.inputOfChannel = inputOfChannel
-        scope.refundRestarts = { [supervisors, unowned self] restarts in
-            supervisors.refund(self, restarts: restarts)
+        scope.endTrial = { [supervisors, unowned self] trial, isPoison in
+            supervisors.endTrial(trial, of: self, isPoison: isPoison)
         }
         heads = makeHeads(scope)
         hasWriters.store(!scope.writers.isEmpty, ordering: .relaxed)
@@ -157,7 +155,9 @@ package actor StageActor: SupervisedChild {
                 do {
                     var lastFlush = start
                     while let delivery = deliveries.popFirst() {
-                        if channels.isAligning, channels.isHeld(delivery.channel) {
+                        if channels.isAligning, delivery.redrivenInput == nil,
+                            channels.isHeld(delivery.channel)
+                        {
                             heldBack.append(delivery)
                             continue
                         }

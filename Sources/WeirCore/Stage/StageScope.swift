@@ -15,6 +15,8 @@ package final class StageScope {
     @usableFromInline package var now: EventTime
     /// The merged watermark of the stage's inputs.
     @usableFromInline package var watermark = EventTime.min
+    /// The event time of the event that is handled alone, as far as it has got through the operators.
+    @usableFromInline var timeOfEvent = EventTime.min
     /// The seeded generator of this instance.
     package var random: SplitMix64
 
@@ -38,8 +40,8 @@ package final class StageScope {
     package private(set) var isFinishedEarly = false
     /// The supervisor's settings, for operators that try again by themselves.
     package var supervisor = Supervisor()
-    /// Gives restarts back that an event has cost which went to the dead letters.
-    package var refundRestarts: (Int) -> Void = { _ in }
+    /// Says that the stage is done with the call of a number, and whether the event was to blame for its failures.
+    package var endTrial: (_ trial: Int, _ isPoison: Bool) -> Void = { _, _ in }
     /// The head input that each input channel feeds.
     package var inputOfChannel: [Int] = []
 
@@ -48,7 +50,7 @@ package final class StageScope {
     private var node = ""
     private var nodeCounts: [String: Int] = [:]
     private var stateCount = 0
-    private var barrierActions: [(Barrier) throws -> Void] = []
+    private var barrierActions: [(Int) throws -> Void] = []
 
     package init(
         name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
@@ -66,6 +68,14 @@ package final class StageScope {
     }
 
     package var logger: Logger { environment.logger }
+
+    /// A number that another run, stage or instance does not have: it is as random as the run's seed.
+    package var epoch: UInt64 {
+        let salt = name.utf8.reduce(UInt64(instance)) { $0 &* 31 &+ UInt64($1) }
+        var generator = SplitMix64(seed: environment.seed ^ 0x5EED_0F_CA11)
+        var salted = SplitMix64(seed: generator.next() &+ salt)
+        return salted.next()
+    }
 
     // MARK: What operators register when they are built
 
@@ -111,12 +121,12 @@ package final class StageScope {
     /// Runs when a checkpoint's barrier has come, before the state is captured; what it emits
     /// belongs to the checkpoint.
     @usableFromInline
-    package func onBarrier(_ action: @escaping (Barrier) throws -> Void) {
+    package func onBarrier(_ action: @escaping (_ checkpoint: Int) throws -> Void) {
         barrierActions.append(action)
     }
 
     package func barrierReached(_ barrier: Barrier) throws {
-        for action in barrierActions { try action(barrier) }
+        for action in barrierActions { try action(barrier.checkpoint) }
     }
 
     package func register(_ recovery: Recovery) {
@@ -262,11 +272,19 @@ package final class StageScope {
 
     /// Sends an event to the dead letters.
     @usableFromInline
-    package func deadLetter(_ event: any Sendable, reason: String, attempts: Int = 1) {
+    ///
+    /// - Parameter batch: The event alone as the stage's head got it at input 0, for sending it again; nil when it is
+    ///   another one.
+    package func deadLetter(
+        _ event: any Sendable, reason: String, attempts: Int = 1, from batch: (any AnyBatch)? = nil
+    ) {
         metrics.deadLetters.add(1, ordering: .relaxed)
-        environment.deadLetters.append(
-            DeadLetter(
-                stage: name, event: event, reason: reason, attempts: attempts, time: now))
+        var letter = DeadLetter(
+            stage: name, event: event, reason: reason, attempts: attempts, time: now)
+        if let batch, let mailbox {
+            letter.route = DeadLetterRoute(mailbox: mailbox, input: 0, batch: batch)
+        }
+        environment.deadLetters.append(letter)
     }
 }
 

@@ -60,7 +60,9 @@ public struct Supervisor: Sendable, Hashable {
 
         /// It goes to the dead letters and the stage goes on without it.
         public static let deadLetter = PoisonPolicy(kind: .deadLetter)
-        /// The supervisor gives up and fails itself.
+        /// The supervisor fails: its parent restarts the whole group under its own intensity, and the event is tried anew.
+        ///
+        /// Where the root is the stage's supervisor the run ends with the error.
         public static let escalate = PoisonPolicy(kind: .escalate)
     }
 
@@ -89,7 +91,7 @@ public struct Supervisor: Sendable, Hashable {
     ///   - name: Give the same named supervisor to several stages to make them its children.
     ///   - intensity: At most this many restarts within `period`; one more and the supervisor gives up: its parent
     ///     handles that as a failure of the whole group, and at the root the run ends with the error. Restarts spent on
-    ///     an event that went to the dead letters are given back once the stage has handled another event. Default 3.
+    ///     an event that goes to the dead letters are given back then. Default 3.
     ///   - within: The period. Default 5 seconds.
     ///   - backoff: The wait before a restart; the first is immediate.
     ///   - attempts: How often an event is tried before it is poison. Default 3.
@@ -122,9 +124,11 @@ public enum Decision<Output: Sendable>: Sendable {
     case skip
     /// Send the event to the dead letters and go on.
     case deadLetter
-    /// Fail the supervisor: its parent decides.
+    /// Fail the supervisor: its parent restarts the whole group, at the root the run ends.
+    ///
+    /// The event is then tried anew; how often is up to the intensity of the supervisors above.
     case escalate
-    /// Emit this in the event's place.
+    /// Emit this in the event's place, with the event's time.
     case emit(Output)
 }
 
@@ -132,8 +136,8 @@ public enum Decision<Output: Sendable>: Sendable {
 package struct Recovery {
     package enum Verdict {
         case restart, skip, deadLetter, escalate
-        /// Emits a replacement into what follows the recovery.
-        case emit(() throws -> Void)
+        /// Emits a replacement, with the time given, into what follows the recovery.
+        case emit((EventTime) throws -> Void)
     }
 
     /// The verdict on an error, or nil when it is not of this policy's type or was thrown behind it.

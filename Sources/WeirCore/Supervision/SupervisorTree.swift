@@ -73,6 +73,9 @@ package final class SupervisorTree: Sendable {
         return index
     }
 
+    /// The supervisor of all stages that have none of their own.
+    package var root: Supervisor { locked.withLock { $0.groups[0].supervisor } }
+
     /// The settings that apply to a child.
     package func supervisor(of child: any SupervisedChild) -> Supervisor {
         locked.withLock { locked in
@@ -82,17 +85,38 @@ package final class SupervisorTree: Sendable {
     }
 
     /// A child has failed: counts the restart and has siblings restarted as the strategy says.
-    package func childFailed(_ child: any SupervisedChild, at now: EventTime) -> Verdict {
+    ///
+    /// - Parameter trial: The number of the child's event that has failed; nil when it is none of an event's.
+    package func childFailed(
+        _ child: any SupervisedChild, at now: EventTime, trial: Int? = nil
+    ) -> Verdict {
+        failed(child, at: now, trial, escalated: false)
+    }
+
+    /// A child's failure is none that its supervisor may handle: the whole group fails, and the
+    /// parent decides; at the root the run ends.
+    package func childEscalated(
+        _ child: any SupervisedChild, at now: EventTime, trial: Int? = nil
+    ) -> Verdict {
+        failed(child, at: now, trial, escalated: true)
+    }
+
+    private func failed(
+        _ child: any SupervisedChild, at now: EventTime, _ trial: Int?, escalated: Bool
+    ) -> Verdict {
+        let trial = trial.map { RestartTrial(child: ObjectIdentifier(child), number: $0) }
         let (verdict, others) = locked.withLock { locked -> (Verdict, [any SupervisedChild]) in
             var index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
             var failedOrder = child.order
             var wholeGroup: Int?
+            var gaveUp = escalated
             while true {
-                let count = locked.groups[index].intensity.count
-                if locked.groups[index].intensity.record(at: now) {
+                let count = locked.groups[index].intensity.count(for: trial)
+                if !gaveUp, locked.groups[index].intensity.record(at: now, trial: trial) {
                     locked.groups[index].restarts += 1
                     let random = Double(locked.random.next() >> 11) * 0x1p-53
-                    let previous = min(count, locked.groups[index].intensity.count - 1)
+                    let previous = min(
+                        count, locked.groups[index].intensity.count(for: trial) - 1)
                     let delay = locked.groups[index].supervisor.backoff.delay(
                         afterRestarts: previous, random: random)
                     var others = Self.affected(index, failedOrder, locked)
@@ -111,17 +135,28 @@ package final class SupervisorTree: Sendable {
                 failedOrder = Self.all(index, locked).map(\.order).min() ?? failedOrder
                 wholeGroup = index
                 index = parent
+                gaveUp = false
             }
         }
         for other in others { other.requestRestart() }
         return verdict
     }
 
-    /// Gives restarts back that a poison event has cost.
-    package func refund(_ child: any SupervisedChild, restarts: Int) {
+    /// A child is done with an event that has failed.
+    ///
+    /// - Parameter isPoison: Whether the event was to blame: then its restarts do not count.
+    package func endTrial(_ number: Int, of child: any SupervisedChild, isPoison: Bool) {
+        let trial = RestartTrial(child: ObjectIdentifier(child), number: number)
         locked.withLock { locked in
-            let index = locked.groupOfChild[ObjectIdentifier(child)] ?? 0
-            locked.groups[index].intensity.refund(restarts)
+            var next = locked.groupOfChild[ObjectIdentifier(child)]
+            while let index = next {
+                if isPoison {
+                    locked.groups[index].intensity.refund(trial)
+                } else {
+                    locked.groups[index].intensity.settle(trial)
+                }
+                next = locked.groups[index].parent
+            }
         }
     }
 

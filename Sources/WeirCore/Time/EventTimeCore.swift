@@ -65,6 +65,7 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
     func forward(_ batch: consuming Batch<Element>, candidate: EventTime?) throws {
         let advanced = tracker.received(candidate, now: scope.now)
         if let timer, timer.deadline == nil { timer.set(tracker.nextCheck(now: scope.now)) }
+        if let first = batch.times.first { scope.timeOfEvent = first }
         try downstream.batch(batch)
         if let advanced { try downstream.signal(.watermark(advanced)) }
     }

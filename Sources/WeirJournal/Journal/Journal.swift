@@ -18,7 +18,8 @@ package final class Journal: Sendable {
     let directory: String
     private let writer: Mutex<JournalWriter>
     private let index: Mutex<SegmentIndex>
-    private let retention = Mutex(())
+    /// Whether a removed file's name may still come back with a crash.
+    private let retention = Mutex(false)
     private let lock: any FileLock
 
     /// What opening cut off, if anything: the last commit, which had not become durable.
@@ -120,21 +121,18 @@ package final class Journal: Sendable {
     /// - Returns: How many were removed.
     @discardableResult
     package func removeSegments(before position: Position) throws(StorageError) -> Int {
-        try retention.withLock { (_) throws(StorageError) in
+        try retention.withLock { (isUncertain) throws(StorageError) in
             var removed = 0
-            while let path = oldest(before: position) {
-                do throws(StorageError) {
-                    try files.remove(path)
-                } catch {
-                    // Gone already: the call that removed it failed to synchronize.
-                    guard error.code == .notFound else { throw error }
-                }
+            while true {
                 // One at a time: a crash must not leave a gap between older and newer ones.
-                try files.syncDirectory(directory)
+                if isUncertain { try files.syncDirectory(directory) }
+                isUncertain = false
+                guard let path = oldest(before: position) else { return removed }
+                try files.remove(path)
                 index.withLock { _ = $0.segments.removeFirst() }
+                isUncertain = true
                 removed += 1
             }
-            return removed
         }
     }
 

@@ -1,32 +1,47 @@
 /// Sizes and bounds of a journal.
 package struct JournalOptions: Sendable {
-    /// Bytes that a segment is preallocated with; at most 4 GiB. Default: 64 MiB.
+    /// Bytes that a segment is preallocated with; at most 4 GiB.
+    ///
+    /// Default: 64 MiB.
     package var segmentBytes: Int
 
     /// Bytes of all segments past which ``Journal/append(_:kind:)`` throws `.full`.
+    ///
     /// Default: 64 GiB.
     package var maximumBytes: Int
 
-    /// Bytes of the largest payload. Default: 16 MiB.
+    /// Bytes of the largest payload.
+    ///
+    /// Default: 16 MiB.
     package var maximumRecordBytes: Int
 
     /// Bytes appended and not committed past which append throws `.uncommitted`.
+    ///
     /// Default: 32 MiB.
     package var maximumPendingBytes: Int
 
-    /// Bytes that a reader reads at once. Default: 1 MiB.
+    /// Bytes that a reader reads at once.
+    ///
+    /// Default: 1 MiB.
     package var readAheadBytes: Int
 
-    /// A number of the application's that a journal is opened with ever after. Default: 0.
+    /// A number of the application's that a journal is opened with ever after.
+    ///
+    /// Default: 0.
     package var format: UInt64
 
-    /// The position of the first record of a new journal. Default: 0.
+    /// The position of the first record of a new journal.
+    ///
+    /// Default: 0.
     package var firstPosition: UInt64
 
-    /// Seals and opens records. Default: none.
+    /// Seals and opens records.
+    ///
+    /// Default: none.
     package var cipher: (any RecordCipher)?
 
     /// Makes the identities of segments repeatable, for simulations without a cipher.
+    ///
     /// Default: none, identities are random.
     package var identitySeed: UInt64?
 
@@ -43,7 +58,7 @@ package struct JournalOptions: Sendable {
             max(maximumPendingBytes, self.maximumRecordBytes + 4096), 2 << 30)
         self.readAheadBytes = readAheadBytes
         self.format = format
-        self.firstPosition = firstPosition
+        self.firstPosition = min(firstPosition, 1 << 61)
         self.cipher = cipher
         self.identitySeed = identitySeed
     }

@@ -86,7 +86,7 @@ struct PendingRecords: Sendable {
     private mutating func reserve(_ size: Int) {
         guard size > bytes.count else { return }
         let count = max(size, bytes.count * 2, 4096)
-        bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
+        bytes.append(zeros: count - bytes.count)
     }
 
     /// Fills in where the commit begins, and the checksum over all of a record.

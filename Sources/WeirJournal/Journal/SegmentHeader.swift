@@ -52,6 +52,10 @@ struct SegmentHeader: Sendable, Hashable {
                 .unsupported(reason: "format version \(version) is not \(Self.version)"),
                 path: path, action: "open")
         }
+        // Far from where a number of a record in a segment could overflow.
+        guard bytes.loadWord(at: 24) < 1 << 62 else {
+            throw damaged("the first position is out of range")
+        }
         self.init(
             format: bytes.loadWord(at: 16), first: bytes.loadWord(at: 24),
             identity: .init(low: bytes.loadWord(at: 32), high: bytes.loadWord(at: 40)))

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    internal import Glibc
+#elseif canImport(Musl)
+    internal import Musl
+#elseif canImport(Darwin)
+    internal import Darwin
+#endif
+
 /// Little-endian words, wherever they stand.
 extension UnsafeRawBufferPointer {
     @inline(__always)
@@ -41,6 +49,15 @@ extension UnsafeMutableRawBufferPointer {
 
 /// The standard library's versions, with an error of one type.
 extension [UInt8] {
+    /// Appends so many zeros.
+    mutating func append(zeros count: Int) {
+        let zeros = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            if let start = buffer.baseAddress { memset(start, 0, count) }
+            initialized = count
+        }
+        append(contentsOf: zeros)
+    }
+
     func withBytes<Value>(
         _ body: (UnsafeRawBufferPointer) throws(StorageError) -> Value
     ) throws(StorageError) -> Value {

@@ -96,8 +96,9 @@ struct SimulatedDisk: Sendable {
     }
 
     static func split(_ path: String) -> (directory: String, name: String) {
-        let parent = SimulatedFileSystem.parent(of: path)
-        let name = path.split(separator: "/").last.map(String.init) ?? ""
-        return (parent, name)
+        let bytes = path.utf8
+        guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+        let name = String(path[bytes.index(after: slash)...])
+        return (slash == path.startIndex ? "/" : String(path[..<slash]), name)
     }
 }

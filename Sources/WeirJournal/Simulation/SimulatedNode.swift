@@ -24,8 +24,9 @@ struct SimulatedNode: Sendable {
         pending.removeAll()
     }
 
-    /// The device failed while it wrote: each change is on disk, or gone for good. The cache
-    /// shows either what was written or what the disk has; later synchronizations succeed.
+    /// Each pending change is on disk, or gone for good, though the device failed.
+    ///
+    /// The cache shows what was written, or what the disk has; the next call succeeds.
     mutating func failToSynchronize(_ random: inout SimulatedRandom) {
         losePending(&random)
         if random.below(2) == 0 { current = durable }
@@ -105,7 +106,7 @@ struct SimulatedNode: Sendable {
 
     private static func extend(_ content: inout [UInt8], to size: Int) {
         if content.count < size {
-            content.append(contentsOf: repeatElement(0, count: size - content.count))
+            content.append(zeros: size - content.count)
         }
     }
 }

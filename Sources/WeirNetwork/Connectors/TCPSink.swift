@@ -31,6 +31,8 @@ extension Sink {
     }
 }
 
+extension NetworkError: SinkUnavailable {}
+
 private final class TCPWriter<Element: Sendable>: SinkWriter {
     private let client: TCPClient
     private let framing: StreamFraming

@@ -55,6 +55,9 @@ public final class TCPListener {
 
     /// Listens; the completion runs on the loop's thread, once.
     ///
+    /// When a process supervisor has passed on a socket for this host and port (`WEIR_LISTEN_FDS`, or systemd's
+    /// `LISTEN_FDS`), the listener accepts from that one, which goes on listening when the process ends.
+    ///
     /// `onAccept` gets each connection; it sets the handler and calls `resumeReading()`. A
     /// connection left without a handler is closed.
     public static func listen(
@@ -77,18 +80,15 @@ public final class TCPListener {
         _ onAccept: @escaping (TCPConnection) -> Void
     ) throws(NetworkError) {
         let backlog = Int32(clamping: max(1, configuration.backlog))
-        let descriptor = wanted.withSockaddr { cuv_listen($0, backlog) }
+        let inherited = try InheritedSockets.shared.take(wanted, backlog: backlog)
+        let descriptor =
+            inherited?.descriptor ?? wanted.withSockaddr { cuv_listen($0, backlog) }
         try check(descriptor, "listening on", "\(wanted)")
         self.configuration = configuration
         self.loop = loop
         self.onAccept = onAccept
-        let bound = SocketAddress.read { address, _ in
-            UnsafeMutableRawPointer(address).withMemoryRebound(
-                to: sockaddr_storage.self, capacity: 1
-            ) { cuv_local_address(descriptor, $0) }
-        }
-        address = bound ?? wanted
-        handle = try ListenerHandle(loop: loop, descriptor: descriptor)
+        address = SocketAddress.local(of: descriptor) ?? wanted
+        handle = try ListenerHandle(loop: loop, descriptor: descriptor, inherited)
         handle.onReadable = { [unowned(unsafe) self] in acceptAll() }
         handle.keepAlive = self
         try check(handle.start(), "listening on", "\(wanted)")
@@ -178,14 +178,19 @@ private final class ListenerHandle: LoopHandle {
     let descriptor: Int32
     var onReadable: () -> Void = {}
     var keepAlive: TCPListener?
+    private let inherited: InheritedSockets.Claim?
 
-    init(loop: Loop, descriptor: Int32) throws(NetworkError) {
+    init(
+        loop: Loop, descriptor: Int32, _ inherited: InheritedSockets.Claim?
+    ) throws(NetworkError) {
         self.descriptor = descriptor
+        self.inherited = inherited
         do {
             try super.init(loop: loop, type: UV_POLL)
             try check(uv_poll_init(loop.uv, poll, descriptor), "watching a listening socket")
         } catch {
             cuv_close(descriptor)
+            inherited?.release()
             throw error
         }
         register()
@@ -207,6 +212,7 @@ private final class ListenerHandle: LoopHandle {
 
     override func handleClosed() {
         cuv_close(descriptor)
+        inherited?.release()
         onReadable = {}
         keepAlive = nil
     }

@@ -52,7 +52,7 @@ final class Trouble: Sendable {
     }
 
     @Test(arguments: TopologyTest.seeds(20))
-    func `gives back what poison has cost after any other event`(seed: UInt64) throws {
+    func `goes on after poison events between others`(seed: UInt64) throws {
         let source = SourceProbe<Int>()
         let sink = SinkProbe<Int>()
         let topology = Topology("t") {
@@ -304,6 +304,48 @@ final class Trouble: Sendable {
     @Test func `may emit another in its place`() throws {
         let (sink, _) = try run(.emit(-2))
         #expect(sink.received == [1, -2, 3])
+    }
+
+    @Test(arguments: TopologyTest.seeds(10))
+    func `gives the replacement the time of the event that failed`(seed: UInt64) throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>()
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("s")
+                .map { (value) throws(Broken) in
+                    if value == 2 { throw Broken() }
+                    return value
+                }
+                .recover(from: Broken.self) { _ in .emit(-2) }
+                .sink(sink.sink)
+        }
+        let test = try TopologyTest(topology, seed: seed)
+        let times = [1, 2, 3, 4, 5].map { EventTime(nanoseconds: $0) }
+        for value in [1, 2, 3] { source.send(value, at: times[value]) }
+        source.finish()
+        try test.finish()
+        #expect(sink.received == [1, -2, 3])
+        #expect(sink.times == Array(times[1...3]))
+    }
+
+    @Test func `gives the replacement the time that its own stage has assigned`() throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>()
+        let topology = Topology("t") {
+            EventStream("in", from: source.source)
+                .eventTime({ EventTime(nanoseconds: Int64($0) * 10) }, .monotonic)
+                .map { (value) throws(Broken) in
+                    if value == 2 { throw Broken() }
+                    return value
+                }
+                .recover(from: Broken.self) { _ in .emit(-2) }
+                .sink(sink.sink)
+        }
+        let test = try TopologyTest(topology)
+        source.send(1, 2, 3)
+        source.finish()
+        try test.finish()
+        #expect(sink.times == [10, 20, 30].map { EventTime(nanoseconds: $0) })
     }
 
     @Test func `may restart and retry`() throws {

@@ -44,14 +44,23 @@ private func record(_ intensity: inout RestartIntensity, _ seconds: Double) -> B
         #expect(!answer7)
     }
 
-    @Test func `takes back what is refunded, never more`() {
-        var intensity = RestartIntensity(limit: 1, period: .seconds(5))
-        let answer8 = record(&intensity, 0)
-        #expect(answer8)
-        intensity.refund(5)
-        #expect(intensity.count == 0)
-        let answer9 = record(&intensity, 0)
-        #expect(answer9)
+    @Test func `counts the restarts of a trial for that alone until it is settled`() {
+        var intensity = RestartIntensity(limit: 2, period: .seconds(5))
+        let child = Child("a", 0)
+        let first = RestartTrial(child: ObjectIdentifier(child), number: 1)
+        let second = RestartTrial(child: ObjectIdentifier(child), number: 2)
+        for trial in [first, first, second, second] {
+            let isAllowed = intensity.record(at: at(0), trial: trial)
+            #expect(isAllowed)
+        }
+        #expect(intensity.count(for: first) == 2)
+        #expect(intensity.count() == 0)
+        intensity.refund(first)
+        #expect(intensity.count(for: first) == 0)
+        intensity.settle(second)
+        #expect(intensity.count() == 2)
+        let isAllowed = intensity.record(at: at(1), trial: first)
+        #expect(!isAllowed)
     }
 }
 

@@ -4,6 +4,7 @@ struct Benchmark: Sendable {
         case core
         case network
         case json
+        case binary
     }
 
     /// The name used in the bars and on the command line, as in "C1".

@@ -9,7 +9,11 @@ enum Catalogue {
         ]
         let network: [Benchmark] = [.tcpIngest, .webSocketIngest]
         let json: [Benchmark] = [.flatJSON, .nestedJSON]
-        return (core + network + json).filter {
+        let binary: [Benchmark] = [
+            .binaryFlatDecoding, .binaryFlatEncoding, .binaryNestedDecoding,
+            .binaryNestedEncoding, .binaryStateDecoding, .binaryStateEncoding,
+        ]
+        return (core + network + json + binary).filter {
             $0.metric != .allocations || cmeasure_counts_allocations()
         }
     }

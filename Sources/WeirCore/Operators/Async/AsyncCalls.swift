@@ -38,6 +38,7 @@ final class AsyncCalls<
     private struct Asker {
         let event: Element
         let time: EventTime
+        let number: CallNumber
         let ticket: Order.Ticket
     }
 
@@ -45,7 +46,10 @@ final class AsyncCalls<
         let key: Key?
         var askers: [Asker]
         var attempts = 0
-        var restarts = 0
+        /// Failures since the call was last escalated.
+        var failures = 0
+        /// Whether the stage was restarted for it.
+        var hasRestarted = false
         var task: Task<Void, any Error>?
     }
 
@@ -64,9 +68,10 @@ final class AsyncCalls<
     private var calls: [Int: Call] = [:]
     private var callOfKey: [Key: Int] = [:]
     private var nextCall = 0
+    /// The number of the next event.
+    private var nextNumber: CallNumber
     private var departing = Deque<Order.Departure>()
     private var isEmitting = false
-    private var spentRestarts = 0
     private let completions = CompletionInbox<Completion>()
 
     init(_ scope: StageScope, _ downstream: Receiver<Output>, _ request: Request) {
@@ -75,6 +80,7 @@ final class AsyncCalls<
         self.request = request
         cache = request.cache
         order = CompletionOrder(ordered: request.ordered)
+        nextNumber = CallNumber(epoch: scope.epoch)
         scope.onPublish { [unowned self] in (keys: self.cache?.count ?? 0, timers: 0) }
     }
 
@@ -141,7 +147,8 @@ final class AsyncCalls<
     }
 
     private func start(_ event: Element, _ time: EventTime) {
-        let asker = Asker(event: event, time: time, ticket: order.open())
+        let asker = Asker(event: event, time: time, number: nextNumber, ticket: order.open())
+        nextNumber.sequence += 1
         let key = request.key?(event)
         if let key {
             if let known = cache?.value(for: key, at: scope.now) {
@@ -156,16 +163,18 @@ final class AsyncCalls<
         nextCall += 1
         if let key { callOfKey[key] = id }
         calls[id] = Call(key: key, askers: [asker])
-        launch(id, event)
+        launch(id, asker)
     }
 
-    private func launch(_ id: Int, _ event: Element) {
+    private func launch(_ id: Int, _ asker: Asker) {
+        let event = asker.event
+        let context = AsyncCallContext(stage: scope.name, number: asker.number)
         let seed = scope.random.next()
         let call = request.call
         let completions = completions
         let wake = scope.wake
         calls[id]?.task = startTask(on: scope.environment.executor) {
-            let (outcome, attempts) = await call.run(event, seed: seed)
+            let (outcome, attempts) = await call.run(event, context, seed: seed)
             completions.append(Completion(call: id, outcome: outcome, attempts: attempts))
             wake()
         }
@@ -185,10 +194,7 @@ final class AsyncCalls<
             forget(completion.call, call)
             if let key = call.key { cache?.insert(result, for: key, at: scope.now) }
             for asker in call.askers { complete(asker, result) }
-            if spentRestarts > 0 {
-                scope.refundRestarts(spentRestarts)
-                spentRestarts = 0
-            }
+            endTrial(completion.call, call, isPoison: false)
         case .failure(let error): try handle(error, completion.call, &call)
         }
     }
@@ -202,34 +208,53 @@ final class AsyncCalls<
         switch scope.verdict(on: error) {
         case .skip:
             scope.countDropped(call.askers.count, reason: .skipped)
+            endTrial(id, call, isPoison: true)
             abandon(id, call)
         case .deadLetter: giveUp(id, call, error)
         case .emit(let emit):
             forget(id, call)
+            endTrial(id, call, isPoison: true)
             for asker in call.askers {
-                order.complete(asker.ticket, .replacement(asker.event, emit))
+                order.complete(
+                    asker.ticket, .replacement(asker.event) { try emit(asker.time) })
             }
-        case .escalate: throw StageFailure(stage: scope.name, cause: error)
         case .restart:
-            call.restarts += 1
-            guard call.restarts < scope.supervisor.attempts else {
-                if scope.supervisor.poison.kind == .escalate {
-                    throw StageFailure(stage: scope.name, cause: error)
-                }
-                spentRestarts += call.restarts - 1
-                return giveUp(id, call, error)
+            call.failures += 1
+            if call.failures < scope.supervisor.attempts {
+                // The stage restarts as its supervisor says; the calls in flight go on meanwhile.
+                again(id, &call)
+                throw CallFailure(cause: error, trial: trial(of: id), escalates: false)
             }
-            calls[id] = call
-            launch(id, call.askers[0].event)
-            // The stage restarts as its supervisor says; the calls in flight go on meanwhile.
-            throw error
+            guard scope.supervisor.poison.kind == .deadLetter else { fallthrough }
+            giveUp(id, call, error)
+        case .escalate:
+            call.failures = 0
+            again(id, &call)
+            throw CallFailure(cause: error, trial: trial(of: id), escalates: true)
         }
     }
 
+    /// Number 0 is the stage's own.
+    private func trial(of id: Int) -> Int { id + 1 }
+
+    private func endTrial(_ id: Int, _ call: Call, isPoison: Bool) {
+        if call.hasRestarted { scope.endTrial(trial(of: id), isPoison) }
+    }
+
+    private func again(_ id: Int, _ call: inout Call) {
+        call.hasRestarted = true
+        calls[id] = call
+        launch(id, call.askers[0])
+    }
+
     private func giveUp(_ id: Int, _ call: Call, _ error: any Error) {
+        endTrial(id, call, isPoison: true)
         for asker in call.askers {
+            var batch = Batch<Element>()
+            batch.append(asker.event, at: asker.time)
             scope.deadLetter(
-                asker.event, reason: String(describing: error), attempts: call.attempts)
+                asker.event, reason: String(describing: error), attempts: call.attempts,
+                from: BatchBox(batch))
         }
         scope.logger.warning(
             "event sent to the dead letters",
@@ -260,6 +285,7 @@ final class AsyncCalls<
             batch.append(output, at: time)
         }
         if !batch.isEmpty {
+            scope.timeOfEvent = batch.time(at: 0)
             try downstream.batch(batch)
             departing.removeFirst(batch.count)
         } else if let first = departing.first {

@@ -29,7 +29,8 @@ struct LineReader<Element: Sendable>: Sendable {
                 SourcePosition(offset: Int64(offset - $0), identity: identity)
             }
         }
-        try await finish(&splitter)
+        try await finish(
+            &splitter, position: SourcePosition(offset: Int64(offset), identity: identity))
     }
 
     /// Reads standard input to its end, or until the source is to stop.
@@ -98,10 +99,12 @@ struct LineReader<Element: Sendable>: Sendable {
         }
     }
 
-    private func finish(_ splitter: inout LineSplitter) async throws {
+    private func finish(
+        _ splitter: inout LineSplitter, position: SourcePosition? = nil
+    ) async throws {
         var batch = Batch<Element>()
         splitter.finish { add($0, to: &batch) }
-        if !batch.isEmpty { try await inlet.send(batch) }
+        if !batch.isEmpty { try await inlet.send(batch, position: position) }
     }
 
     private func add(_ line: LineSplitter.Line, to batch: inout Batch<Element>) {

@@ -7,7 +7,7 @@
 #endif
 
 /// A call on a file failed.
-public struct FileError: Error, CustomStringConvertible {
+public struct FileError: SinkUnavailable, CustomStringConvertible {
     /// The file.
     public let path: String
 

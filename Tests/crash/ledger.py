@@ -115,10 +115,13 @@ def main():
         service.start()
     # Two feeds at once make each other's totals wrong: what counts is both together, in the file.
     sent = [json.loads(feed.communicate(timeout=600)[0].splitlines()[-1]) for feed in feeds]
-    # The totals of the service are right when it has handled all; a stop takes the last checkpoint.
+    expected = sum(entry["events"] for entry in sent), sum(entry["sum"] for entry in sent)
+    # What is acknowledged is in the journal; it is in the file as of the checkpoint after it was handled.
+    deadline = time.monotonic() + 120
+    while check_file(f"{work}/out.jsonl", *expected) and time.monotonic() < deadline:
+        time.sleep(0.2)
     status = service.stop()
-    problem = check_file(
-        f"{work}/out.jsonl", sum(entry["events"] for entry in sent), sum(entry["sum"] for entry in sent))
+    problem = check_file(f"{work}/out.jsonl", *expected)
     restarts = sorted(service.restart_seconds)
     print(json.dumps({
         "kills": options.kills, "seed": options.seed, "events": sum(entry["events"] for entry in sent),

@@ -159,6 +159,8 @@ public final class RunningTopology: Sendable {
                     // Not `waitForAll`, which throws only when the others have ended too.
                     while try await group.next() != nil {}
                 } catch {
+                    // First, as in `cancel()`: no checkpoint from the parts of what is left.
+                    environment.checkpoints?.stopWaiting()
                     group.cancelAll()
                     // First the reason, then the end, so that outlets don't end as if all was well.
                     finishOutlets(throwing: error)

@@ -21,16 +21,16 @@ class Problem(Exception):
 class Service:
     """One start of the service, in front of which a tool such as strace may stand."""
 
-    def __init__(self, binary, work, tool=(), store=None, every=0.1, environment=None):
-        self.log_path = f"{work}/service.log"
+    def __init__(self, binary, work, tool=(), log=None, every=0.1):
+        self.log_path = f"{log or work}/service.log"
         self.log_start = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*tool, binary, "--port", "0", "--tcp-port", "0", "--parallelism", "1",
-                 "--store", store or f"{work}/store", "--output", f"{work}/out.jsonl",
+                 "--store", f"{work}/store", "--output", f"{work}/out.jsonl",
                  "--checkpoint-every", str(every)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
+                env={**os.environ, "SWIFT_BACKTRACE": "enable=no"})
 
     def log(self):
         with open(self.log_path, "rb") as log:
@@ -87,8 +87,7 @@ class Client:
 
     def connect(self, port, timeout=10):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
-        self.socket.settimeout(timeout)
-        self.lines = self.socket.makefile("rb")
+        self.received = b""
         self.socket.sendall(b"WEIR-ACK/1 %s\n" % self.name.encode())
         first = self.read()
         if first < self.acknowledged:
@@ -96,18 +95,22 @@ class Client:
         self.acknowledged = first
 
     def read(self):
-        line = self.lines.readline()
+        """The next acknowledgement; after a TimeoutError it may be called again."""
+        while b"\n" not in self.received:
+            some = self.socket.recv(4096)
+            if not some:
+                raise ConnectionError("the connection has ended")
+            self.received += some
+        line, self.received = self.received.split(b"\n", 1)
         if line.startswith(b"ERR"):
-            raise Problem(f"it refuses: {line}")
-        if not line.startswith(b"ACK ") or not line.endswith(b"\n"):
-            raise ConnectionError("the connection has ended")
-        return int(line[4:])
+            raise Problem(f"it refuses: {line.decode()}")
+        return int(line.removeprefix(b"ACK "))
 
-    def send(self, last):
-        """Sends what is not acknowledged, up to a number."""
+    def send(self, last, first=None):
+        """Sends up to a number: what is not acknowledged, or from another one on."""
         self.socket.sendall(b"".join(
             b'%d {"account":"a%d","amount":%d}\n' % (number, number % ACCOUNTS, number)
-            for number in range(self.acknowledged + 1, last + 1)))
+            for number in range(first or self.acknowledged + 1, last + 1)))
 
     def wait(self, last):
         while self.acknowledged < last:

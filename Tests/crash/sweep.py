@@ -25,7 +25,7 @@ import time
 from service import BINARY, Client, Problem, Service, finish, remove, trap
 
 CALLS = "pwrite64,fdatasync,fsync,rename,ftruncate,unlink,rmdir,fallocate,mkdir,openat,write"
-BATCHES, BATCH = 4, 20
+BATCHES, BATCH = 10, 10
 STAGES = ["accounts", "changed", "merge", "merge-2", "seconds", "totals", "transactionalJSONLines",
           "transfers", "transfers-tcp", "webSocket"]
 

@@ -177,6 +177,9 @@ package final class CheckpointService: Sendable {
     /// Gives up what is under way and gives the store back.
     func close() async {
         stopWaiting()
+        // A checkpoint under way removes what it leaves, for which it needs the thread.
+        await turn.begin()
+        defer { turn.end() }
         // What has been submitted before is done first.
         try? await thread.run {}
         lock.withLock { $0?.release() }
@@ -191,7 +194,9 @@ package final class CheckpointService: Sendable {
         defer { turn.end() }
         let started = clock.monotonicNanoseconds()
         // First: whatever fails from here on removes the directory.
-        if case .savepoint(let name) = kind { try await refuseIfPresent(name) }
+        if case .savepoint(let name) = kind, !state.withLock({ $0.isStopped }) {
+            try await thread.run { [directory] in try directory.refuse(name) }
+        }
         let number = try begin(kind)
         do {
             let manifest = try await collect(number, kind, inject)
@@ -219,17 +224,6 @@ package final class CheckpointService: Sendable {
             let (directory, target) = (directory, path(of: number, kind))
             try? await thread.run { try directory.remove(target) }
             throw error
-        }
-    }
-
-    private func refuseIfPresent(_ savepoint: String) async throws {
-        let directory = directory
-        try await thread.run {
-            let target = directory.directory(ofSavepoint: savepoint)
-            guard try !directory.files.exists("\(target)/MANIFEST") else {
-                throw StoreError(
-                    store: directory.path, reason: "it has a savepoint '\(savepoint)' already")
-            }
         }
     }
 

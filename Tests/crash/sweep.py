@@ -134,12 +134,18 @@ def describe(case):
 
 
 def sweep(binary, options, error, group, call, totals, deadline):
-    """All N of one combination; ends at the first that the run doesn't reach."""
+    """All N of one combination; ends when runs don't reach them, which differ by a checkpoint or so."""
     number = options.first
+    misses = 0
     while time.monotonic() < deadline:
         outcome = inject(binary, (error, group, call, number))
         if not outcome.was_injected and not outcome.problem:
-            return
+            misses += 1
+            if misses == (3 if options.every == 1 else 1):
+                return
+            number += options.every
+            continue
+        misses = 0
         with totals["lock"]:
             entry = totals["by"][error, group, call]
             entry["runs"] += 1

@@ -181,8 +181,8 @@ def main():
               "by": collections.defaultdict(lambda: {"runs": 0, "last": 0, "ended": 0, "silent": 0})}
     # `write` is for sockets, pipes and the log; a failure of these is no failure of the disk.
     combinations = [
-        (error, group, call) for error in options.errors.split(",") for call in options.calls.split(",")
-        for group in options.groups.split(",")
+        (error, group, call) for call in options.calls.split(",") for group in options.groups.split(",")
+        for error in options.errors.split(",")
         if (group == "any") == (call == "write") and (call != "write" or error == "KILL")]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for job in [pool.submit(sweep, binary, options, *combination, totals, began + options.limit)

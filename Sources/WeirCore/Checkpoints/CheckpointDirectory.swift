@@ -59,6 +59,12 @@ package struct CheckpointDirectory: Sendable {
         try files.list(checkpoints).compactMap { Int($0) }.max() ?? 0
     }
 
+    /// - Throws: ``StoreError`` when there is a savepoint of this name.
+    func refuse(_ savepoint: String) throws {
+        guard try files.exists("\(directory(ofSavepoint: savepoint))/MANIFEST") else { return }
+        throw StoreError(store: path, reason: "it has a savepoint '\(savepoint)' already")
+    }
+
     package func savepointNames() throws(StorageError) -> [String] {
         guard try files.exists(savepoints) else { return [] }
         var names: [String] = []

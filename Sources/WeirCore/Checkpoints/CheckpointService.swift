@@ -177,6 +177,9 @@ package final class CheckpointService: Sendable {
     /// Gives up what is under way and gives the store back.
     func close() async {
         stopWaiting()
+        // A checkpoint under way removes what it leaves, for which it needs the thread.
+        await turn.begin()
+        defer { turn.end() }
         // What has been submitted before is done first.
         try? await thread.run {}
         lock.withLock { $0?.release() }
@@ -190,6 +193,10 @@ package final class CheckpointService: Sendable {
         await turn.begin()
         defer { turn.end() }
         let started = clock.monotonicNanoseconds()
+        // First: whatever fails from here on removes the directory.
+        if case .savepoint(let name) = kind, !state.withLock({ $0.isStopped }) {
+            try await thread.run { [directory] in try directory.refuse(name) }
+        }
         let number = try begin(kind)
         do {
             let manifest = try await collect(number, kind, inject)
@@ -243,15 +250,7 @@ package final class CheckpointService: Sendable {
         _ number: Int, _ kind: Kind, _ inject: (@Sendable (Barrier) -> Void)?
     ) async throws -> Manifest {
         let (directory, target) = (directory, path(of: number, kind))
-        try await thread.run {
-            if case .savepoint(let name) = kind {
-                guard try !directory.files.exists("\(target)/MANIFEST") else {
-                    throw StoreError(
-                        store: directory.path, reason: "it has a savepoint '\(name)' already")
-                }
-            }
-            try directory.files.createDirectory(target)
-        }
+        try await thread.run { try directory.files.createDirectory(target) }
         var suspends = false
         if case .suspend = kind { suspends = true }
         let barrier = Barrier(checkpoint: number, suspends: suspends)
@@ -495,40 +494,5 @@ package final class CheckpointService: Sendable {
     func waitForFinal() async -> Bool {
         await wait(for: { $0.isFinalDone }, among: \.finalWaiters)
         return state.withLock { $0.isFinalComplete }
-    }
-}
-
-/// Lets one after the other in.
-final class AsyncTurn: Sendable {
-    private struct State: Sendable {
-        var isTaken = false
-        var waiters: [UnsafeContinuation<Void, Never>] = []
-    }
-
-    private let state = Mutex(State())
-
-    func begin() async {
-        await withUnsafeContinuation { continuation in
-            let isFree = state.withLock { state in
-                if state.isTaken {
-                    state.waiters.append(continuation)
-                    return false
-                }
-                state.isTaken = true
-                return true
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
-    func end() {
-        let next = state.withLock { state -> UnsafeContinuation<Void, Never>? in
-            if state.waiters.isEmpty {
-                state.isTaken = false
-                return nil
-            }
-            return state.waiters.removeFirst()
-        }
-        next?.resume()
     }
 }

@@ -38,7 +38,7 @@ public final class RunningTopology: Sendable {
             clock: configuration.clock, seed: configuration.seed, logger: logger,
             deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
             executor: configuration.executor, topology: topology.name,
-            store: configuration.store)
+            store: configuration.store, faults: configuration.faults)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(

@@ -1,0 +1,49 @@
+import Testing
+import WeirCore
+import WeirTesting
+
+struct Transfer: Codable, Sendable, Equatable {
+    var id: Int
+    var account: Int
+    var amount: Int
+
+    static func some(_ count: Int, accounts: Int = 3) -> [Transfer] {
+        (1...count).map { Transfer(id: $0, account: $0 % accounts, amount: $0) }
+    }
+}
+
+struct Refused: Error {}
+
+@Suite struct `A simulation of a sound topology` {
+    /// A table of balances behind a handler that may throw.
+    static let ledger = Simulation { world in
+        Topology("ledger") {
+            EventStream("transfers", from: world.source("transfers", Transfer.some(20)))
+                .map { transfer throws in
+                    if transfer.id < 0 { throw Refused() }
+                    return transfer
+                }
+                .keyed(by: \.account)
+                .reduce(into: 0, name: "balances") { balance, transfer in
+                    balance += transfer.amount
+                }
+                .sink(world.sink("balances"))
+        }
+    }
+
+    @Test func `passes a thousand seeds`() throws {
+        let report = try Self.ledger.run(seeds: 0..<1_000)
+        print(report)
+        #expect(report.seeds == 1_000)
+        #expect(report.crashes > 500)
+        #expect(report.faults > 300)
+    }
+
+    @Test func `does the same for the same seed`() throws {
+        for seed in 0..<20 as Range<UInt64> {
+            let first = try Self.ledger.run(seed: seed)
+            let second = try Self.ledger.run(seed: seed)
+            #expect(first.trace == second.trace)
+        }
+    }
+}

@@ -3,8 +3,8 @@ import WeirJournal
 extension Simulation {
     /// Finds a smaller run that fails as well: first with fewer faults, then with fewer events
     /// (Zeller, Hildebrandt: Simplifying and Isolating Failure-Inducing Input, 2002).
-    func shrink(_ trial: Trial, _ problem: String, _ calm: TrialRun) -> SimulationFailure {
-        var search = Search(simulation: self, best: trial, problem: problem, size: calm.size)
+    func shrink(_ trial: Trial, _ problem: String, _ size: RunSize) -> SimulationFailure {
+        var search = Search(simulation: self, best: trial, problem: problem, size: size)
         search.dropFaults()
         search.dropEvents()
         search.dropFaults()

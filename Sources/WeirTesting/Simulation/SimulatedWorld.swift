@@ -99,13 +99,34 @@ public final class SimulatedWorld: Sendable {
         _ name: String, _ guarantee: SimulatedGuarantee = .exactlyOnce,
         order: SimulatedOrder<Element> = .whole
     ) -> Sink<Element> {
-        let receiver = outside.receiver(name) {
-            SimulatedReceiver<Element>(order: order, guarantee: guarantee, isEqual: ==)
-        }
+        let receiver = known(name, guarantee, order)
         let opening = SimulatedSinkOpening(
             world: self, name: name, receiver: receiver,
             isTransactional: !guarantee.allowsRepetition)
         return Sink("simulated", name: "receiver \(name)", open: opening.open)
+    }
+
+    private func known<Element: Sendable & Equatable>(
+        _ name: String, _ guarantee: SimulatedGuarantee, _ order: SimulatedOrder<Element>
+    ) -> SimulatedReceiver<Element>? {
+        outside.receiver(name) {
+            SimulatedReceiver<Element>(order: order, guarantee: guarantee, isEqual: ==)
+        }
+    }
+
+    /// A place outside of the machine to which a sink of your own writes, such as a database.
+    ///
+    /// What it has is compared with that of the run without faults.
+    ///
+    /// - Parameters:
+    ///   - name: The receiver's name in failures.
+    ///   - guarantee: Whether an event may be received again after a crash. Default: exactly once.
+    ///   - order: In which order they have to be received. Default: in that of the run without faults.
+    public func receiver<Element: Sendable & Equatable>(
+        _ name: String, of type: Element.Type = Element.self,
+        _ guarantee: SimulatedGuarantee = .exactlyOnce, order: SimulatedOrder<Element> = .whole
+    ) -> SimulatedDatabase<Element> {
+        SimulatedDatabase(world: self, name: name, receiver: known(name, guarantee, order))
     }
 
     /// The path of a file on the simulated disk, for a `.transactionalJSONLines(toFile:)` sink; its

@@ -117,6 +117,38 @@ public struct Simulation: Sendable {
         try run(seeds: CollectionOfOne(seed))
     }
 
+    /// Crashes the machine after each call of the disk that a run makes, in turn: also between a write
+    /// and the call that makes it durable.
+    ///
+    /// - Parameters:
+    ///   - seed: Decides the order of the stages' turns and the moments of checkpoints.
+    ///   - losses: For each call, one run per seed for what the disk loses and tears.
+    /// - Returns: What was done; ``SimulationReport/crashes`` is the number of crash points.
+    /// - Throws: As ``run(seeds:)``.
+    @discardableResult
+    public func crashEverywhere(
+        seed: UInt64 = 1, losses: some Sequence<UInt64>
+    ) throws -> SimulationReport {
+        var report = SimulationReport()
+        let reference = try makeReference(Trial(seed: 0))
+        var calm = Trial.calm(seed: seed, options: options)
+        calm.drawCheckpoints(perform(calm).size, options)
+        let size = perform(calm).size
+        for loss in losses {
+            for call in 0...size.calls {
+                var trial = calm
+                trial.injections.append(
+                    Injection(life: 0, fault: .crashAfterCall(call, loss: loss)))
+                let run = perform(trial)
+                report.add(run)
+                if let problem = problem(of: run, reference) {
+                    throw shrink(trial, problem, size)
+                }
+            }
+        }
+        return report
+    }
+
     /// Runs exactly what a failure says.
     ///
     /// - Parameter text: The text of ``SimulationFailure/replay``.
@@ -141,12 +173,12 @@ public struct Simulation: Sendable {
         var trial = Trial.calm(seed: seed, options: options)
         let calm = perform(trial)
         report.add(calm)
-        if let problem = problem(of: calm, reference) { throw shrink(trial, problem, calm) }
+        if let problem = problem(of: calm, reference) { throw shrink(trial, problem, calm.size) }
         trial.drawFaults(calm.size, options)
         let run = perform(trial)
         report.add(run)
         report.seeds += 1
-        if let problem = problem(of: run, reference) { throw shrink(trial, problem, calm) }
+        if let problem = problem(of: run, reference) { throw shrink(trial, problem, calm.size) }
     }
 
     /// The run without faults, for the events of a trial.

@@ -95,6 +95,14 @@ struct Trial: Sendable, Hashable {
         }
     }
 
+    /// Has checkpoints taken at even distances in the first life, and no other faults.
+    mutating func drawCheckpoints(_ size: RunSize, _ options: SimulationOptions) {
+        let count = options.checkpoints
+        injections = (0..<count).map { index in
+            Injection(life: 0, fault: .checkpoint(step: 1 + size.steps * (index + 1) / (count + 1)))
+        }
+    }
+
     private mutating func drawCheckpoints(
         _ life: Int, _ size: RunSize, _ options: SimulationOptions, _ random: inout SimulatedRandom
     ) {

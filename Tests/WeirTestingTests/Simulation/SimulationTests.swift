@@ -47,3 +47,31 @@ struct Refused: Error {}
         }
     }
 }
+
+@Suite struct `A transactional file on a disk that loses power` {
+    private func ledger(_ events: Int) -> Simulation {
+        Simulation { world in
+            let path = world.file("balances.jsonl")
+            return Topology("ledger") {
+                EventStream("transfers", from: world.source("transfers", Transfer.some(events)))
+                    .keyed(by: \.account)
+                    .reduce(into: 0, name: "balances") { $0 += $1.amount }
+                    .sink(.transactionalJSONLines(toFile: path))
+            }
+        }
+    }
+
+    @Test func `has each line once after ten thousand crash points`() throws {
+        var crashes = 0
+        for seed in 1...4 as ClosedRange<UInt64> {
+            let report = try ledger(12).crashEverywhere(seed: seed, losses: 0..<20)
+            print(report)
+            crashes += report.crashes
+        }
+        #expect(crashes >= 10_000)
+    }
+
+    @Test func `has each line once whatever fails`() throws {
+        print(try ledger(20).diskErrors(upTo: 3).run(seeds: 0..<300))
+    }
+}

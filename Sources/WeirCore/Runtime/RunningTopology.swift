@@ -66,6 +66,8 @@ public final class RunningTopology: Sendable {
         } catch {
             await environment.resources.closeAll()
             await environment.checkpoints?.close()
+            closeMailboxes()
+            supervisors.forgetChildren()
             throw error
         }
         let task = startTask(on: configuration.executor) { try await self.runAll() }
@@ -126,6 +128,7 @@ public final class RunningTopology: Sendable {
             }
             for action in actions { action() }
             deadLetters.finish()
+            supervisors.forgetChildren()
         }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

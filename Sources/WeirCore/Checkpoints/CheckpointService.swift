@@ -117,7 +117,7 @@ package final class CheckpointService: Sendable {
         switch store.start.kind {
         case .latest:
             guard let newest = complete.last else { return nil }
-            return try RestoredRun(directory, from: directory.directory(of: newest))
+            return try directory.restore(from: directory.directory(of: newest))
         case .empty:
             guard complete.isEmpty else {
                 throw StoreError(
@@ -132,14 +132,14 @@ package final class CheckpointService: Sendable {
                     store: store.path,
                     reason: "it has no checkpoint \(number), only \(complete)")
             }
-            return try RestoredRun(directory, from: directory.directory(of: number))
+            return try directory.restore(from: directory.directory(of: number))
         case .savepoint(let name):
             let names = try directory.savepointNames()
             guard names.contains(name) else {
                 throw StoreError(
                     store: store.path, reason: "it has no savepoint '\(name)', only \(names)")
             }
-            return try RestoredRun(directory, from: directory.directory(ofSavepoint: name))
+            return try directory.restore(from: directory.directory(ofSavepoint: name))
         }
     }
 
@@ -181,6 +181,7 @@ package final class CheckpointService: Sendable {
         try? await thread.run {}
         lock.withLock { $0?.release() }
         thread.stop()
+        instances.withLock { $0 = [:] }
     }
 
     // MARK: A checkpoint

@@ -76,10 +76,10 @@ final class TransactionalFile: Sendable {
                 throw corrupt("it lacks what belongs to checkpoint \(segment.checkpoint)")
             }
         }
-        if size > rest.length {
-            try file.truncate(to: rest.length)
-            try file.synchronize()
-        }
+        if size > rest.length { try file.truncate(to: rest.length) }
+        // A process that was killed may have left bytes that are not durable, and a new file.
+        try file.synchronize()
+        try files.syncDirectory(LocalFileSystem.parent(of: path))
         let remaining = rest
         state.withLock { $0.prepared = remaining }
     }

@@ -133,10 +133,13 @@ extension Simulation {
             }
             let size = calmRun.size
             let scaled = trial.scaled(from: self.size, to: size)
-            let tries = places.count > 16 ? 6 : 40
+            let tries = places.count > 16 ? 8 : 40
             for attempt in 0..<tries where !isOver {
-                var candidate = scaled
-                if attempt > 0 { candidate.move(within: size, attempt) }
+                // First at the same moments, then at corresponding ones, then near them, then anywhere.
+                var candidate = attempt == 0 ? trial : scaled
+                if attempt > 1 {
+                    candidate.move(within: size, attempt, isNear: attempt % 2 == 0)
+                }
                 attempts += 1
                 let run = simulation.perform(candidate)
                 if let problem = simulation.problem(of: run, reference) {
@@ -156,28 +159,33 @@ extension Simulation {
 }
 
 extension Trial {
-    /// Moves the faults to other moments.
-    fileprivate mutating func move(within size: RunSize, _ attempt: Int) {
+    /// Moves the faults to other moments: to any, or by at most a few.
+    fileprivate mutating func move(within size: RunSize, _ attempt: Int, isNear: Bool) {
         var random = SimulatedRandom(seed: seed &* 31 &+ UInt64(attempt))
+        func moved(_ number: Int, below bound: Int) -> Int {
+            if !isNear { return random.below(bound) }
+            return max(0, number - attempt / 4 + random.below(attempt / 2 + 1))
+        }
         for index in injections.indices {
+            let extra = isNear ? 0 : UInt64(attempt)
             switch injections[index].fault {
-            case .checkpoint:
-                injections[index].fault = .checkpoint(step: 1 + random.below(size.steps))
-            case .handlerError(_, let isDone):
+            case .checkpoint(let step):
+                injections[index].fault = .checkpoint(step: moved(step, below: size.steps))
+            case .handlerError(let transaction, let isDone):
                 injections[index].fault = .handlerError(
-                    transaction: random.below(size.transactions), isDone: isDone)
-            case .writeError:
-                injections[index].fault = .writeError(write: random.below(size.writes))
-            case .diskError(let kind, _, let isFull, let times):
+                    transaction: moved(transaction, below: size.transactions), isDone: isDone)
+            case .writeError(let write):
+                injections[index].fault = .writeError(write: moved(write, below: size.writes))
+            case .diskError(let kind, let call, let isFull, let times):
                 injections[index].fault = .diskError(
-                    kind, call: random.below(size.callsOfKind[kind, default: 1]), isFull: isFull,
-                    times: times)
-            case .crashAtStep(_, let loss):
+                    kind, call: moved(call, below: size.callsOfKind[kind, default: 1]),
+                    isFull: isFull, times: times)
+            case .crashAtStep(let step, let loss):
                 injections[index].fault = .crashAtStep(
-                    1 + random.below(size.steps), loss: loss.map { $0 &+ UInt64(attempt) })
-            case .crashAfterCall(_, let loss):
+                    moved(step, below: size.steps), loss: loss.map { $0 &+ extra })
+            case .crashAfterCall(let call, let loss):
                 injections[index].fault = .crashAfterCall(
-                    random.below(size.calls), loss: loss.map { $0 &+ UInt64(attempt) })
+                    moved(call, below: size.calls), loss: loss.map { $0 &+ extra })
             }
         }
     }

@@ -120,6 +120,7 @@ private struct Stamping: KeyedHandler {
                             let reported = next == events.count ? next : max(0, next + error)
                             try await inlet.send(
                                 batch, position: SourcePosition(offset: Int64(reported)))
+                            try await inlet.context.sleep(for: .milliseconds(1))
                         }
                     }
                 )
@@ -198,6 +199,7 @@ private struct Stamping: KeyedHandler {
                     .sink(world.sink("ids"))
             }
         }
-        expectSmall(try failure(of: simulation), simulation)
+        // The order differs even between equal runs, so that the smallest need not fail again.
+        #expect(try failure(of: simulation).events <= 5)
     }
 }

@@ -28,6 +28,10 @@ final class TransactionalFile: Sendable {
     private struct State: Sendable {
         var prepared: Prepared
         var staging: (any StoredFile)?
+        /// What the staged file is called: another name when a checkpoint failed after naming it.
+        var stagedPath = ""
+        /// Whether a failed synchronize may have lost some of what is staged.
+        var isSuspect = false
         var stagedSize = 0
         var stagedChecksum = Checksum()
     }
@@ -48,11 +52,12 @@ final class TransactionalFile: Sendable {
             defer { file.close() }
             state = Mutex(State(prepared: Prepared(length: try file.size)))
         }
-        if try files.exists(stagingPath) { try files.remove(stagingPath) }
+        for left in [stagingPath, copyPath] where try files.exists(left) { try files.remove(left) }
         try removePending { number in restored?.segments.contains { $0.checkpoint == number } ?? false }
     }
 
     private var stagingPath: String { "\(path).staging" }
+    private var copyPath: String { "\(path).staging.copy" }
     private func pendingPath(_ checkpoint: Int) -> String { "\(path).pending-\(checkpoint)" }
 
     /// Brings the file to what is final as of a checkpoint: segments that have been appended
@@ -118,8 +123,14 @@ final class TransactionalFile: Sendable {
     /// Writes behind what was staged; all of it or nothing.
     func write(_ bytes: [UInt8]) throws {
         try state.withLock { state in
-            let file = try state.staging ?? files.open(stagingPath, .readWrite)
-            state.staging = file
+            let file: any StoredFile
+            if let staging = state.staging {
+                file = staging
+            } else {
+                file = try files.open(stagingPath, .readWrite)
+                state.staging = file
+                state.stagedPath = stagingPath
+            }
             var failure: StorageError?
             bytes.withUnsafeBytes { pointer in
                 do throws(StorageError) {
@@ -137,11 +148,21 @@ final class TransactionalFile: Sendable {
     /// Makes what was staged durable as a segment of its own.
     func prepare(checkpoint: Int) throws -> Prepared {
         try state.withLock { state in
-            guard state.stagedSize > 0, let file = state.staging else { return state.prepared }
-            // A write that failed half way may have left more behind.
-            try file.truncate(to: state.stagedSize)
-            try file.synchronize()
-            try files.rename(stagingPath, to: pendingPath(checkpoint))
+            guard state.stagedSize > 0, var file = state.staging else { return state.prepared }
+            if state.isSuspect {
+                file = try rewrite(file, &state)
+            } else {
+                // A write that failed half way may have left more behind.
+                try file.truncate(to: state.stagedSize)
+                state.isSuspect = true
+                try file.synchronize()
+                state.isSuspect = false
+            }
+            let pending = pendingPath(checkpoint)
+            if state.stagedPath != pending {
+                try files.rename(state.stagedPath, to: pending)
+                state.stagedPath = pending
+            }
             try files.syncDirectory(LocalFileSystem.parent(of: path))
             file.close()
             state.prepared.segments.append(
@@ -153,6 +174,37 @@ final class TransactionalFile: Sendable {
             state.stagedChecksum = Checksum()
             return state.prepared
         }
+    }
+
+    /// Makes a durable copy of what is staged, from the system's cache: after a failed synchronize
+    /// the file itself may never get what it lacks, though the next one succeeds.
+    private func rewrite(
+        _ file: any StoredFile, _ state: inout State
+    ) throws -> any StoredFile {
+        let bytes = try read(file, 0..<state.stagedSize)
+        guard bytes.count == state.stagedSize,
+            Self.checksum(of: bytes) == state.stagedChecksum.value
+        else { throw corrupt("the device has lost what was written since the last checkpoint") }
+        let copy = try files.open(copyPath, .readWrite)
+        var failure: StorageError?
+        bytes.withUnsafeBytes { pointer in
+            do throws(StorageError) {
+                try copy.truncate(to: 0)
+                try copy.write(pointer, at: 0)
+                try copy.synchronize()
+                try files.rename(copyPath, to: state.stagedPath)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure {
+            copy.close()
+            throw failure
+        }
+        file.close()
+        state.staging = copy
+        state.isSuspect = false
+        return copy
     }
 
     /// Appends what was prepared for this checkpoint and those before.

@@ -70,7 +70,7 @@ let package = Package(
         .target(
             name: "WeirTesting",
             dependencies: [
-                "WeirCore", "WeirJournal",
+                "WeirBinary", "WeirCore", "WeirJournal",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),

@@ -29,6 +29,7 @@ public final class SimulatedWorld: Sendable {
 
     /// The directory that holds everything on the simulated disk.
     static let directory = "/simulated"
+    static let store = "\(directory)/store"
 
     /// The events of an input as this run has them: the shrinking leaves some out, a simulation with
     /// ``Simulation/reordering(within:)`` gives them in another order.

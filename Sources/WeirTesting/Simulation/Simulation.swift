@@ -76,6 +76,11 @@ public struct Simulation: Sendable {
         with { $0.parallelism = max(1, instances) }
     }
 
+    /// Leaves out the comparison of what keyed stages remember at the end.
+    ///
+    /// For state that depends on the order of events in a way that no output shows.
+    public func ignoringState() -> Simulation { with { $0.comparesState = false } }
+
     /// How many runs may be spent on making a failure smaller. Default 2,000.
     public func shrinking(upTo runs: Int) -> Simulation { with { $0.shrinking = max(0, runs) } }
 
@@ -195,7 +200,18 @@ public struct Simulation: Sendable {
 
     /// What is wrong with a run; nil if nothing is.
     func problem(of run: TrialRun, _ reference: TrialRun) -> String? {
-        run.difference(from: reference) ?? failedCheck(of: run, reference)
+        run.difference(from: reference) ?? differenceInState(run, reference)
+            ?? failedCheck(of: run, reference)
+    }
+
+    private func differenceInState(_ run: TrialRun, _ reference: TrialRun) -> String? {
+        guard options.comparesState else { return nil }
+        do {
+            let expected = try FinalState(of: reference)
+            return try FinalState(of: run).difference(from: expected)
+        } catch {
+            return "the state at the end can't be read: \(error)"
+        }
     }
 
     private func failedCheck(of run: TrialRun, _ reference: TrialRun) -> String? {

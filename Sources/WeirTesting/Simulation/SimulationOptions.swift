@@ -9,6 +9,7 @@ struct SimulationOptions: Sendable {
     var diskErrors = 1
     var delay: Duration = .milliseconds(10)
     var reordering = 0
+    var comparesState = true
     var parallelism = 1
     /// Runs that may be spent on making a failure smaller.
     var shrinking = 2_000

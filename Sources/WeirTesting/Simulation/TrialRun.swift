@@ -98,7 +98,7 @@ extension Simulation {
         configuration.batchSize = trial.batchSize
         configuration.parallelism = options.parallelism
         var store = StateStore.directory(
-            "\(SimulatedWorld.directory)/store", checkpointEvery: .zero, keeping: 2)
+            SimulatedWorld.store, checkpointEvery: .zero, keeping: 2)
         store.fileSystem = files
         configuration.store = store
         return configuration

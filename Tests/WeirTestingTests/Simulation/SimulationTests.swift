@@ -63,15 +63,24 @@ struct Refused: Error {}
 
     @Test func `has each line once after ten thousand crash points`() throws {
         var crashes = 0
-        for seed in 1...4 as ClosedRange<UInt64> {
-            let report = try ledger(12).crashEverywhere(seed: seed, losses: 0..<20)
-            print(report)
-            crashes += report.crashes
+        for seed in 1...5 as ClosedRange<UInt64> {
+            crashes += try ledger(6).checkpoints(upTo: 3)
+                .crashEverywhere(seed: seed, losses: 0..<18).crashes
         }
+        print(crashes)
         #expect(crashes >= 10_000)
     }
 
     @Test func `has each line once whatever fails`() throws {
         print(try ledger(20).diskErrors(upTo: 3).run(seeds: 0..<300))
+    }
+
+    @Test(
+        arguments: [
+            "seed:106 order:106 batch:512 uneven in:transfers=19 1:c1 1:y14 2:x2~555522 3:c1 3:c3 3:d5*1@1 3:d5*1@10",
+            "seed:11 order:0 batch:1 uneven 1:c12 1:c34 1:d3*1@10 1:y66 2:c17 2:y42~292841",
+        ])
+    func `has each line once in runs that have failed before`(_ text: String) throws {
+        try ledger(20).replay(text)
     }
 }

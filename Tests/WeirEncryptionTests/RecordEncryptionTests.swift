@@ -70,6 +70,10 @@ private func texts(_ journal: Journal) throws -> [[UInt8]] {
             let journal = try open(files, keys)
             let error = #expect(throws: StorageError.self) { try texts(journal) }
             #expect(error?.code == .wrongKey(1))
+            // A reader that is asked again does not skip what it could not open.
+            let reader = try journal.reader(from: 0)
+            for _ in 0..<2 { #expect(throws: StorageError.self) { _ = try reader.next() } }
+            #expect(reader.position == 0)
             journal.close()
         }
     }

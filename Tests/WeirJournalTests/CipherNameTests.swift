@@ -60,7 +60,7 @@ private final class NotingCipher: RecordCipher {
             }
             files.crash(seed: UInt64(round))
         }
-        #expect(cipher.count > 1000)
+        #expect(cipher.count > 500)
         #expect(cipher.conflicts == 0)
         _ = try openJournal(files, options).payloads()
     }

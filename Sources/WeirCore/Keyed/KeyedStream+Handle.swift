@@ -23,14 +23,17 @@ extension KeyedStream {
     ) -> EventStream<Handler.Output> where Handler.Key == Key, Handler.Input == Element {
         let keys = self.keys
         let node = stage(
-            "handle", name: name, traits: NodeTraits(outputs: 2), at: SourceLocation(file, line)
+            "handle", name: name, traits: NodeTraits(outputs: 2, problem: ttl?.problem),
+            at: SourceLocation(file, line)
         ) { scope, outputs in
             if Handler.Failure.self != Never.self { scope.markFallible() }
             let core = HandlerCore<Key, Handler.Output>(
                 scope: scope,
                 downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
                 side: outputs[1])
-            let table = scope.makeTable(Key.self, Handler.State.self, timeToLive: ttl)
+            let table = scope.makeTable(
+                Key.self, Handler.State.self, timeToLive: ttl, version: Handler.stateVersion,
+                migrate: { try Handler.migrate($0, from: $1) })
             let life = StateLife(scope)
             scope.onPublish { (keys: table.count, timers: core.timerCount) }
             var current = makeHandler()

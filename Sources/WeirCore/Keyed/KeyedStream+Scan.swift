@@ -11,7 +11,9 @@ extension KeyedStream {
             throws -> Void
     ) -> EventStream<Output> {
         let keys = self.keys
-        let node = stage(kind, name: name, traits: NodeTraits(), at: location) { scope, outputs in
+        let node = stage(
+            kind, name: name, traits: NodeTraits(problem: ttl?.problem), at: location
+        ) { scope, outputs in
             if isFallible { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
             let table = scope.makeTable(Key.self, State.self, timeToLive: ttl)
@@ -114,7 +116,8 @@ extension KeyedStream {
     ) -> EventStream<Element> {
         let keys = self.keys
         let node = stage(
-            "distinct", name: name, traits: NodeTraits(), at: SourceLocation(file, line)
+            "distinct", name: name, traits: NodeTraits(problem: ttl?.problem),
+            at: SourceLocation(file, line)
         ) { scope, outputs in
             let downstream = AnyReceiver.joined(outputs[0], as: Element.self)
             let table = scope.makeTable(Key.self, Bool.self, timeToLive: ttl)
@@ -161,12 +164,12 @@ extension KeyedStream {
         ttl: StateTTL? = nil, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
         withState(
-            "changes", name: name, ttl: ttl, isFallible: false, initial: Value?.none,
+            "changes", name: name, ttl: ttl, isFallible: false, initial: LastValue<Value>(),
             at: SourceLocation(file, line)
         ) { _, event, time, last, output in
             let next = value(event)
-            if last == next { return }
-            last = next
+            if last.value == next { return }
+            last.value = next
             output.append(event, at: time)
         }
     }

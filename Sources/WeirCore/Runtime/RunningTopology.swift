@@ -162,6 +162,8 @@ public final class RunningTopology: Sendable {
                     // Not `waitForAll`, which throws only when the others have ended too.
                     while try await group.next() != nil {}
                 } catch {
+                    // What the other stages leave when they stop is no checkpoint.
+                    environment.checkpoints?.stopWaiting()
                     group.cancelAll()
                     // First the reason, then the end, so that outlets don't end as if all was well.
                     finishOutlets(throwing: error)
@@ -218,6 +220,8 @@ public final class RunningTopology: Sendable {
     ///
     /// Events that wait in mailboxes are dropped and counted.
     public func cancel() {
+        // First: a checkpoint must not come about from the parts of what is still running.
+        environment.checkpoints?.stopWaiting()
         for pump in pumps { pump.stop() }
         closeMailboxes()
         state.withLock { $0.task }?.cancel()

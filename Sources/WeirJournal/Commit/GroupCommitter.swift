@@ -4,7 +4,8 @@ internal import Synchronization
 ///
 /// An idle committer commits at once; while one commit is under way the next group gathers.
 /// Nothing is acknowledged that is not durable: when the disk is full or fails, what waits is
-/// kept and tried again until it succeeds or the committer is closed.
+/// kept and tried again until it succeeds or the committer is closed. Its thread holds it until
+/// ``close()``.
 package final class GroupCommitter: Sendable {
     /// The positions of a submission's records, or why they will not be durable.
     package typealias Completion =

@@ -54,10 +54,10 @@ package final class JournalReader {
             if let cursor, position != nextSegment {
                 guard case .record(let header, let payload) = try step(cursor) else { continue }
                 if header.position < position { continue }
+                let plain = try opened(payload, header, cursor)
                 position = header.position + 1
                 return JournalRecord(
-                    position: header.position, kind: header.kind,
-                    payload: try opened(payload, header, cursor))
+                    position: header.position, kind: header.kind, payload: plain)
             }
             try openSegment()
         }
@@ -106,6 +106,7 @@ package final class JournalReader {
     ) throws(StorageError) -> UnsafeRawBufferPointer {
         guard header.flags & RecordHeader.sealed != 0 else { return payload }
         guard let cipher = journal.options.cipher else {
+            self.cursor = nil
             throw StorageError(.wrongKey(header.key), path: cursor.path, action: "read")
         }
         let count = payload.count - cipher.overhead
@@ -120,7 +121,13 @@ package final class JournalReader {
             plain = .allocate(byteCount: count * 2, alignment: 16)
         }
         let target = UnsafeMutableRawBufferPointer(rebasing: plain[..<count])
-        try cipher.open(payload, into: target, name: name)
+        do throws(StorageError) {
+            try cipher.open(payload, into: target, name: name)
+        } catch {
+            // The next call tries this record again.
+            self.cursor = nil
+            throw error
+        }
         return UnsafeRawBufferPointer(target)
     }
 

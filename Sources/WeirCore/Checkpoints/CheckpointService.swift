@@ -239,6 +239,13 @@ package final class CheckpointService: Sendable {
         }
     }
 
+    /// The instances in the order of the flow, so that equal runs of a simulation stay equal.
+    private var orderedInstances: [StageActor] {
+        instances.withLock { Array($0.values) }.sorted {
+            ($0.order, $0.instance) < ($1.order, $1.instance)
+        }
+    }
+
     /// Has all instances contribute, and waits for them.
     private func collect(
         _ number: Int, _ kind: Kind, _ inject: (@Sendable (Barrier) -> Void)?
@@ -259,7 +266,7 @@ package final class CheckpointService: Sendable {
         if let inject {
             inject(barrier)
         } else {
-            for instance in instances.withLock({ Array($0.values) }) {
+            for instance in orderedInstances {
                 instance.requestBarrier(barrier)
             }
         }
@@ -312,7 +319,7 @@ package final class CheckpointService: Sendable {
                 "milliseconds": "\(nanoseconds / 1_000_000)",
             ])
         if manifest.savepoint == nil {
-            for instance in instances.withLock({ Array($0.values) }) {
+            for instance in orderedInstances {
                 instance.checkpointCompleted(manifest.checkpoint)
             }
             for action in onComplete.withLock({ $0 }) { action(oldest) }

@@ -52,7 +52,9 @@ final class TransactionalFile: Sendable {
             defer { file.close() }
             state = Mutex(State(prepared: Prepared(length: try file.size)))
         }
-        for left in [stagingPath, copyPath] where try files.exists(left) { try files.remove(left) }
+        for left in [stagingPath, copyPath] where try files.exists(left) {
+            try files.remove(left)
+        }
         try removePending { number in restored?.segments.contains { $0.checkpoint == number } ?? false }
     }
 

@@ -175,11 +175,12 @@ final class SimulatedReceiver<Element: Sendable>: SimulatedOutside.AnyReceiver {
     private func differenceInOrder(_ actual: [Element], _ expected: [Element]) -> String? {
         if actual.elementsEqual(expected, by: isEqual) { return nil }
         let shared = zip(actual, expected).prefix { isEqual($0, $1) }.count
+        let numbers = "it got \(actual.count) events, not \(expected.count)"
         if shared == actual.count {
-            return "it got \(actual.count) events, not \(expected.count): \(expected[shared]) is lost"
+            return "\(numbers): \(expected[shared]) is lost"
         }
         if shared == expected.count {
-            return "it got \(actual.count) events, not \(expected.count): \(actual[shared]) is too much"
+            return "\(numbers): \(actual[shared]) is too much"
         }
         return "event \(shared + 1) is \(actual[shared]), not \(expected[shared])"
     }

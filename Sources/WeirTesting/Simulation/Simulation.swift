@@ -39,39 +39,54 @@ public struct Simulation: Sendable {
 
     // MARK: What may happen
 
-    /// Lets the process or the machine crash at most so often in a run; 0 is never. Default 2.
+    /// Lets the process or the machine crash at most so often in a run; 0 is never.
+    ///
+    /// Default 2.
     public func crashes(upTo count: Int) -> Simulation { with { $0.crashes = max(0, count) } }
 
-    /// Has at most so many checkpoints taken in each life of the process. Default 6.
-    public func checkpoints(upTo count: Int) -> Simulation { with { $0.checkpoints = max(0, count) } }
-
-    /// Has at most so many transactions fail in each life: of stages with handlers that may throw,
-    /// before they have changed anything or when all is done. Default 2.
+    /// Has at most so many checkpoints taken in each life of the process.
     ///
-    /// A supervisor that allows fewer than two attempts gives up the event: set 0 for it.
+    /// Default 6.
+    public func checkpoints(upTo count: Int) -> Simulation {
+        with { $0.checkpoints = max(0, count) }
+    }
+
+    /// Has at most so many transactions of stages with code that may throw fail in each life.
+    ///
+    /// Default 2. They fail before they have changed anything, or when all is done. A supervisor
+    /// that allows fewer than two attempts gives up the event: set 0 for it.
     public func handlerErrors(upTo count: Int) -> Simulation {
         with { $0.handlerErrors = max(0, count) }
     }
 
-    /// Has at most so many writes of simulated sinks fail in each life. Default 1.
-    public func writeErrors(upTo count: Int) -> Simulation { with { $0.writeErrors = max(0, count) } }
+    /// Has at most so many writes of simulated sinks fail in each life.
+    ///
+    /// Default 1.
+    public func writeErrors(upTo count: Int) -> Simulation {
+        with { $0.writeErrors = max(0, count) }
+    }
 
-    /// Has at most so many calls of the simulated disk fail in each life, as a broken or a full one
-    /// does. Default 1.
+    /// Has at most so many calls of the simulated disk fail in each life.
+    ///
+    /// Default 1. It fails as a broken device does, or as one that is full for a while.
     public func diskErrors(upTo count: Int) -> Simulation { with { $0.diskErrors = max(0, count) } }
 
-    /// Lets sources wait up to this long, in virtual time, between batches. Default 10 ms.
+    /// Lets sources wait up to this long, in virtual time, between batches.
+    ///
+    /// Default 10 ms.
     public func delays(upTo delay: Duration) -> Simulation { with { $0.delay = max(.zero, delay) } }
 
-    /// Lets each event of an input come up to so many places later. Default 0: in order.
+    /// Lets each event of an input come up to so many places later.
     ///
-    /// For topologies whose outcome does not depend on the order, such as windows in event time that
-    /// wait for late events.
+    /// Default 0: in order. For topologies whose outcome does not depend on the order, such as windows
+    /// in event time that wait for late events.
     public func reordering(within places: Int) -> Simulation {
         with { $0.reordering = max(0, places) }
     }
 
-    /// The number of instances of keyed stages that don't say their own. Default 1.
+    /// The number of instances of keyed stages that don't say their own.
+    ///
+    /// Default 1.
     public func parallelism(_ instances: Int) -> Simulation {
         with { $0.parallelism = max(1, instances) }
     }
@@ -81,7 +96,9 @@ public struct Simulation: Sendable {
     /// For state that depends on the order of events in a way that no output shows.
     public func ignoringState() -> Simulation { with { $0.comparesState = false } }
 
-    /// How many runs may be spent on making a failure smaller. Default 2,000.
+    /// How many runs may be spent on making a failure smaller.
+    ///
+    /// Default 2,000.
     public func shrinking(upTo runs: Int) -> Simulation { with { $0.shrinking = max(0, runs) } }
 
     /// Adds a check of each run's outcome; a run fails when it throws.

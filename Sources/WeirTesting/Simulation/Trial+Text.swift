@@ -11,7 +11,9 @@ extension Trial {
             let numbers = kept.map(String.init).joined(separator: ",")
             words.append("in:\(Self.escape(name))=\(numbers)")
         }
-        for injection in injections { words.append("\(injection.life + 1):\(injection.fault.code)") }
+        for injection in injections {
+            words.append("\(injection.life + 1):\(injection.fault.code)")
+        }
         return words.joined(separator: " ")
     }
 

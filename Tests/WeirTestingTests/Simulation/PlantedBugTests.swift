@@ -18,7 +18,6 @@ private func failure(
 }
 
 private func expectSmall(_ failure: SimulationFailure, _ simulation: Simulation) {
-    print(failure)
     #expect(failure.events <= 5, "\(failure)")
     #expect(throws: SimulationFailure.self) { try simulation.replay(failure.replay) }
 }

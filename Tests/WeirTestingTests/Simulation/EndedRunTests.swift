@@ -29,3 +29,30 @@ import WeirCore
         }
     }
 }
+
+@Suite struct `A checkpoint that a killed process has left` {
+    private static let simulation = Simulation { world in
+        let path = world.file("transfers.jsonl")
+        return Topology("killed") {
+            EventStream("transfers", from: world.source("transfers", Transfer.some(4)))
+                .map(\.id)
+                .sink(.transactionalJSONLines(toFile: path))
+        }
+    }
+
+    @Test func `outlasts a power loss in the run that begins with it`() throws {
+        let reference = try Self.simulation.makeReference(Trial(seed: 0))
+        for kill in 20...reference.size.calls {
+            for loss in 0..<30 as Range<UInt64> {
+                var trial = Trial(seed: 0)
+                trial.injections = [
+                    Injection(life: 0, fault: .crashAfterCall(kill, loss: nil)),
+                    Injection(life: 1, fault: .crashAfterCall(10 + 2 * Int(loss), loss: loss)),
+                ]
+                let problem = Self.simulation.problem(
+                    of: Self.simulation.perform(trial), reference)
+                try #require(problem == nil, "\(trial.text)")
+            }
+        }
+    }
+}

@@ -27,6 +27,16 @@ package struct CheckpointDirectory: Sendable {
     var checkpoints: String { "\(path)/checkpoints" }
     var savepoints: String { "\(path)/savepoints" }
 
+    /// The state of a complete checkpoint or savepoint, to begin a run with.
+    ///
+    /// The process that took it may have been killed before its manifest's name was durable. What
+    /// the run makes final relies on it, so it is made durable first.
+    func restore(from path: String) throws -> RestoredRun {
+        let restored = try RestoredRun(self, from: path)
+        try files.syncDirectory(path)
+        return restored
+    }
+
     /// Makes the directories and takes the lock.
     func open() throws -> any FileLock {
         try files.createDirectory(path)

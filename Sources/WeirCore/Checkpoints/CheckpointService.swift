@@ -117,7 +117,7 @@ package final class CheckpointService: Sendable {
         switch store.start.kind {
         case .latest:
             guard let newest = complete.last else { return nil }
-            return try RestoredRun(directory, from: directory.directory(of: newest))
+            return try directory.restore(from: directory.directory(of: newest))
         case .empty:
             guard complete.isEmpty else {
                 throw StoreError(
@@ -132,14 +132,14 @@ package final class CheckpointService: Sendable {
                     store: store.path,
                     reason: "it has no checkpoint \(number), only \(complete)")
             }
-            return try RestoredRun(directory, from: directory.directory(of: number))
+            return try directory.restore(from: directory.directory(of: number))
         case .savepoint(let name):
             let names = try directory.savepointNames()
             guard names.contains(name) else {
                 throw StoreError(
                     store: store.path, reason: "it has no savepoint '\(name)', only \(names)")
             }
-            return try RestoredRun(directory, from: directory.directory(ofSavepoint: name))
+            return try directory.restore(from: directory.directory(ofSavepoint: name))
         }
     }
 
@@ -184,6 +184,7 @@ package final class CheckpointService: Sendable {
         try? await thread.run {}
         lock.withLock { $0?.release() }
         thread.stop()
+        instances.withLock { $0 = [:] }
     }
 
     // MARK: A checkpoint
@@ -245,6 +246,13 @@ package final class CheckpointService: Sendable {
         }
     }
 
+    /// The instances in the order of the flow, so that equal runs of a simulation stay equal.
+    private var orderedInstances: [StageActor] {
+        instances.withLock { Array($0.values) }.sorted {
+            ($0.order, $0.instance) < ($1.order, $1.instance)
+        }
+    }
+
     /// Has all instances contribute, and waits for them.
     private func collect(
         _ number: Int, _ kind: Kind, _ inject: (@Sendable (Barrier) -> Void)?
@@ -257,7 +265,7 @@ package final class CheckpointService: Sendable {
         if let inject {
             inject(barrier)
         } else {
-            for instance in instances.withLock({ Array($0.values) }) {
+            for instance in orderedInstances {
                 instance.requestBarrier(barrier)
             }
         }
@@ -310,7 +318,7 @@ package final class CheckpointService: Sendable {
                 "milliseconds": "\(nanoseconds / 1_000_000)",
             ])
         if manifest.savepoint == nil {
-            for instance in instances.withLock({ Array($0.values) }) {
+            for instance in orderedInstances {
                 instance.checkpointCompleted(manifest.checkpoint)
             }
             for action in onComplete.withLock({ $0 }) { action(oldest) }

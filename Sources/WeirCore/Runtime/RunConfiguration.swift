@@ -40,6 +40,8 @@ public struct RunConfiguration: Sendable {
 
     package var clock: any RuntimeClock = SystemClock()
     package var executor: (any TaskExecutor)?
+    /// Makes transactions fail on purpose, in a simulation.
+    package var faults: (any FaultInjector)?
 
     /// The defaults.
     public init() {}

@@ -38,7 +38,7 @@ public final class RunningTopology: Sendable {
             clock: configuration.clock, seed: configuration.seed, logger: logger,
             deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
             executor: configuration.executor, topology: topology.name,
-            store: configuration.store)
+            store: configuration.store, faults: configuration.faults)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(
@@ -66,6 +66,8 @@ public final class RunningTopology: Sendable {
         } catch {
             await environment.resources.closeAll()
             await environment.checkpoints?.close()
+            closeMailboxes()
+            supervisors.forgetChildren()
             throw error
         }
         let task = startTask(on: configuration.executor) { try await self.runAll() }
@@ -126,6 +128,7 @@ public final class RunningTopology: Sendable {
             }
             for action in actions { action() }
             deadLetters.finish()
+            supervisors.forgetChildren()
         }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -250,6 +250,7 @@ extension StageActor {
         if let own = parts.first(where: { $0.instance == instance }) {
             scope.random = SplitMix64(seed: own.random)
             sourcePosition = own.position
+            hadEnded = own.hasEnded
         }
     }
 }

@@ -1,10 +1,10 @@
 import WeirCore
 
-/// The way of one connection's messages into a stage; used on the connection's loop only.
+/// The way of one connection's messages straight into a stage; used on the connection's loop only.
 ///
 /// Messages become events in a batch while they are read; the batch goes to the mailbox when the read is done. A full
 /// mailbox leaves it here, the connection is not read, and the mailbox's call-back goes on.
-final class Ingest<Element: Sendable> {
+final class Ingest<Element: Sendable>: MessageIntake {
     private let inlet: Inlet<Element>
     private let decoder: EventDecoder<Element>
     private let origin: String
@@ -15,6 +15,10 @@ final class Ingest<Element: Sendable> {
     private var open = Batch<Element>()
     private var stuck: Batch<Element>?
     private(set) var hasFailed = false
+    var sender: NumberedSender?
+    /// The numbers of the last message in `open` and in `stuck`.
+    private var lastTaken: UInt64 = 0
+    private var lastOffered: UInt64 = 0
 
     init(
         _ inlet: Inlet<Element>, decoder: EventDecoder<Element>, origin: String, loop: Loop,
@@ -29,7 +33,8 @@ final class Ingest<Element: Sendable> {
     }
 
     /// Takes one message.
-    func take(_ bytes: UnsafeRawBufferPointer) -> Flow {
+    func take(_ bytes: UnsafeRawBufferPointer, sequence: UInt64) -> Flow {
+        lastTaken = sequence
         do {
             try decoder.append(bytes, &open)
         } catch {
@@ -44,15 +49,28 @@ final class Ingest<Element: Sendable> {
     /// `.stop` when the mailbox is full: the connection is resumed later.
     func pass() -> Flow {
         if stuck != nil { return .stop }
-        if open.isEmpty { return .proceed }
+        if let sender, lastTaken > lastOffered { _ = sender.accept(upTo: lastTaken) }
+        lastOffered = lastTaken
+        if open.isEmpty {
+            acknowledge()
+            return .proceed
+        }
         let batch = open
         open = Batch()
         return offer(batch)
     }
 
+    private func acknowledge() {
+        guard let sender, lastOffered > 0 else { return }
+        sender.registry.acknowledge([(sender.name, lastOffered)])
+    }
+
     private func offer(_ batch: Batch<Element>) -> Flow {
         do {
-            if try inlet.trySend(batch) { return .proceed }
+            if try inlet.trySend(batch) {
+                acknowledge()
+                return .proceed
+            }
         } catch {
             // The stage has stopped or refuses by policy: what can't be taken is not lost silently.
             hasFailed = true
@@ -90,9 +108,11 @@ final class Ingest<Element: Sendable> {
     var hasRest: Bool { stuck != nil || !open.isEmpty }
 
     /// What has been read and could not be passed on, for a source that ends.
-    func takeRest() -> Batch<Element> {
-        var rest = stuck ?? Batch()
-        rest.append(contentsOf: open)
+    func takeRest() -> IngestRest<Element> {
+        var rest = IngestRest<Element>()
+        rest.batch = stuck ?? Batch()
+        rest.batch.append(contentsOf: open)
+        if let sender, lastTaken > 0 { rest.last.append((sender, lastTaken)) }
         stuck = nil
         open = Batch()
         return rest
@@ -121,11 +141,28 @@ struct DepartedIngests<Element: Sendable> {
     var hasRest: Bool { ingests.contains { $0.hasRest } }
 
     /// What they have left, for a source that ends.
-    mutating func takeRest() -> Batch<Element> {
-        var rest = Batch<Element>()
-        for ingest in ingests { rest.append(contentsOf: ingest.takeRest()) }
+    mutating func takeRest() -> IngestRest<Element> {
+        var rest = IngestRest<Element>()
+        for ingest in ingests { rest.append(ingest.takeRest()) }
         ingests.removeAll()
         return rest
+    }
+}
+
+/// What connections have left when their source ends, and whom to tell when it is safe.
+struct IngestRest<Element: Sendable>: Sendable {
+    var batch = Batch<Element>()
+    var last: [(sender: NumberedSender, sequence: UInt64)] = []
+
+    mutating func append(_ other: IngestRest) {
+        batch.append(contentsOf: other.batch)
+        last.append(contentsOf: other.last)
+    }
+
+    func acknowledge() {
+        for (sender, sequence) in last {
+            sender.registry.acknowledge([(sender.name, sequence)])
+        }
     }
 }
 

@@ -17,36 +17,42 @@ extension Source {
     ///
     /// A frame that can't be decoded goes to the dead letters with its bytes, the peer's address and the reason, and
     /// the connection goes on; one that breaks the framing closes the connection. While the stage is full the sockets
-    /// are not read. An event is taken when it has been read; nothing tells the sender.
+    /// are not read.
+    ///
+    /// A client whose first frame is `WEIR-ACK/1 NAME` numbers its messages and is told which are safe, so that each
+    /// event comes exactly once however often the client connects again: see `docs/acknowledging-protocol.md` and
+    /// ``AcknowledgedSender``. In a run with a store all that is read is first written to the ingest journal, and safe
+    /// means durable; what was read and is not yet part of a checkpoint comes again after a restart, in the same order.
+    /// Without a store safe means that the stage's mailbox has it. Nothing tells a plain client.
     ///
     /// - Parameters:
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port; 0 lets the system choose, `running.addresses` then says which.
     ///   - framing: How messages are told apart; lines by default.
     ///   - decoder: How a message becomes an event.
+    ///   - limits: What is kept, in memory and in the ingest journal.
     public static func tcp(
         host: String = "127.0.0.1", port: Int, framing: StreamFraming = .lines(),
-        decoder: EventDecoder<Element>
+        decoder: EventDecoder<Element>, limits: IngestLimits = IngestLimits()
     ) -> Source {
         let name = "\(host):\(port)"
         return Source(
             "tcp", endpoint: "tcp \(name)",
             prepare: { context in
+                try await ConnectionSource<Element>.prepare(context, limits)
                 _ = try await TCPService.of(context, host: host, port: port)
             }
         ) { inlet in
             let service = try await TCPService.of(inlet.context, host: host, port: port)
-            let receiver = LoopBound(
-                TCPReceiver(inlet, framing: framing, decoder: decoder), on: service.loop)
-            try await service.loop.run {
-                service.setAcceptor { receiver.value.accept($0) }
-            }
-            await waitForCancellation()
-            let rest = try await service.loop.run {
+            let source = try await ConnectionSource(
+                inlet, decoder: decoder, limits: limits, loop: service.loop)
+            let receiver = TCPReceiver(
+                source.connections, framing: framing, logger: inlet.context.logger)
+            try await source.run {
+                service.setAcceptor { receiver.accept($0) }
+            } close: {
                 service.setAcceptor(nil)
-                return receiver.value.stop()
             }
-            try await sendRest(rest, to: inlet)
         }
     }
 }
@@ -135,62 +141,96 @@ private final class WaitingConnection: TCPConnectionHandler {
 }
 
 /// Serves all the connections of a TCP source; used on its loop only.
-private final class TCPReceiver<Element: Sendable> {
-    private let inlet: Inlet<Element>
+private final class TCPReceiver<Element: Sendable>: Sendable {
+    private let connections: LoopBound<SourceConnections<Element>>
     private let framing: StreamFraming
-    private let decoder: EventDecoder<Element>
-    private var open: [ObjectIdentifier: (ingest: Ingest<Element>, connection: TCPConnection)] = [:]
-    private var departed = DepartedIngests<Element>()
+    private let logger: Logger
 
-    init(_ inlet: Inlet<Element>, framing: StreamFraming, decoder: EventDecoder<Element>) {
-        self.inlet = inlet
+    init(
+        _ connections: LoopBound<SourceConnections<Element>>, framing: StreamFraming,
+        logger: Logger
+    ) {
+        self.connections = connections
         self.framing = framing
-        self.decoder = decoder
+        self.logger = logger
     }
 
-    func accept(_ connection: TCPConnection) {
-        let origin = connection.remoteAddress?.description ?? "unknown"
-        let ingest = Ingest(inlet, decoder: decoder, origin: origin, loop: connection.loop) {
-            [weak connection] in connection?.resumeReading()
-        }
-        let key = ObjectIdentifier(connection)
-        open[key] = (ingest, connection)
-        let reader = framing.makeReader(
-            connection, { try Self.take($0, ingest) },
-            { [unowned connection] in
-                if ingest.pass() == .stop { connection.pauseReading() }
+    func accept(_ tcp: TCPConnection) {
+        let origin = tcp.remoteAddress?.description ?? "unknown"
+        let all = connections.value
+        let logger = logger
+        let peer = TCPPeer(tcp, framing)
+        guard let connection = all.add(tcp, peer, origin: origin, opening: .firstFrameTells)
+        else { return }
+        _ = framing.makeReader(
+            tcp,
+            { frame in
+                let flow = connection.take(frame)
+                if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
+                return flow
             },
-            { [weak self] error in
-                ingest.connectionClosed()
-                self?.closed(key, origin, error)
+            { [unowned tcp] in
+                if connection.pass() == .stop { tcp.pauseReading() }
+            },
+            { [unowned tcp] error in
+                all.remove(tcp)
+                guard let error = error as? FramingError else { return }
+                logger.notice(
+                    "connection closed: its bytes can't be cut into messages",
+                    metadata: ["origin": "\(origin)", "error": "\(error)"])
             })
-        if departed.hasRest { ingest.resumeWhenSpace() } else { reader.resume() }
+        peer.begin()
+    }
+}
+
+private final class TCPPeer: IngestPeer {
+    private let tcp: TCPConnection
+    private let framing: StreamFraming
+    private var hasReader = false
+    private var mayRead = false
+
+    init(_ tcp: TCPConnection, _ framing: StreamFraming) {
+        self.tcp = tcp
+        self.framing = framing
     }
 
-    private static func take(
-        _ frame: UnsafeRawBufferPointer, _ ingest: Ingest<Element>
-    ) throws -> Flow {
-        let flow = ingest.take(frame)
-        if ingest.hasFailed { throw FramingError("the stage has stopped") }
-        return flow
+    var dialect: AcknowledgingDialect { .words }
+
+    func pause() {
+        mayRead = false
+        tcp.pauseReading()
     }
 
-    private func closed(_ key: ObjectIdentifier, _ origin: String, _ error: (any Error)?) {
-        if let ingest = open.removeValue(forKey: key)?.ingest { departed.add(ingest) }
-        guard let error = error as? FramingError else { return }
-        inlet.context.logger.notice(
-            "connection closed: its bytes can't be cut into messages",
-            metadata: ["origin": "\(origin)", "error": "\(error)"])
+    func resume() {
+        mayRead = true
+        if hasReader { tcp.resumeReading() }
     }
 
-    /// Closes all connections and returns what has been read and not passed on.
-    func stop() -> Batch<Element> {
-        var rest = departed.takeRest()
-        for (ingest, connection) in open.values {
-            rest.append(contentsOf: ingest.takeRest())
-            connection.closeGracefully()
-        }
-        open.removeAll()
-        return rest
+    /// The connection has what reads it.
+    func begin() {
+        hasReader = true
+        if mayRead { tcp.resumeReading() }
+    }
+
+    func send(_ text: String) {
+        var bytes: [UInt8] = []
+        guard (try? text.utf8.withBytes { try framing.wrap($0, &bytes) }) != nil else { return }
+        // A peer that reads nothing misses this one; the next number says more.
+        _ = bytes.withUnsafeBytes { tcp.write($0) }
+    }
+
+    func refuse(_ reason: String) {
+        send(dialect.error(reason))
+        tcp.closeGracefully()
+    }
+
+    func goAway() { tcp.closeGracefully() }
+}
+
+extension String.UTF8View {
+    fileprivate func withBytes<Value>(
+        _ body: (UnsafeRawBufferPointer) throws -> Value
+    ) rethrows -> Value {
+        try Array(self).withUnsafeBytes(body)
     }
 }

@@ -4,8 +4,13 @@ extension Source {
     /// Events from WebSocket clients: each message of each connection is one event.
     ///
     /// A message that can't be decoded goes to the dead letters with its bytes, the peer's address and the reason; the
-    /// connection stays open. While the stage is full the sockets are not read, so the senders wait. An event is taken
-    /// when it has been read; nothing tells the sender, so what lies in buffers at a crash of the process is lost.
+    /// connection stays open. While the stage is full the sockets are not read, so the senders wait.
+    ///
+    /// A client that offers the subprotocol `weir.ack.v1` numbers its messages and is told which are safe, so that each
+    /// event comes exactly once however often the client connects again: see `docs/acknowledging-protocol.md` and
+    /// ``AcknowledgedSender``. In a run with a store all that is read is first written to the ingest journal, and safe
+    /// means durable; what was read and is not yet part of a checkpoint comes again after a restart, in the same order.
+    /// Without a store safe means that the stage's mailbox has it. Nothing tells a plain client.
     ///
     /// - Parameters:
     ///   - path: The path of the handshake, such as `/payments`.
@@ -21,31 +26,38 @@ extension Source {
     }
 
     /// Events from WebSocket clients, decoded in a way of your own.
+    ///
+    /// - Parameter limits: What is kept, in memory and in the ingest journal.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int, decoder: EventDecoder<Element>
+        _ path: String, host: String = "127.0.0.1", port: Int, decoder: EventDecoder<Element>,
+        limits: IngestLimits = IngestLimits()
     ) -> Source {
         Source(
             "webSocket", endpoint: "webSocket \(host):\(port)\(path)",
             prepare: { context in
+                try await ConnectionSource<Element>.prepare(context, limits)
                 let shared = try SharedServer.of(
                     context.resources, host: host, port: port, logger: context.logger)
                 let gate = WebSocketGate.of(shared, path, context.resources)
-                shared.server.addWebSocket(path) { _ in .accept(gate.value) }
+                shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate) }
                 try await shared.start()
             }
         ) { inlet in
             let resources = inlet.context.resources
             let shared = try SharedServer.of(
                 resources, host: host, port: port, logger: inlet.context.logger)
-            let receiver = LoopBound(
-                WebSocketReceiver(inlet, decoder: decoder), on: shared.server.loop)
+            let source = try await ConnectionSource(
+                inlet, decoder: decoder, limits: limits, loop: shared.server.loop)
+            let receiver = try await shared.server.loop.run {
+                LoopBound(WebSocketReceiver(source.connections), on: shared.server.loop)
+            }
             let gate = WebSocketGate.of(shared, path, resources)
-            shared.server.addWebSocket(path) { _ in .accept(gate.value) }
-            try await shared.server.loop.run { gate.value.open(to: receiver.value) }
-            await waitForCancellation()
-            shared.server.removeRoute(path)
-            let rest = try await shared.server.loop.run { receiver.value.stop() }
-            try await sendRest(rest, to: inlet)
+            shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate) }
+            try await source.run {
+                gate.value.open(to: receiver.value)
+            } close: {
+                shared.server.removeRoute(path)
+            }
         }
     }
 }
@@ -65,12 +77,18 @@ private final class WebSocketGate: WebSocketHandler {
         }
     }
 
+    /// Accepts a handshake, with the acknowledging protocol for a client that offers it.
+    static func accept(
+        _ request: WebSocketRequest, _ gate: LoopBound<WebSocketGate>
+    ) -> WebSocketDecision {
+        let name = AcknowledgingProtocol.subprotocol
+        return .accept(
+            gate.value, subprotocol: request.subprotocols.contains(name) ? name : nil)
+    }
+
     func open(to receiver: any WebSocketHandler) {
         self.receiver = receiver
-        for connection in waiting {
-            receiver.opened(connection)
-            connection.resume()
-        }
+        for connection in waiting { receiver.opened(connection) }
         waiting.removeAll()
     }
 
@@ -100,66 +118,58 @@ private final class WebSocketGate: WebSocketHandler {
 
 /// Serves all the connections of a WebSocket source; used on the server's loop only.
 private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
-    private let inlet: Inlet<Element>
-    private let decoder: EventDecoder<Element>
-    private typealias Entry = (ingest: Ingest<Element>, connection: WebSocketConnection)
-    private var ingests: [ObjectIdentifier: Entry] = [:]
-    private var departed = DepartedIngests<Element>()
-    private var hasStopped = false
+    private let connections: SourceConnections<Element>
 
-    init(_ inlet: Inlet<Element>, decoder: EventDecoder<Element>) {
-        self.inlet = inlet
-        self.decoder = decoder
+    init(_ connections: LoopBound<SourceConnections<Element>>) {
+        self.connections = connections.value
     }
 
     func opened(_ connection: WebSocketConnection) {
-        if hasStopped {
-            connection.close(.goingAway, reason: "the source has stopped")
-            return
-        }
-        let ingest = Ingest(
-            inlet, decoder: decoder, origin: connection.tcp.remoteAddress?.description ?? "unknown",
-            loop: connection.loop
-        ) { [unowned connection] in connection.resume() }
-        ingests[ObjectIdentifier(connection)] = (ingest, connection)
-        if departed.hasRest {
-            connection.pause()
-            ingest.resumeWhenSpace()
-        }
+        let acknowledges = connection.subprotocol == AcknowledgingProtocol.subprotocol
+        _ = connections.add(
+            connection, WebSocketPeer(connection),
+            origin: connection.tcp.remoteAddress?.description ?? "unknown",
+            opening: acknowledges ? .acknowledging : .plain)
     }
 
     func received(
         _ bytes: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind,
         on connection: WebSocketConnection
     ) -> Flow {
-        guard let ingest = ingests[ObjectIdentifier(connection)]?.ingest else { return .proceed }
+        guard let ingest = connections[connection] else { return .proceed }
         let flow = ingest.take(bytes)
-        if ingest.hasFailed { connection.close(.internalError, reason: "the stage has stopped") }
+        if ingest.intake.hasFailed {
+            connection.close(.internalError, reason: "the stage has stopped")
+        }
         return flow
     }
 
     func receivedAll(on connection: WebSocketConnection) {
-        guard let ingest = ingests[ObjectIdentifier(connection)]?.ingest else { return }
+        guard let ingest = connections[connection] else { return }
         if ingest.pass() == .stop { connection.pause() }
     }
 
     func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
-        guard let ingest = ingests.removeValue(forKey: ObjectIdentifier(connection))?.ingest else {
-            return
-        }
-        ingest.connectionClosed()
-        departed.add(ingest)
+        connections.remove(connection)
+    }
+}
+
+private final class WebSocketPeer: IngestPeer {
+    private let connection: WebSocketConnection
+
+    init(_ connection: WebSocketConnection) {
+        self.connection = connection
     }
 
-    /// Closes all connections and returns what has been read and not passed on.
-    func stop() -> Batch<Element> {
-        hasStopped = true
-        var rest = departed.takeRest()
-        for (ingest, connection) in ingests.values {
-            rest.append(contentsOf: ingest.takeRest())
-            connection.close(.goingAway, reason: "the service stops")
-        }
-        ingests.removeAll()
-        return rest
+    var dialect: AcknowledgingDialect { .json }
+    func pause() { connection.pause() }
+    func resume() { connection.resume() }
+    func send(_ text: String) { connection.send(text) }
+
+    func refuse(_ reason: String) {
+        connection.send(dialect.error(reason))
+        connection.close(.policyViolation, reason: reason)
     }
+
+    func goAway() { connection.close(.goingAway, reason: "the service stops") }
 }

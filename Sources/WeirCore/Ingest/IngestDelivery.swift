@@ -1,0 +1,129 @@
+import WeirJournal
+
+/// Hands what an ingest journal holds to its stage, in the journal's order.
+///
+/// A position is the number of a record and, as its identity, how many of the record's messages are
+/// done.
+package struct IngestDelivery<Element: Sendable>: Sendable {
+    /// Appends the event of a message to a batch; throws what is wrong with the message.
+    package typealias Decode = @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+
+    private let journal: IngestJournal
+    private let inlet: Inlet<Element>
+    private let decode: Decode
+
+    package init(journal: IngestJournal, inlet: Inlet<Element>, decode: @escaping Decode) {
+        self.journal = journal
+        self.inlet = inlet
+        self.decode = decode
+    }
+
+    /// Hands on what is durable and not yet part of the stage's state.
+    ///
+    /// To be called once before ``run()``.
+    package func begin() async throws {
+        try await journal.begin(from: inlet.position)
+    }
+
+    /// Hands on first what was there at ``begin()``, then what comes, until the journal's
+    /// ``IngestJournal/finish()``.
+    package func run() async throws {
+        var start = inlet.position
+        while true {
+            let records = try await journal.nextReplayed()
+            if records.isEmpty { break }
+            try await handOn(records, from: start)
+            start = nil
+        }
+        while true {
+            let records = await journal.next()
+            if records.isEmpty { return }
+            try await handOn(records, from: start)
+            journal.handedOn(byteCount: records.reduce(0) { $0 + $1.bytes.count })
+        }
+    }
+
+    private func handOn(
+        _ records: [IngestJournal.Stored], from start: SourcePosition?
+    ) async throws {
+        let limit = inlet.core.batchSize
+        var batches: [(batch: Batch<Element>, position: SourcePosition)] = []
+        var open = Batch<Element>()
+        var position = SourcePosition(offset: 0)
+        for record in records {
+            let number = Int64(record.position)
+            let done = start?.offset == number ? start?.identity ?? 0 : 0
+            do {
+                try record.bytes.withUnsafeBytes { bytes in
+                    let contents = try IngestRecordContents(bytes)
+                    try contents.forEachMessage { index, message in
+                        if index < done { return }
+                        decodeOne(message, contents, &open)
+                        position =
+                            index + 1 == contents.count
+                            ? SourcePosition(offset: number + 1)
+                            : SourcePosition(offset: number, identity: UInt64(index + 1))
+                        if open.count >= limit {
+                            batches.append((open, position))
+                            open = Batch()
+                        }
+                    }
+                }
+            } catch {
+                throw StoreError(
+                    store: journal.directory,
+                    reason: "record \(number) is none of an ingest journal's")
+            }
+            for (batch, position) in batches { try await inlet.send(batch, position: position) }
+            batches.removeAll(keepingCapacity: true)
+        }
+        if !open.isEmpty { try await inlet.send(open, position: position) }
+    }
+
+    private func decodeOne(
+        _ message: UnsafeRawBufferPointer, _ contents: IngestRecordContents,
+        _ batch: inout Batch<Element>
+    ) {
+        do {
+            try decode(message, &batch)
+        } catch {
+            inlet.context.deadLetter(
+                [UInt8](message), reason: String(describing: error), origin: contents.origin)
+        }
+    }
+}
+
+extension SourceContext {
+    /// The ingest journal of this source; nil for a run without a store.
+    ///
+    /// Opened at the first call, closed at the end of the run.
+    package func ingestJournal(
+        _ options: IngestLimits = IngestLimits()
+    ) async throws -> IngestJournal? {
+        guard let checkpoints = environment.checkpoints else { return nil }
+        let stage = stage
+        let journal = resources.shared("ingest journal of \(stage)") {
+            let journal = IngestJournal(
+                directory: checkpoints.directory.ingestDirectory(of: stage), stage: stage,
+                files: checkpoints.directory.files, options: options, logger: logger,
+                isInline: environment.executor != nil)
+            checkpoints.onComplete { [weak journal] oldest in
+                if let position = oldest[stage] {
+                    journal?.retain(from: UInt64(max(0, position.offset)))
+                }
+            }
+            return journal
+        } close: { journal in
+            await journal.close()
+        }
+        try await journal.open(from: restoredPosition)
+        return journal
+    }
+}
+
+extension CheckpointDirectory {
+    /// Where the ingest journal of a source is.
+    package func ingestDirectory(of stage: String) -> String {
+        "\(path)/ingest/\(StageActor.fileName(stage: stage, instance: 0).dropLast(7))"
+    }
+}

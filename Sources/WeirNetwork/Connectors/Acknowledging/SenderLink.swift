@@ -1,0 +1,185 @@
+/// The connection of a sender, made again when it is lost; used on its loop only.
+final class SenderLink {
+    typealias Completion = (Result<Void, NetworkError>) -> Void
+
+    private let target: SenderTarget
+    private let producer: String
+    private let configuration: AcknowledgedSender.Configuration
+    private let window: SenderWindow
+    private let loop: Loop
+    private var wire: (any SenderWire)?
+    private var timer: LoopTimer?
+    private var onStarted: Completion?
+    private var isWelcome = false
+    private var hasBegun = false
+    private var isClosed = false
+    private var pause: Duration
+    private var closeWaiters: [() -> Void] = []
+
+    /// Messages that are put into frames at once.
+    private static let messagesPerPush = 256
+
+    init(
+        _ target: SenderTarget, producer: String,
+        configuration: AcknowledgedSender.Configuration, window: SenderWindow, loop: Loop
+    ) {
+        self.target = target
+        self.producer = producer
+        self.configuration = configuration
+        self.window = window
+        self.loop = loop
+        pause = configuration.firstPause
+    }
+
+    /// Connects for the first time.
+    func start(_ completion: @escaping Completion) {
+        onStarted = completion
+        connect()
+    }
+
+    /// Sends what there is as far as the connection takes it.
+    func push() {
+        guard isWelcome, let wire else { return }
+        wire.corked {
+            while true {
+                let (first, messages) = window.take(atMost: Self.messagesPerPush)
+                if messages.isEmpty { return }
+                var given = 0
+                for message in messages {
+                    guard wire.send(frame(first + UInt64(given), message)) else { break }
+                    given += 1
+                }
+                window.gave(given)
+                if given < messages.count { return }
+            }
+        }
+    }
+
+    private func frame(_ sequence: UInt64, _ message: [UInt8]) -> [UInt8] {
+        var frame: [UInt8] = []
+        frame.reserveCapacity(message.count + 20)
+        frame.append(contentsOf: String(sequence).utf8)
+        frame.append(0x20)
+        frame.append(contentsOf: message)
+        return frame
+    }
+
+    /// Closes for good.
+    func close(_ completion: @escaping () -> Void) {
+        isClosed = true
+        timer?.close()
+        timer = nil
+        guard let wire else { return completion() }
+        closeWaiters.append(completion)
+        wire.close()
+    }
+
+    // MARK: Connecting
+
+    private func connect() {
+        isWelcome = false
+        guard startTimer(after: configuration.connectTimeout, { [weak self] in
+            self?.wire?.cut()
+            self?.lost(NetworkError(.timedOut, "the source did not answer in time"))
+        }) else { return }
+        let completion: (Result<any SenderWire, NetworkError>) -> Void = { [self] result in
+            switch result {
+            case .failure(let error): lost(error)
+            case .success(let wire): opened(wire)
+            }
+        }
+        switch target {
+        case .webSocket(let url):
+            WebSocketWire.connect(
+                url, on: loop, link: self, timeout: configuration.connectTimeout, completion)
+        case .tcp(let host, let port):
+            TCPWire.connect(
+                host, port, on: loop, link: self, configuration: configuration, completion)
+        }
+    }
+
+    private func startTimer(after delay: Duration, _ body: @escaping () -> Void) -> Bool {
+        timer?.close()
+        do {
+            timer = try LoopTimer(on: loop, body)
+            timer?.start(after: delay)
+            return true
+        } catch {
+            fail(error)
+            return false
+        }
+    }
+
+    private func opened(_ wire: any SenderWire) {
+        if isClosed { return wire.cut() }
+        self.wire = wire
+        _ = wire.send(Array(wire.dialect.hello(producer).utf8))
+    }
+
+    /// A message of the server.
+    func received(_ frame: UnsafeRawBufferPointer) {
+        guard let wire, !isClosed else { return }
+        do {
+            switch try wire.dialect.answer(frame) {
+            case .error(let reason):
+                fail(NetworkError(.protocolViolation, "the source refuses '\(producer)': \(reason)"))
+            case .ack(let sequence) where isWelcome:
+                guard window.acknowledge(upTo: sequence) else {
+                    throw AcknowledgingProtocolError("it acknowledges what was never sent")
+                }
+            case .ack(let sequence): try welcome(sequence)
+            }
+        } catch {
+            fail(NetworkError(.protocolViolation, "the source can't be used: \(error)"))
+        }
+    }
+
+    private func welcome(_ sequence: UInt64) throws(AcknowledgingProtocolError) {
+        if let problem = window.begin(at: sequence, isFirst: !hasBegun) {
+            throw AcknowledgingProtocolError(problem)
+        }
+        hasBegun = true
+        isWelcome = true
+        pause = configuration.firstPause
+        timer?.close()
+        timer = nil
+        onStarted?(.success(()))
+        onStarted = nil
+        push()
+    }
+
+    /// The connection has room again.
+    func drained() { push() }
+
+    /// The connection is gone.
+    func closed(_ wire: any SenderWire, _ error: NetworkError?) {
+        guard self.wire === wire else { return }
+        lost(error ?? NetworkError(.connectionLost, "the source has closed the connection"))
+    }
+
+    private func lost(_ error: NetworkError) {
+        wire = nil
+        isWelcome = false
+        let waiters = closeWaiters
+        closeWaiters = []
+        for waiter in waiters { waiter() }
+        if isClosed { return }
+        if onStarted != nil { return fail(error) }
+        let delay = pause * Double.random(in: 0.5...1.5)
+        pause = min(pause * 2, configuration.longestPause)
+        _ = startTimer(after: delay) { [weak self] in self?.connect() }
+    }
+
+    /// Gives up.
+    func fail(_ error: NetworkError) {
+        if isClosed { return }
+        isClosed = true
+        timer?.close()
+        timer = nil
+        window.fail(error)
+        onStarted?(.failure(error))
+        onStarted = nil
+        let wire = wire
+        wire?.close()
+    }
+}

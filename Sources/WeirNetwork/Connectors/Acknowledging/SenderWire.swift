@@ -1,0 +1,185 @@
+/// A sender's connection, whatever carries it; used on its loop only.
+protocol SenderWire: AnyObject {
+    var dialect: AcknowledgingDialect { get }
+    /// Sends a message; false when it was not taken, because there is no room or no connection.
+    func send(_ frame: [UInt8]) -> Bool
+    func corked(_ body: () -> Void)
+    /// Closes in order.
+    func close()
+    /// Closes at once.
+    func cut()
+}
+
+/// A sender's WebSocket.
+final class WebSocketWire: SenderWire, WebSocketHandler {
+    private weak var link: SenderLink?
+    private var connection: WebSocketConnection?
+
+    private init(_ link: SenderLink) {
+        self.link = link
+    }
+
+    /// Codes after which the same messages would fail again.
+    private static let refusals: [WebSocketCloseCode] = [
+        .protocolError, .unsupportedData, .invalidPayload, .policyViolation, .messageTooBig,
+    ]
+
+    static func connect(
+        _ url: String, on loop: Loop, link: SenderLink, timeout: Duration,
+        _ completion: @escaping (Result<any SenderWire, NetworkError>) -> Void
+    ) {
+        var configuration = WebSocketClientConfiguration()
+        configuration.connectTimeout = timeout
+        configuration.subprotocols = [AcknowledgingProtocol.subprotocol]
+        let wire = WebSocketWire(link)
+        WebSocketConnection.connect(
+            to: url, on: loop, configuration: configuration, handler: wire
+        ) { result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(let connection):
+                guard connection.subprotocol == AcknowledgingProtocol.subprotocol else {
+                    connection.close()
+                    completion(
+                        .failure(
+                            NetworkError(
+                                .protocolViolation,
+                                "\(url) doesn't speak \(AcknowledgingProtocol.subprotocol)")))
+                    return
+                }
+                wire.connection = connection
+                completion(.success(wire))
+            }
+        }
+    }
+
+    var dialect: AcknowledgingDialect { .json }
+
+    func send(_ frame: [UInt8]) -> Bool {
+        guard let connection else { return false }
+        switch frame.withUnsafeBytes({ connection.send($0, .binary) }) {
+        case .sent, .queued: return true
+        case .refused, .closed: return false
+        }
+    }
+
+    func corked(_ body: () -> Void) {
+        guard let connection else { return }
+        connection.corked(body)
+    }
+
+    func close() { connection?.close() }
+    func cut() { connection?.tcp.close() }
+
+    func received(
+        _ bytes: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind,
+        on connection: WebSocketConnection
+    ) -> Flow {
+        link?.received(bytes)
+        return .proceed
+    }
+
+    func drained(_ connection: WebSocketConnection) { link?.drained() }
+
+    func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
+        self.connection = nil
+        if Self.refusals.contains(closure.code) {
+            link?.fail(
+                NetworkError(
+                    .protocolViolation, "the source has closed with \(closure.code): \(closure.reason)"))
+        }
+        link?.closed(self, closure.error)
+    }
+}
+
+/// A sender's TCP connection.
+final class TCPWire: SenderWire {
+    private weak var link: SenderLink?
+    private let connection: TCPConnection
+    private let framing: StreamFraming
+    private var bytes: [UInt8] = []
+
+    private init(_ connection: TCPConnection, _ framing: StreamFraming, _ link: SenderLink) {
+        self.connection = connection
+        self.framing = framing
+        self.link = link
+    }
+
+    static func connect(
+        _ host: String, _ port: Int, on loop: Loop, link: SenderLink,
+        configuration: AcknowledgedSender.Configuration,
+        _ completion: @escaping (Result<any SenderWire, NetworkError>) -> Void
+    ) {
+        TCPConnection.connect(
+            to: host, port: port, on: loop, timeout: configuration.connectTimeout
+        ) { result in
+            switch result {
+            case .failure(let error): completion(.failure(error))
+            case .success(let connection):
+                let wire = TCPWire(connection, configuration.framing, link)
+                let reader = configuration.framing.makeReader(
+                    connection,
+                    { frame in
+                        wire.link?.received(frame)
+                        return .proceed
+                    }, {},
+                    { error in wire.link?.closed(wire, error as? NetworkError) })
+                if let reader = reader as? any TCPConnectionHandler {
+                    connection.handler = DrainObserver(reader) { wire.link?.drained() }
+                }
+                completion(.success(wire))
+                reader.resume()
+            }
+        }
+    }
+
+    var dialect: AcknowledgingDialect { .words }
+
+    func send(_ frame: [UInt8]) -> Bool {
+        bytes.removeAll(keepingCapacity: true)
+        do {
+            try frame.withUnsafeBytes { try framing.wrap($0, &bytes) }
+        } catch {
+            link?.fail(
+                NetworkError(.invalidArgument, "a message doesn't fit the framing", cause: "\(error)"))
+            return false
+        }
+        switch bytes.withUnsafeBytes({ connection.write($0) }) {
+        case .sent, .queued: return true
+        case .refused, .closed: return false
+        }
+    }
+
+    func corked(_ body: () -> Void) { connection.corked(body) }
+    func close() { connection.closeGracefully() }
+    func cut() { connection.close() }
+}
+
+/// Passes everything on to another handler, and tells when there is room to write again.
+private final class DrainObserver: TCPConnectionHandler {
+    private let handler: any TCPConnectionHandler
+    private let onDrained: () -> Void
+
+    init(_ handler: any TCPConnectionHandler, onDrained: @escaping () -> Void) {
+        self.handler = handler
+        self.onDrained = onDrained
+    }
+
+    func connection(
+        _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
+    ) -> Int { handler.connection(connection, received: bytes) }
+
+    func connectionReceivedAll(_ connection: TCPConnection) {
+        handler.connectionReceivedAll(connection)
+    }
+
+    func connectionReachedEnd(_ connection: TCPConnection) {
+        handler.connectionReachedEnd(connection)
+    }
+
+    func connectionDrained(_ connection: TCPConnection) { onDrained() }
+
+    func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
+        handler.connectionClosed(connection, error: error)
+    }
+}

@@ -1,0 +1,169 @@
+import Logging
+import WeirCore
+
+/// The other end of a connection, whatever its protocol; used on its loop only.
+protocol IngestPeer: AnyObject {
+    var dialect: AcknowledgingDialect { get }
+    func pause()
+    func resume()
+    /// Sends a message of the acknowledging protocol.
+    func send(_ text: String)
+    /// Sends an error of the acknowledging protocol and closes.
+    func refuse(_ reason: String)
+    /// Closes because the source ends.
+    func goAway()
+}
+
+/// One connection of a source: the protocol it speaks, and where its messages go; used on its loop
+/// only.
+final class IngestConnection {
+    private enum State {
+        /// Each frame is an event.
+        case plain
+        /// The first frame tells whether the connection acknowledges.
+        case undecided
+        case awaitingHello
+        case acknowledging(NumberedSender)
+        case ended
+    }
+
+    let peer: any IngestPeer
+    let intake: any MessageIntake
+    private let registry: ProducerRegistry
+    private let isDurable: Bool
+    private let origin: String
+    private let loop: Loop
+    private let logger: Logger
+    private var state: State
+    /// The number of the last message that was taken; 0 for a producer that isn't known.
+    private var last: UInt64 = 0
+    private var duplicates = 0
+
+    enum Opening { case plain, acknowledging, firstFrameTells }
+
+    init(
+        _ peer: any IngestPeer, intake: any MessageIntake, opening: Opening, origin: String,
+        registry: ProducerRegistry, isDurable: Bool, loop: Loop, logger: Logger
+    ) {
+        self.peer = peer
+        self.intake = intake
+        self.origin = origin
+        self.registry = registry
+        self.isDurable = isDurable
+        self.loop = loop
+        self.logger = logger
+        state =
+            switch opening {
+            case .plain: .plain
+            case .acknowledging: .awaitingHello
+            case .firstFrameTells: .undecided
+            }
+    }
+
+    /// Takes a frame or message.
+    func take(_ frame: UnsafeRawBufferPointer) -> Flow {
+        switch state {
+        case .plain: return intake.take(frame, sequence: 0)
+        case .ended: return .proceed
+        case .undecided:
+            if !AcknowledgingProtocol.isHello(frame) {
+                state = .plain
+                return intake.take(frame, sequence: 0)
+            }
+            return takeHello(frame)
+        case .awaitingHello: return takeHello(frame)
+        case .acknowledging(let sender): return takeNumbered(frame, sender)
+        }
+    }
+
+    /// Passes on what one read has brought.
+    func pass() -> Flow {
+        registry.countDuplicates(duplicates)
+        duplicates = 0
+        if case .ended = state { return .proceed }
+        return intake.pass()
+    }
+
+    /// The connection is closed.
+    func closed() {
+        _ = pass()
+        end()
+        intake.connectionClosed()
+    }
+
+    // MARK: The acknowledging protocol
+
+    private func takeHello(_ frame: UnsafeRawBufferPointer) -> Flow {
+        let name: String
+        do {
+            name = try peer.dialect.producer(inHello: frame)
+        } catch {
+            return fail(error.description)
+        }
+        let connection = LoopBound(self, on: loop)
+        let session = ProducerSession(origin: origin) { [loop] sequence in
+            loop.onLoop { connection.value.acknowledge(sequence) }
+        } replace: { [loop] newer in
+            loop.onLoop { connection.value.replaced(by: newer) }
+        }
+        guard let opening = registry.open(name, session) else {
+            return fail("too many producers are connected")
+        }
+        let sender = NumberedSender(name: name, session: session, registry: registry)
+        last = opening.accepted
+        intake.sender = sender
+        state = .acknowledging(sender)
+        peer.send(peer.dialect.welcome(opening.durable, isDurable: isDurable))
+        return .proceed
+    }
+
+    private func takeNumbered(
+        _ frame: UnsafeRawBufferPointer, _ sender: NumberedSender
+    ) -> Flow {
+        do {
+            let (sequence, payload) = try AcknowledgingProtocol.message(frame)
+            if sequence <= last {
+                duplicates += 1
+                return .proceed
+            }
+            guard sequence == last + 1 || last == 0 else {
+                return fail(
+                    "message \(sequence) of producer '\(sender.name)' does not follow \(last): "
+                        + "\(last + 1) is missing")
+            }
+            last = sequence
+            return intake.take(payload, sequence: sequence)
+        } catch {
+            return fail(error.description)
+        }
+    }
+
+    private func acknowledge(_ sequence: UInt64) {
+        guard case .acknowledging = state else { return }
+        peer.send(peer.dialect.acknowledgement(sequence))
+    }
+
+    private func replaced(by newer: String) {
+        guard case .acknowledging(let sender) = state else { return }
+        _ = intake.pass()
+        _ = fail("producer '\(sender.name)' has connected again from \(newer)")
+    }
+
+    private func fail(_ reason: String) -> Flow {
+        // What came before the mistake counts.
+        _ = intake.pass()
+        end()
+        logger.notice(
+            "connection closed: it broke the acknowledging protocol",
+            metadata: ["origin": "\(origin)", "error": "\(reason)"])
+        peer.refuse(reason)
+        return .proceed
+    }
+
+    private func end() {
+        if case .acknowledging(let sender) = state {
+            sender.registry.close(sender.name, sender.session)
+        }
+        state = .ended
+    }
+}

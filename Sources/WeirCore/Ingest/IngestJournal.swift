@@ -122,8 +122,7 @@ package final class IngestJournal: Sendable {
             let (records, isOver) = state.withLock { state in
                 let isOver =
                     state.isClosed
-                    || state.isFinishing && state.committed.isEmpty
-                        && (state.waiting.isEmpty && !state.isScheduled || state.blocked != nil)
+                    || state.isFinishing && state.committed.isEmpty && !state.isScheduled
                 defer { state.committed.removeAll() }
                 return (Array(state.committed), isOver)
             }
@@ -201,7 +200,9 @@ package final class IngestJournal: Sendable {
     /// Tries again to make durable what waits.
     package func retry() {
         let starts = state.withLock { state in
-            if state.isScheduled || state.blocked == nil || state.isClosed { return false }
+            if state.isScheduled || state.blocked == nil || state.isFinishing || state.isClosed {
+                return false
+            }
             state.isScheduled = true
             return true
         }

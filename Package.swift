@@ -79,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "WeirTool",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirSupervisor",
+                "Weir", "WeirBinary", "WeirCore", "WeirJSON", "WeirNetwork", "WeirSupervisor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),

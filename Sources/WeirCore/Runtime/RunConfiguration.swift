@@ -40,6 +40,8 @@ public struct RunConfiguration: Sendable {
 
     package var clock: any RuntimeClock = SystemClock()
     package var executor: (any TaskExecutor)?
+    /// What stands in for sources and sinks; nil for the real ones.
+    package var substitutes: Substitutes?
 
     /// The defaults.
     public init() {}

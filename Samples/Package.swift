@@ -27,6 +27,7 @@ let package = Package(
         .executable(name: "hello", targets: ["hello"]),
         .executable(name: "fraud-detection", targets: ["fraud-detection"]),
         .executable(name: "access-log", targets: ["access-log"]),
+        .executable(name: "ledger", targets: ["ledger"]),
     ],
     dependencies: [
         .package(name: "weir", path: ".."),
@@ -42,6 +43,9 @@ let package = Package(
             exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
             name: "access-log", dependencies: [weir, arguments] + lifecycle,
+            exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "ledger", dependencies: [weir, arguments] + lifecycle,
             exclude: ["README.md"], swiftSettings: settings),
         .testTarget(
             name: "FraudDetectionTests", dependencies: ["fraud-detection", weir, testing],

@@ -23,7 +23,16 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The port for payments as lines over TCP; 0 picks one.")
     var tcpPort = 8_081
 
+    @Option(help: "The directory where state is kept over restarts; in memory only when not given.")
+    var store: String?
+
+    @Option(help: "How often a checkpoint is taken, in seconds.")
+    var checkpointEvery = 10.0
+
     func validate() throws {
+        guard checkpointEvery > 0, checkpointEvery <= 86_400 else {
+            throw ValidationError("--checkpoint-every takes more than 0 and at most 86400 seconds")
+        }
         for port in [port, tcpPort] where !(0...65_535).contains(port) {
             throw ValidationError("a port is a number from 0 to 65535, not \(port)")
         }
@@ -37,7 +46,9 @@ struct Serve: AsyncParsableCommand {
         LoggingSystem.bootstrap(StreamLogHandler.standardError)
         let logger = Logger(label: "fraud-detection")
         let service = FraudService(
-            detection: FraudDetection(host: host, port: port, tcpPort: tcpPort), logger: logger)
+            detection: FraudDetection(host: host, port: port, tcpPort: tcpPort),
+            store: store.map { .directory($0, checkpointEvery: .seconds(checkpointEvery)) },
+            logger: logger)
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(

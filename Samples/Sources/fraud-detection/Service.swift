@@ -2,13 +2,16 @@ import Logging
 import ServiceLifecycle
 import Weir
 
-/// Runs the topology: says where it listens, reports dead letters, drains at a graceful shutdown.
+/// Runs the topology: says where it listens, reports dead letters; a graceful shutdown drains it, or
+/// suspends it when it has a store.
 struct FraudService: Service {
     var detection: FraudDetection
+    var store: StateStore?
     var logger: Logger
 
     func run() async throws {
-        let running = try await detection.topology.start(RunConfiguration(logger: logger))
+        let running = try await detection.topology.start(
+            RunConfiguration(logger: logger, store: store))
         logger.info("\(greeting(running.addresses))")
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await report(running.deadLetters) }
@@ -17,7 +20,14 @@ struct FraudService: Service {
             } onGracefulShutdown: {
                 logger.info("stopping: handling what has been read")
                 // What goes wrong in it ends the wait above with the same error.
-                Task { try? await running.drain() }
+                let keepsState = store != nil
+                Task {
+                    if keepsState {
+                        _ = try? await running.suspend()
+                    } else {
+                        try? await running.drain()
+                    }
+                }
             }
             group.cancelAll()
         }

@@ -32,6 +32,14 @@ public protocol Aggregate<Input, Output>: Sendable {
 
     /// The summary of the inputs in `accumulator`.
     func result(of accumulator: Accumulator) -> Output
+
+    /// What is wrong with the aggregate's arguments and how to mend it, reported by `validate()`; nil when all is well.
+    var problem: String? { get }
+}
+
+extension Aggregate {
+    /// Nothing is wrong.
+    @inlinable public var problem: String? { nil }
 }
 
 /// An aggregate that can take inputs out again exactly, so that a sliding window need not add up

@@ -25,6 +25,9 @@ where First.Input == Second.Input {
         self.second = second
     }
 
+    /// What is wrong with the arguments of either.
+    @inlinable public var problem: String? { first.problem ?? second.problem }
+
     /// The accumulator of no input.
     @inlinable
     public func initial() -> Accumulator {
@@ -75,6 +78,9 @@ public struct MapInputAggregate<Inner: Aggregate, Input>: Aggregate {
         self.transform = transform
     }
 
+    /// What is wrong with the arguments of the inner aggregate.
+    @inlinable public var problem: String? { inner.problem }
+
     /// The accumulator of no input.
     @inlinable
     public func initial() -> Inner.Accumulator { inner.initial() }
@@ -118,6 +124,9 @@ public struct MapOutputAggregate<Inner: Aggregate, Output: Sendable>: Aggregate 
         self.inner = inner
         self.transform = transform
     }
+
+    /// What is wrong with the arguments of the inner aggregate.
+    @inlinable public var problem: String? { inner.problem }
 
     /// The accumulator of no input.
     @inlinable

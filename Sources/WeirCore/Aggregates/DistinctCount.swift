@@ -14,12 +14,19 @@ public struct DistinctAggregate<Input, Value: Hashable & Codable>: Aggregate {
 
     /// Creates the aggregate.
     ///
-    /// - Precondition: `precision` is in 4...18.
+    /// - Parameters:
+    ///   - precision: The binary logarithm of the number of registers, 4 to 18. Default 14.
+    ///   - value: What is counted.
     @inlinable
     public init(precision: Int = 14, of value: @escaping @Sendable (Input) -> Value) {
-        precondition((4...18).contains(precision), "The precision of a distinct count is 4 to 18.")
         self.precision = precision
         self.value = value
+    }
+
+    /// What is wrong with the precision.
+    public var problem: String? {
+        if (4...18).contains(precision) { return nil }
+        return "the precision of a distinct count is 4 to 18, not \(precision)"
     }
 
     /// The accumulator of no input.
@@ -62,12 +69,18 @@ where Value: Hashable & Codable & Sendable {
 
     /// Creates the aggregate.
     ///
-    /// - Precondition: `limit` is positive.
+    /// - Parameters:
+    ///   - limit: How many values are told apart, at least 1. Default 10,000.
+    ///   - value: What is counted.
     @inlinable
     public init(limit: Int = 10_000, of value: @escaping @Sendable (Input) -> Value) {
-        precondition(limit > 0, "The limit of a distinct count is positive.")
         self.limit = limit
         self.value = value
+    }
+
+    /// What is wrong with the limit.
+    public var problem: String? {
+        limit > 0 ? nil : "the limit of an exact distinct count is at least 1, not \(limit)"
     }
 
     /// The accumulator of no input.

@@ -16,21 +16,27 @@ where Value: Hashable & Codable & Sendable {
     /// Creates the aggregate.
     ///
     /// - Parameters:
-    ///   - count: How many values the result has at most.
-    ///   - capacity: How many values are watched (default ten times as many, at least 100).
-    /// - Precondition: `count` is in 1...capacity and `capacity` at most 1,000,000.
+    ///   - count: How many values the result has at most, 1 up to the capacity.
+    ///   - capacity: How many values are watched, at most 1,000,000. Default ten times as many as the result has, at
+    ///     least 100.
+    ///   - value: What is counted.
     @inlinable
     public init(
         _ count: Int, capacity: Int? = nil, of value: @escaping @Sendable (Input) -> Value
     ) {
-        let capacity =
-            capacity ?? Swift.max(100, count.multipliedReportingOverflow(by: 10).partialValue)
-        precondition(
-            (1...1_000_000).contains(capacity), "Space-Saving watches 1 to 1,000,000 values.")
-        precondition((1...capacity).contains(count), "The result has 1 to capacity values.")
+        let (tenfold, overflows) = count.multipliedReportingOverflow(by: 10)
         self.count = count
-        self.capacity = capacity
+        self.capacity = capacity ?? Swift.max(100, overflows ? .max : tenfold)
         self.value = value
+    }
+
+    /// What is wrong with the count or the capacity.
+    public var problem: String? {
+        if !(1...1_000_000).contains(capacity) {
+            return "heavy hitters watch 1 to 1000000 values, not \(capacity)"
+        }
+        if (1...capacity).contains(count) { return nil }
+        return "of \(capacity) values watched, 1 to \(capacity) can be in the result, not \(count)"
     }
 
     /// The accumulator of no input.

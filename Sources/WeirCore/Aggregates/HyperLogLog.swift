@@ -15,10 +15,9 @@ public struct HyperLogLog: Sendable, Hashable {
 
     /// Creates a sketch of nothing.
     ///
-    /// - Precondition: `precision` is in 4...18.
+    /// - Parameter precision: From 4 to 18; a number beyond is taken for the nearest of these.
     public init(precision: Int = 14) {
-        precondition((4...18).contains(precision), "The precision of a distinct count is 4 to 18.")
-        self.precision = precision
+        self.precision = min(max(precision, 4), 18)
     }
 
     private var hashCountMax: Int { (1 << precision) / 16 }

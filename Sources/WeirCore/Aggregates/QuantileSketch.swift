@@ -21,11 +21,11 @@ public struct QuantileSketch: Sendable, Hashable, Codable {
 
     /// Creates a sketch of nothing.
     ///
-    /// - Precondition: `relativeError` is in 0.001...0.1.
+    /// - Parameter relativeError: From 0.001 to 0.1; a number beyond is taken for the nearest of
+    ///   these, NaN for 0.01.
     public init(relativeError: Double = 0.01) {
-        precondition(
-            relativeError >= 0.001 && relativeError <= 0.1, "A relative error is 0.001 to 0.1.")
-        self.relativeError = relativeError
+        self.relativeError =
+            relativeError.isNaN ? 0.01 : Swift.min(Swift.max(relativeError, 0.001), 0.1)
     }
 
     /// Inserts a number; NaN and infinities are ignored.
@@ -70,11 +70,11 @@ public struct QuantileSketch: Sendable, Hashable, Codable {
 
     /// The number of rank ⌊quantile·(count − 1)⌋ within the relative error, NaN if there is none.
     ///
-    /// - Precondition: `quantile` is in 0...1.
+    /// There is none without numbers, nor for a quantile that isn't in 0...1.
+    ///
     /// - Complexity: O(buckets).
     public func quantile(_ quantile: Double) -> Double {
-        precondition(quantile >= 0 && quantile <= 1, "A quantile is 0 to 1.")
-        guard count > 0 else { return .nan }
+        guard count > 0, quantile >= 0, quantile <= 1 else { return .nan }
         var rank = Int((quantile * Double(count - 1)).rounded(.down))
         var estimate = 0.0
         if rank < negative.total {

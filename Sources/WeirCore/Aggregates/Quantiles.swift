@@ -13,18 +13,27 @@ public struct QuantilesAggregate<Input>: Aggregate {
 
     /// Creates the aggregate.
     ///
-    /// - Precondition: Each quantile is in 0...1 and `relativeError` in 0.001...0.1.
+    /// - Parameters:
+    ///   - quantiles: Each from 0 to 1.
+    ///   - relativeError: From 0.001 to 0.1. Default 0.01.
+    ///   - value: The number of an input.
     @inlinable
     public init(
         _ quantiles: [Double], relativeError: Double = 0.01,
         of value: @escaping @Sendable (Input) -> Double
     ) {
-        precondition(quantiles.allSatisfy { $0 >= 0 && $0 <= 1 }, "A quantile is 0 to 1.")
-        precondition(
-            relativeError >= 0.001 && relativeError <= 0.1, "A relative error is 0.001 to 0.1.")
         self.quantiles = quantiles
         self.relativeError = relativeError
         self.value = value
+    }
+
+    /// What is wrong with the quantiles or the error.
+    public var problem: String? {
+        if let wrong = quantiles.first(where: { !($0 >= 0 && $0 <= 1) }) {
+            return "a quantile is a number from 0 to 1, such as 0.99, not \(wrong)"
+        }
+        if relativeError >= 0.001 && relativeError <= 0.1 { return nil }
+        return "the relative error of quantiles is 0.001 to 0.1, not \(relativeError)"
     }
 
     /// The accumulator of no input.

@@ -60,11 +60,15 @@ public struct CollectAggregate<Input: Sendable & Codable>: Aggregate {
 
     /// Creates the aggregate.
     ///
-    /// - Precondition: `limit` is not negative.
+    /// - Parameter limit: How many inputs are kept, not negative. Default 1,000.
     @inlinable
     public init(limit: Int = 1_000) {
-        precondition(limit >= 0, "The limit of a collection is not negative.")
         self.limit = limit
+    }
+
+    /// What is wrong with the limit.
+    public var problem: String? {
+        limit >= 0 ? nil : "the limit of a collection is not negative; it is \(limit)"
     }
 
     /// The accumulator of no input.
@@ -84,7 +88,7 @@ public struct CollectAggregate<Input: Sendable & Codable>: Aggregate {
     /// Adds the inputs of a later accumulator.
     @inlinable
     public func combine(_ other: Collected<Input>, into accumulator: inout Collected<Input>) {
-        let room = Swift.min(limit - accumulator.elements.count, other.elements.count)
+        let room = Swift.min(Swift.max(0, limit - accumulator.elements.count), other.elements.count)
         accumulator.elements += other.elements.prefix(room)
         accumulator.droppedCount &+= other.droppedCount &+ other.elements.count &- room
     }
@@ -124,12 +128,19 @@ public struct TopAggregate<Input: Sendable & Codable, Key: Comparable>: Aggregat
 
     /// Creates the aggregate.
     ///
-    /// - Precondition: `count` is in 1...100,000.
+    /// - Parameters:
+    ///   - count: How many inputs the list has at most, 1 to 100,000.
+    ///   - key: What the inputs are ordered by.
     @inlinable
     public init(_ count: Int, by key: @escaping @Sendable (Input) -> Key) {
-        precondition((1...100_000).contains(count), "A top list has 1 to 100,000 places.")
         self.count = count
         self.key = key
+    }
+
+    /// What is wrong with the count.
+    public var problem: String? {
+        if (1...100_000).contains(count) { return nil }
+        return "a top list has 1 to 100000 places, not \(count)"
     }
 
     /// The accumulator of no input.
@@ -141,7 +152,7 @@ public struct TopAggregate<Input: Sendable & Codable, Key: Comparable>: Aggregat
     public func add(_ input: Input, to accumulator: inout [Input]) {
         let candidate = key(input)
         guard candidate == candidate else { return }
-        if accumulator.count == count {
+        if accumulator.count >= count {
             guard let last = accumulator.last, key(last) < candidate else { return }
             accumulator.removeLast()
         }

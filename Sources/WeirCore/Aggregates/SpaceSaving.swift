@@ -10,12 +10,10 @@ public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
 
     /// Creates a sketch of nothing.
     ///
-    /// - Precondition: `capacity` is in 1...1,000,000.
+    /// - Parameter capacity: From 1 to 1,000,000; a number beyond is taken for the nearest of these.
     @inlinable
     public init(capacity: Int) {
-        precondition(
-            (1...1_000_000).contains(capacity), "Space-Saving watches 1 to 1,000,000 values.")
-        capacityNow = capacity
+        capacityNow = Swift.min(Swift.max(capacity, 1), 1_000_000)
     }
 
     /// How many values are watched at most.

@@ -471,7 +471,7 @@ package final class CheckpointService: Sendable {
     }
 
     /// Lets everybody go who waits for more checkpoints.
-    private func stopWaiting() {
+    func stopWaiting() {
         let (pending, waiters) = state.withLock { state in
             state.isStopped = true
             defer {

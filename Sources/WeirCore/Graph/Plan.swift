@@ -172,7 +172,7 @@ package struct Plan: Sendable {
 
     /// The number of instances of a stage under a default for keyed stages that don't say.
     package func parallelism(of stage: Int, default value: Int) -> Int {
-        max(1, stages[stage].parallelism ?? value)
+        min(max(1, stages[stage].parallelism ?? value), KeyGroup.count)
     }
 
     /// The stages whose events reach this one, itself included.

@@ -20,6 +20,7 @@ extension IngestJournal {
             if group.isEmpty {
                 // Nothing is left: what comes from now on schedules the next call.
                 if endWork(nil) { return }
+                trouble = retain(journal)
                 continue
             }
             trouble = commit(group, journal)

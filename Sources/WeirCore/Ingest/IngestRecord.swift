@@ -94,12 +94,17 @@ package struct IngestRecordContents {
         for index in 0..<count {
             body(index, try reader.take(Int(try reader.number(UInt32.self))))
         }
-        guard reader.rest.isEmpty else { throw IngestFormatError() }
+        guard reader.rest.isEmpty else {
+            throw IngestFormatError(remaining: reader.rest.count)
+        }
     }
 }
 
 /// A record of the journal is none of an ingest journal's.
-package struct IngestFormatError: Error {}
+package struct IngestFormatError: Error {
+    /// Bytes that were left where something else was expected.
+    package let remaining: Int
+}
 
 /// Reads numbers and pieces off the front of some bytes.
 struct IngestBytes {
@@ -116,7 +121,7 @@ struct IngestBytes {
     }
 
     mutating func take(_ count: Int) throws(IngestFormatError) -> UnsafeRawBufferPointer {
-        guard count <= rest.count else { throw IngestFormatError() }
+        guard count <= rest.count else { throw IngestFormatError(remaining: rest.count) }
         defer { rest = UnsafeRawBufferPointer(rebasing: rest[count...]) }
         return UnsafeRawBufferPointer(rebasing: rest[..<count])
     }

@@ -23,7 +23,8 @@ extension KeyedStream {
     ) -> EventStream<Handler.Output> where Handler.Key == Key, Handler.Input == Element {
         let keys = self.keys
         let node = stage(
-            "handle", name: name, traits: NodeTraits(outputs: 2), at: SourceLocation(file, line)
+            "handle", name: name, traits: NodeTraits(outputs: 2, problem: ttl?.problem),
+            at: SourceLocation(file, line)
         ) { scope, outputs in
             if Handler.Failure.self != Never.self { scope.markFallible() }
             let core = HandlerCore<Key, Handler.Output>(

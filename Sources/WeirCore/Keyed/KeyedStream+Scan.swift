@@ -11,7 +11,9 @@ extension KeyedStream {
             throws -> Void
     ) -> EventStream<Output> {
         let keys = self.keys
-        let node = stage(kind, name: name, traits: NodeTraits(), at: location) { scope, outputs in
+        let node = stage(
+            kind, name: name, traits: NodeTraits(problem: ttl?.problem), at: location
+        ) { scope, outputs in
             if isFallible { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
             let table = scope.makeTable(Key.self, State.self, timeToLive: ttl)
@@ -114,7 +116,8 @@ extension KeyedStream {
     ) -> EventStream<Element> {
         let keys = self.keys
         let node = stage(
-            "distinct", name: name, traits: NodeTraits(), at: SourceLocation(file, line)
+            "distinct", name: name, traits: NodeTraits(problem: ttl?.problem),
+            at: SourceLocation(file, line)
         ) { scope, outputs in
             let downstream = AnyReceiver.joined(outputs[0], as: Element.self)
             let table = scope.makeTable(Key.self, Bool.self, timeToLive: ttl)

@@ -7,7 +7,7 @@ public struct RunConfiguration: Sendable {
     /// Default 512.
     public var batchSize = 512
 
-    /// The number of instances of a keyed stage that doesn't say its own.
+    /// The number of instances of a keyed stage that doesn't say its own; at most 128, the number of key groups.
     ///
     /// Default 1.
     public var parallelism = 1

@@ -220,6 +220,8 @@ public final class RunningTopology: Sendable {
     ///
     /// Events that wait in mailboxes are dropped and counted.
     public func cancel() {
+        // First: a checkpoint must not come about from the parts of what is still running.
+        environment.checkpoints?.stopWaiting()
         for pump in pumps { pump.stop() }
         closeMailboxes()
         state.withLock { $0.task }?.cancel()

@@ -155,7 +155,9 @@ package actor StageActor: SupervisedChild {
                 do {
                     var lastFlush = start
                     while let delivery = deliveries.popFirst() {
-                        if channels.isAligning, channels.isHeld(delivery.channel) {
+                        if channels.isAligning, delivery.redrivenInput == nil,
+                            channels.isHeld(delivery.channel)
+                        {
                             heldBack.append(delivery)
                             continue
                         }

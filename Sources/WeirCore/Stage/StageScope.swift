@@ -69,6 +69,14 @@ package final class StageScope {
 
     package var logger: Logger { environment.logger }
 
+    /// A number that another run, stage or instance does not have: it is as random as the run's seed.
+    package var epoch: UInt64 {
+        let salt = name.utf8.reduce(UInt64(instance)) { $0 &* 31 &+ UInt64($1) }
+        var generator = SplitMix64(seed: environment.seed ^ 0x5EED_0F_CA11)
+        var salted = SplitMix64(seed: generator.next() &+ salt)
+        return salted.next()
+    }
+
     // MARK: What operators register when they are built
 
     /// Says that an operator calls code that may throw, so that batches have to be transactions.

@@ -13,17 +13,18 @@ public struct StateTTL: Sendable, Hashable {
         public static let onReadAndWrite = Refresh(onRead: true)
     }
 
-    /// The time from the last use to expiry.
+    /// The time from the last use to expiry; `validate()` refuses one that isn't above zero.
     public var duration: Duration
     /// What counts as a use.
     public var refresh: Refresh
 
     /// Creates a time-to-live.
-    ///
-    /// - Precondition: `duration` is positive.
     public init(_ duration: Duration, refresh: Refresh = .onWrite) {
-        precondition(duration > .zero, "A time-to-live is positive.")
         self.duration = duration
         self.refresh = refresh
+    }
+
+    @usableFromInline var problem: String? {
+        duration > .zero ? nil : "a ttl is above zero, not \(duration); leave it out to keep state"
     }
 }

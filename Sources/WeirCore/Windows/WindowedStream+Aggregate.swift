@@ -77,7 +77,7 @@ extension WindowedStream {
     ) -> EventStream<Windowed<Key, Summary.Output>> where Summary.Input == Element {
         fold(
             AggregateFold(aggregate), name: name, isFallible: false, combines: true,
-            at: SourceLocation(file, line))
+            problem: aggregate.problem, at: SourceLocation(file, line))
     }
 
     /// Collects the events of each window, up to a bound.
@@ -104,7 +104,8 @@ extension WindowedStream {
 
     @inlinable
     func fold<Fold: WindowFold>(
-        _ fold: Fold, name: String?, isFallible: Bool, combines: Bool, at location: SourceLocation
+        _ fold: Fold, name: String?, isFallible: Bool, combines: Bool, problem: String? = nil,
+        at location: SourceLocation
     ) -> EventStream<Windowed<Key, Fold.Output>> where Fold.Input == Element {
         let keys = keyed.keys
         let window = self.window
@@ -114,7 +115,7 @@ extension WindowedStream {
             "window", name: name,
             traits: NodeTraits(
                 outputs: 2, needsEventTime: window.needsTimes, tap: lateTap,
-                problem: problem(combines: combines)), at: location
+                problem: problem ?? self.problem(combines: combines)), at: location
         ) { scope, outputs in
             if isFallible { scope.markFallible() }
             let downstream = AnyReceiver.joined(

@@ -49,10 +49,12 @@ final class Ingest<Element: Sendable>: MessageIntake {
     /// `.stop` when the mailbox is full: the connection is resumed later.
     func pass() -> Flow {
         if stuck != nil { return .stop }
-        if let sender, lastTaken > lastOffered { _ = sender.accept(upTo: lastTaken) }
+        let hasNews = lastTaken > lastOffered
+        if let sender, hasNews { _ = sender.accept(upTo: lastTaken) }
         lastOffered = lastTaken
         if open.isEmpty {
-            acknowledge()
+            // All of it went to the dead letters.
+            if hasNews { acknowledge() }
             return .proceed
         }
         let batch = open

@@ -72,7 +72,8 @@ import WeirTesting
                 .supervised(
                     Supervisor(
                         intensity: 10,
-                        backoff: .exponential(from: .seconds(1_000), to: .seconds(5_000))))
+                        backoff: .exponential(from: .seconds(1_000), to: .seconds(5_000)))
+                )
                 .sink(sink.sink)
         }
         let test = try TopologyTest(topology)

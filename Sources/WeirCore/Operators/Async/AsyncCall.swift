@@ -2,7 +2,7 @@ import Synchronization
 
 /// One call of user code outside the actor: with its tries, their waits and their timeout.
 struct AsyncCall<Input: Sendable, Result: Sendable>: Sendable {
-    let perform: @Sendable (Input) async throws -> Result
+    let perform: @Sendable (Input, AsyncCallContext) async throws -> Result
     let timeout: Duration?
     let retry: RetryPolicy
     let clock: any RuntimeClock
@@ -10,14 +10,14 @@ struct AsyncCall<Input: Sendable, Result: Sendable>: Sendable {
 
     /// Makes the call; returns how often it was tried besides what came of it.
     func run(
-        _ input: Input, seed: UInt64
+        _ input: Input, _ context: AsyncCallContext, seed: UInt64
     ) async -> (outcome: Swift.Result<Result, any Error>, attempts: Int) {
         var random = SplitMix64(seed: seed)
         var attempts = 0
         while true {
             do {
                 attempts += 1
-                return (.success(try await attempt(input)), attempts)
+                return (.success(try await attempt(input, context)), attempts)
             } catch {
                 if Task.isCancelled || attempts >= retry.attempts {
                     return (.failure(error), attempts)
@@ -33,13 +33,13 @@ struct AsyncCall<Input: Sendable, Result: Sendable>: Sendable {
         }
     }
 
-    private func attempt(_ input: Input) async throws -> Result {
-        guard let timeout else { return try await perform(input) }
+    private func attempt(_ input: Input, _ context: AsyncCallContext) async throws -> Result {
+        guard let timeout else { return try await perform(input, context) }
         let first = FirstOutcome<Result>()
         let perform = perform
         let task = startTask(on: executor) {
             do {
-                first.settle(.success(try await perform(input)))
+                first.settle(.success(try await perform(input, context)))
             } catch {
                 first.settle(.failure(error))
             }

@@ -38,6 +38,7 @@ final class AsyncCalls<
     private struct Asker {
         let event: Element
         let time: EventTime
+        let number: CallNumber
         let ticket: Order.Ticket
     }
 
@@ -67,6 +68,8 @@ final class AsyncCalls<
     private var calls: [Int: Call] = [:]
     private var callOfKey: [Key: Int] = [:]
     private var nextCall = 0
+    /// The number of the next event.
+    private var nextNumber: CallNumber
     private var departing = Deque<Order.Departure>()
     private var isEmitting = false
     private let completions = CompletionInbox<Completion>()
@@ -77,6 +80,7 @@ final class AsyncCalls<
         self.request = request
         cache = request.cache
         order = CompletionOrder(ordered: request.ordered)
+        nextNumber = CallNumber(epoch: scope.epoch)
         scope.onPublish { [unowned self] in (keys: self.cache?.count ?? 0, timers: 0) }
     }
 
@@ -143,7 +147,8 @@ final class AsyncCalls<
     }
 
     private func start(_ event: Element, _ time: EventTime) {
-        let asker = Asker(event: event, time: time, ticket: order.open())
+        let asker = Asker(event: event, time: time, number: nextNumber, ticket: order.open())
+        nextNumber.sequence += 1
         let key = request.key?(event)
         if let key {
             if let known = cache?.value(for: key, at: scope.now) {
@@ -158,16 +163,18 @@ final class AsyncCalls<
         nextCall += 1
         if let key { callOfKey[key] = id }
         calls[id] = Call(key: key, askers: [asker])
-        launch(id, event)
+        launch(id, asker)
     }
 
-    private func launch(_ id: Int, _ event: Element) {
+    private func launch(_ id: Int, _ asker: Asker) {
+        let event = asker.event
+        let context = AsyncCallContext(stage: scope.name, number: asker.number)
         let seed = scope.random.next()
         let call = request.call
         let completions = completions
         let wake = scope.wake
         calls[id]?.task = startTask(on: scope.environment.executor) {
-            let (outcome, attempts) = await call.run(event, seed: seed)
+            let (outcome, attempts) = await call.run(event, context, seed: seed)
             completions.append(Completion(call: id, outcome: outcome, attempts: attempts))
             wake()
         }
@@ -237,7 +244,7 @@ final class AsyncCalls<
     private func again(_ id: Int, _ call: inout Call) {
         call.hasRestarted = true
         calls[id] = call
-        launch(id, call.askers[0].event)
+        launch(id, call.askers[0])
     }
 
     private func giveUp(_ id: Int, _ call: Call, _ error: any Error) {

@@ -27,13 +27,42 @@ extension EventStream {
         line: UInt = #line,
         _ call: @escaping @Sendable (Element) async throws(Failure) -> Output
     ) -> EventStream<Output> {
+        mapAsync(
+            inFlight: inFlight, ordered: ordered, timeout: timeout, retry: retry, name: name,
+            file: file, line: line
+        ) { (event: Element, _: AsyncCallContext) async throws(Failure) in try await call(event) }
+    }
+
+    /// Calls asynchronous code for each event with a key by which the service called can tell a repeated call.
+    ///
+    /// As `mapAsync` whose closure takes the event alone, for calls with effects that must not happen twice: send ``AsyncCallContext/idempotencyKey`` along. It is the same for
+    /// every call that is made for an event.
+    ///
+    /// - Parameters:
+    ///   - inFlight: How many events may be under way, results that wait for their turn included, at least 1.
+    ///     Default 16.
+    ///   - ordered: Whether results leave in the order of the events (the default) or as they come.
+    ///   - timeout: How long one try may take before it fails with ``AsyncTimeout``; nil for no limit.
+    ///   - retry: How often a failed call is tried again before its failure counts. Default: not at all.
+    ///   - name: The stage's name, part of the key: give it one that stays.
+    ///   - call: What to call; it runs outside the stage.
+    ///
+    /// **Emits when** a call returns, and in order when `ordered`. **Suspends upstream when** `inFlight` events are under
+    /// way or the next stage is full. **Finishes when** the input has ended and all calls have returned.
+    /// **Cancels when** nobody takes its events any more. **On restart** the failed call is made again with its key.
+    public func mapAsync<Output: Sendable, Failure: Error>(
+        inFlight: Int = 16, ordered: Bool = true, timeout: Duration? = nil,
+        retry: RetryPolicy = .none, name: String? = nil, file: StaticString = #fileID,
+        line: UInt = #line,
+        _ call: @escaping @Sendable (Element, AsyncCallContext) async throws(Failure) -> Output
+    ) -> EventStream<Output> {
         asyncCalls(
             "mapAsync", name: name, inFlight: inFlight, timeout: timeout, problem: nil,
             at: SourceLocation(file, line)
         ) { environment in
             AsyncCalls<Element, Never, Output, Output>.Request(
                 call: AsyncCall(
-                    perform: { try await call($0) }, timeout: timeout, retry: retry,
+                    perform: { try await call($0, $1) }, timeout: timeout, retry: retry,
                     clock: environment.clock, executor: environment.executor),
                 key: nil, combine: { $1 }, inFlight: inFlight, ordered: ordered)
         }
@@ -77,7 +106,8 @@ extension EventStream {
         ) { environment in
             AsyncCalls<Element, Key, Answer, Output>.Request(
                 call: AsyncCall(
-                    perform: { try await lookUp(key($0)) }, timeout: timeout, retry: retry,
+                    perform: { event, _ in try await lookUp(key(event)) }, timeout: timeout,
+                    retry: retry,
                     clock: environment.clock, executor: environment.executor),
                 key: key, combine: combine, inFlight: inFlight, ordered: ordered,
                 cache: LookUpCache(capacity: cache, lifetime: lifetime))

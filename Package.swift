@@ -120,9 +120,16 @@ let package = Package(
         .testTarget(
             name: "WeirToolTests",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirTool",
+                "Weir", "WeirNetwork", "WeirStoreFixture", "WeirTool",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "WeirStoreFixture",
+            dependencies: [
+                "Weir", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], path: "Tests/WeirStoreFixture",
             swiftSettings: settings),
     ]
 )

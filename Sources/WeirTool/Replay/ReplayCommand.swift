@@ -39,7 +39,7 @@ struct ReplayCommand: ParsableCommand {
     var empty = false
 
     @Option(help: "max, or how many times as fast as it happened: 1x, 10x.")
-    var speed = ReplaySpeed(argument: "max")
+    var speed = ReplaySpeed.max
 
     @Flag(help: "End the streams behind the last record, so that windows fire.")
     var end = false
@@ -111,7 +111,7 @@ struct ReplayCommand: ParsableCommand {
         request.checkpoint = checkpoint
         request.savepoint = savepoint
         if empty { request.isEmpty = true }
-        request.speed = speed?.factor
+        request.speed = speed.factor
         if end { request.endsStreams = true }
         if step { request.steps = true }
         request.key = key
@@ -134,7 +134,7 @@ struct ReplayCommand: ParsableCommand {
             return ToolOutput.note(line)
         }
         // Paced output is to be seen as it comes.
-        if step || speed?.factor != nil { fflush(nil) }
+        if step || speed.factor != nil { fflush(nil) }
     }
 
     private struct StepLine: Decodable {

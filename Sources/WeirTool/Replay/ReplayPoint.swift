@@ -26,8 +26,16 @@ enum ReplayPoint: ExpressibleByArgument, Equatable {
 
 /// How fast a replay goes, as it is typed: `max`, or a factor such as `10x`.
 struct ReplaySpeed: ExpressibleByArgument, Equatable {
+    var defaultValueDescription: String { factor.map { "\($0)x" } ?? "max" }
+
     /// Nil for full speed.
     let factor: Double?
+
+    static let max = ReplaySpeed(factor: nil)
+
+    private init(factor: Double?) {
+        self.factor = factor
+    }
 
     init?(argument: String) {
         if argument == "max" {

@@ -53,6 +53,11 @@ struct StoreFixture: AsyncParsableCommand {
             try await sender.waitUntilAcknowledged()
             await sender.close()
             try await running.suspend()
+            // The next run makes final what was prepared for the last checkpoint.
+            let next = try await Rules(output: output).topology.start(
+                .init(logger: .quiet, store: .directory(store, checkpointEvery: .zero)))
+            next.cancel()
+            try? await next.waitUntilFinished()
         }
     }
 

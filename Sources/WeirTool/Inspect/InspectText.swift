@@ -83,14 +83,15 @@ struct InspectText {
             "",
             "ingest journal of '\(journal.source)': records \(journal.firstPosition) to "
                 + "\(journal.endPosition), \(journal.messages) messages, "
-                + "\(journal.segments.count) segments, \(journal.bytes) bytes",
+                + "\(journal.segments.count) segment\(journal.segments.count == 1 ? "" : "s"), "
+                + "\(journal.bytes) bytes",
         ]
         if let first = journal.firstTime, let last = journal.lastTime {
             lines.append("  read from \(first) to \(last)")
         }
         lines += journal.segments.map { "  \($0.file): from record \($0.first), \($0.bytes) bytes" }
         if journal.producerCount > 0 {
-            lines.append("  \(journal.producerCount) producers")
+            lines.append("  producers: \(journal.producerCount)")
             lines += journal.producers.map { "    \($0.name): \($0.last)" }
             if journal.producers.count < journal.producerCount { lines.append("    …") }
         }

@@ -11,6 +11,8 @@ package protocol CheckpointedState: AnyObject {
     /// Whether its portions belong to key groups, so that it can be spread over another number of
     /// instances.
     var isKeyed: Bool { get }
+    /// The version of what it holds, told apart by its owner.
+    var version: Int { get }
     /// Freezes the state as it is now, between batches.
     func beginCapture() throws
     /// The next portion of what was frozen; nil when all of it has been given.
@@ -20,6 +22,10 @@ package protocol CheckpointedState: AnyObject {
     /// - Parameter ownsGroup: Whether this instance owns a key group; what it doesn't own is left
     ///   out.
     func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws
+}
+
+extension CheckpointedState {
+    package var version: Int { 1 }
 }
 
 /// A frozen portion of state, on its way to the store: encoded away from the stage.
@@ -44,10 +50,13 @@ package struct CapturedPortion: Sendable {
 @usableFromInline
 package struct RestoredPortion {
     package let group: Int
+    /// The version of what it holds.
+    package let version: Int
     package var reader: BinaryReader
 
-    package init(group: Int, reader: BinaryReader) {
+    package init(group: Int, version: Int = 1, reader: BinaryReader) {
         self.group = group
+        self.version = version
         self.reader = reader
     }
 }
@@ -107,19 +116,34 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
     private let hash: (Key) -> UInt64
     private let captureGroup: () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
     private let codec = StateCodec<Value>.make()
+    private let migrate: ((OldState, Int) throws -> Value)?
+    @usableFromInline package let version: Int
 
     /// Reads the table by a closure that is made where its types are known.
+    ///
+    /// - Parameters:
+    ///   - version: The version of the values.
+    ///   - migrate: Makes a value of one of an earlier version.
     @inlinable
-    package convenience init(_ table: KeyedTable<Key, Value>, hash: @escaping (Key) -> UInt64) {
-        self.init(table, hash: hash) { table.captureNextGroup().map { ($0.group, $0.entries) } }
+    package convenience init(
+        _ table: KeyedTable<Key, Value>, version: Int = 1,
+        migrate: ((OldState, Int) throws -> Value)? = nil, hash: @escaping (Key) -> UInt64
+    ) {
+        self.init(table, version: version, migrate: migrate, hash: hash) {
+            table.captureNextGroup().map { ($0.group, $0.entries) }
+        }
     }
 
     @usableFromInline
-    package init(_ table: KeyedTable<Key, Value>, hash: @escaping (Key) -> UInt64,
+    package init(
+        _ table: KeyedTable<Key, Value>, version: Int,
+        migrate: ((OldState, Int) throws -> Value)?, hash: @escaping (Key) -> UInt64,
         captureGroup:
             @escaping () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
     ) {
         self.table = table
+        self.version = version
+        self.migrate = migrate
         self.hash = hash
         self.captureGroup = captureGroup
     }
@@ -150,13 +174,26 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
         guard let codec else { return }
         while let key = try portion.reader.next(Key.self) {
             let hash = hash(key)
-            guard let value = try codec.read(&portion.reader),
+            guard let value = try readValue(&portion, codec),
                 let deadline = try portion.reader.next(Int64.self)
             else { return }
             guard ownsGroup(KeyGroup.keyGroup(ofHash: hash)) else { continue }
             table.restore(
                 key, value, hash: hash, expiry: EventTime(nanoseconds: deadline))
         }
+    }
+}
+
+extension CheckpointedTable {
+    private func readValue(
+        _ portion: inout RestoredPortion, _ codec: StateCodec<Value>
+    ) throws -> Value? {
+        guard portion.version != version, let migrate else {
+            return try codec.read(&portion.reader)
+        }
+        let value = try migrate(OldState(portion.reader), portion.version)
+        _ = try portion.reader.next(SkippedValue.self)
+        return value
     }
 }
 

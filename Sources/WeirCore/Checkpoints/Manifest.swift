@@ -10,6 +10,8 @@ package struct Manifest: Codable, Sendable {
         package var contents: String
         package var isKeyed: Bool
         package var entries: Int
+        /// The version of what is in it; 1 when nil.
+        package var version: Int?
     }
 
     /// What one instance of a stage has contributed.

@@ -14,13 +14,13 @@ extension IngestJournal {
             state.withLock { $0.isScheduled = false }
             return
         }
-        var trouble = retain(journal)
+        var trouble: StorageError?
         while trouble == nil {
+            retain(journal)
             let group = takeGroup()
             if group.isEmpty {
                 // Nothing is left: what comes from now on schedules the next call.
                 if endWork(nil) { return }
-                trouble = retain(journal)
                 continue
             }
             trouble = commit(group, journal)
@@ -144,10 +144,10 @@ extension IngestJournal {
     // MARK: Retention
 
     /// Removes segments that no checkpoint needs any more, once the rest tells of all producers.
-    private func retain(_ journal: Journal) -> StorageError? {
-        guard let position = state.withLock({ $0.retainFrom.take() }) else { return nil }
+    private func retain(_ journal: Journal) {
+        guard let position = state.withLock({ $0.retainFrom.take() }) else { return }
         do throws(StorageError) {
-            guard let first = try firstPosition(afterRemovingBefore: position) else { return nil }
+            guard let first = try firstPosition(afterRemovingBefore: position) else { return }
             if registry.change({ $0.needsRecord(before: first) }) {
                 let table = registry.change { $0.encoded }
                 let recorded = try table.withStorageBytes { bytes throws(StorageError) in
@@ -157,13 +157,11 @@ extension IngestJournal {
                 registry.change { $0.wasRecorded(at: recorded) }
             }
             try journal.removeSegments(before: position)
-            return nil
         } catch {
             journal.discardPending()
             logger.warning(
                 "old segments of the ingest journal can't be removed; the next checkpoint tries again",
                 metadata: ["stage": "\(stage)", "error": "\(error)"])
-            return nil
         }
     }
 

@@ -8,7 +8,8 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     private var sidePending = Batch<SideEvent>()
     let eventTimers: TimerQueue<Key>
     let processingTimers: TimerQueue<Key>
-    @usableFromInline private(set) var watermark = EventTime.min
+    /// The stage's: this is its head, and the stage brings its watermark back from a checkpoint.
+    @usableFromInline var watermark: EventTime { scope.watermark }
     /// Whether timers set from now on could never fire.
     private var isEnding = false
     private var alarm: StageTimer?
@@ -25,7 +26,8 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         processingTimers = TimerQueue(tracksChanges: scope.isFallible)
         scope.register(self)
         scope.keep(CheckpointedTimers(eventTimers))
-        scope.keep(CheckpointedTimers(processingTimers))
+        scope.keep(
+            FollowedState(CheckpointedTimers(processingTimers)) { [unowned self] _ in armAlarm() })
         alarm = scope.makeTimer { [unowned self] now in fireProcessingTimers(now: now) }
     }
 
@@ -115,7 +117,6 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     @usableFromInline
     func receive(_ signal: Signal) throws {
         guard case .watermark(let time) = signal else { return try forward(signal) }
-        watermark = max(watermark, time)
         if time == .max { isEnding = true }
         if let deadline = eventTimers.nextDeadline, deadline <= watermark {
             fireEventTimers(then: signal)
@@ -194,11 +195,32 @@ extension StageScope {
     /// A table of keyed state that is rolled back with the batch and counted in the metrics.
     @inlinable
     func makeTable<Key, Value>(
-        _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil
+        _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil, version: Int = 1,
+        migrate: ((OldState, Int) throws -> Value)? = nil
     ) -> KeyedTable<Key, Value> {
         let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack, timeToLive: timeToLive)
         register(TableParticipant(table))
-        keep(CheckpointedTable(table, hash: { stableHash($0) }))
+        keep(
+            CheckpointedTable(
+                table, version: version, migrate: migrate, hash: { stableHash($0) }))
+        return table
+    }
+
+    /// The same for state from which something else follows.
+    ///
+    /// - Parameter onRestore: Runs after a key group of the table has been restored.
+    @inlinable
+    func makeTable<Key, Value>(
+        _ key: Key.Type, _ value: Value.Type,
+        hash: @escaping (Key) -> UInt64 = { stableHash($0) },
+        onRestore: @escaping (_ table: KeyedTable<Key, Value>, _ group: Int) -> Void
+    ) -> KeyedTable<Key, Value> {
+        let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack)
+        register(TableParticipant(table))
+        keep(
+            FollowedState(CheckpointedTable(table, hash: hash)) { [unowned table] group in
+                onRestore(table, group)
+            })
         return table
     }
 

@@ -31,6 +31,21 @@ public protocol KeyedHandler<Key, Input, Output>: Sendable {
     /// otherwise.
     associatedtype Failure: Error = Never
 
+    /// The version of ``State``, counted up when a checkpoint's state can't be decoded as it is.
+    ///
+    /// Default 1. A property that is added as an optional needs no new version.
+    static var stateVersion: Int { get }
+
+    /// Makes state of what an earlier version of the code has left in a checkpoint.
+    ///
+    /// Called for each key while a run is restored. State of a later version is refused.
+    ///
+    /// - Parameters:
+    ///   - old: The earlier state, to be decoded as the type it was.
+    ///   - version: The ``stateVersion`` of then.
+    /// - Throws: What keeps the run from being restored; by default always.
+    static func migrate(_ old: OldState, from version: Int) throws -> State
+
     /// The state of a key that has none: at its first event, and after its state was cleared or has
     /// expired.
     func initialState(for key: Key) -> State
@@ -50,6 +65,15 @@ public protocol KeyedHandler<Key, Input, Output>: Sendable {
 }
 
 extension KeyedHandler {
+    /// 1.
+    @inlinable
+    public static var stateVersion: Int { 1 }
+
+    /// Refuses all earlier versions.
+    public static func migrate(_ old: OldState, from version: Int) throws -> State {
+        throw StateMigrationError(handler: "\(Self.self)", version: version, current: stateVersion)
+    }
+
     /// Does nothing.
     @inlinable
     public func onTimer(

@@ -164,12 +164,12 @@ extension KeyedStream {
         ttl: StateTTL? = nil, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
         withState(
-            "changes", name: name, ttl: ttl, isFallible: false, initial: Value?.none,
+            "changes", name: name, ttl: ttl, isFallible: false, initial: LastValue<Value>(),
             at: SourceLocation(file, line)
         ) { _, event, time, last, output in
             let next = value(event)
-            if last == next { return }
-            last = next
+            if last.value == next { return }
+            last.value = next
             output.append(event, at: time)
         }
     }

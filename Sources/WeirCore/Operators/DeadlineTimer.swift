@@ -15,6 +15,12 @@ package final class DeadlineTimer: TransactionParticipant {
         scope.register(self)
     }
 
+    /// Follows a state that has come from a checkpoint.
+    @usableFromInline
+    package func restored() {
+        timer.set(deadline())
+    }
+
     @usableFromInline package func beginBatch() {}
 
     @usableFromInline

@@ -23,7 +23,8 @@ package final class DeferredOutput<Element: Sendable> {
     package init(_ scope: StageScope, _ downstream: Receiver<Element>) {
         self.scope = scope
         self.downstream = downstream
-        scope.register(state)
+        // Checkpoints come when it has been emptied.
+        scope.registerTransient(state)
     }
 
     /// Emits now, or behind what is deferred.

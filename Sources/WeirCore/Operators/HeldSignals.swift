@@ -1,6 +1,6 @@
 /// The signals that have to wait while an operator holds events back: event time must not pass what is still to come.
 @usableFromInline
-package struct HeldSignals: Sendable, Equatable {
+package struct HeldSignals: Sendable, Equatable, Codable {
     private var watermark: EventTime?
     private var isIdle = false
 

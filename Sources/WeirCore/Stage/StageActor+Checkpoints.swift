@@ -136,7 +136,8 @@ extension StageActor {
             hasEnded: hasEnded, position: sourcePosition,
             states: scope.states.map { id, state in
                 Manifest.State(
-                    id: id, contents: state.contents, isKeyed: state.isKeyed, entries: 0)
+                    id: id, contents: state.contents, isKeyed: state.isKeyed, entries: 0,
+                    version: state.version)
             })
     }
 
@@ -205,6 +206,8 @@ extension StageActor {
         let isRescaled = parts.contains { $0.parallelism != scope.parallelism }
         let states = Dictionary(uniqueKeysWithValues: scope.states.map { ($0.id, $0.state) })
         let groups = KeyGroup.groups(ofInstance: instance, parallelism: scope.parallelism)
+        var versions: [String: Int] = [:]
+        for state in parts.flatMap(\.states) { versions[state.id] = state.version }
         for (from, section) in run.sections[name] ?? [] {
             if section.id.hasPrefix("sink/") {
                 guard from == instance, let index = Int(section.id.dropFirst(5)),
@@ -221,7 +224,8 @@ extension StageActor {
             }
             do {
                 var portion = RestoredPortion(
-                    group: section.group, reader: try BinaryReader(section.bytes))
+                    group: section.group, version: versions[section.id] ?? 1,
+                    reader: try BinaryReader(section.bytes))
                 try state.restore(&portion) { groups.contains($0) }
             } catch {
                 throw StoreError(
@@ -273,7 +277,12 @@ extension RestoredRun {
                     }
                     continue
                 }
-                if now.isKeyed != state.isKeyed {
+                if let version = state.version, version > now.version ?? 1 {
+                    problems.append(
+                        "the state '\(state.id)' of stage '\(part.stage)' (\(state.contents)) has "
+                            + "version \(version) and the code \(now.version ?? 1): run code that "
+                            + "knows version \(version), or begin with an older checkpoint")
+                } else if now.isKeyed != state.isKeyed {
                     problems.append(
                         "the state '\(state.id)' of stage '\(part.stage)' was \(state.contents) and "
                             + "is \(now.contents)")

@@ -21,7 +21,7 @@ extension EventStream {
             at: SourceLocation(file, line)
         ) { scope, downstream in
             let instance = strategy.make()
-            scope.register(instance.state)
+            instance.register(scope)
             let core = EventTimeCore(
                 scope: scope, downstream: downstream, idleness: strategy.idleness,
                 aheadMaximum: strategy.aheadMaximum)

@@ -20,9 +20,19 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
         self.aheadMaximum = aheadMaximum
         tracker = WatermarkTracker(idleness)
         scope.register(self)
+        scope.keep(
+            CheckpointedValue(
+                get: { [unowned self] in tracker.kept },
+                set: { [unowned self] kept in restore(kept) }))
         timer = scope.makeTimer { [unowned self] now in try timePassed(now: now) }
         tracker.start(now: scope.now)
         timer?.set(tracker.nextCheck(now: scope.now))
+    }
+
+    private func restore(_ kept: WatermarkTracker.Kept) {
+        tracker.restore(kept, now: scope.now)
+        // Before the first event, the watermark is told once more.
+        timer?.set(scope.now)
     }
 
     @usableFromInline var now: EventTime { scope.now }

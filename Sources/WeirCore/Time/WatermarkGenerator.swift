@@ -1,7 +1,7 @@
 /// Says how far event time has come, from the events of one stream: for `WatermarkStrategy.custom`.
 ///
 /// A generator is a value: when a batch is taken back, the generator as it was before the batch
-/// comes back too.
+/// comes back too. A run with a store keeps it in its checkpoints, so there it has to be `Codable`.
 public protocol WatermarkGenerator<Element>: Sendable {
     /// The events that it looks at.
     associatedtype Element

@@ -17,12 +17,13 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
     @usableFromInline
     struct Instance {
         @usableFromInline let observe: Observer
-        @usableFromInline let state: any TransactionParticipant
+        /// Has its state rolled back with the batch and kept in checkpoints.
+        @usableFromInline let register: (StageScope) -> Void
 
         @usableFromInline
-        init(state: any TransactionParticipant, observe: @escaping Observer) {
-            self.state = state
+        init(observe: @escaping Observer, register: @escaping (StageScope) -> Void = { _ in }) {
             self.observe = observe
+            self.register = register
         }
     }
 
@@ -51,7 +52,14 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
             ? "boundedOutOfOrderness takes a duration of zero or more; it got \(bound)" : nil
         return WatermarkStrategy(problem: problem) {
             let state = TransactionalValue(BoundedWatermark(bound: bound))
-            return Instance(state: state) { _, latest, _ in state.value.advance(to: latest) }
+            return Instance(observe: { _, latest, _ in state.value.advance(to: latest) }) { scope in
+                scope.registerTransient(state)
+                // The bound is what the code says now.
+                scope.keep(
+                    CheckpointedValue(
+                        get: { state.value.largest.nanoseconds },
+                        set: { state.value.largest = EventTime(nanoseconds: $0) }))
+            }
         }
     }
 
@@ -61,14 +69,14 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
         _ watermark: @escaping @Sendable (Element) -> EventTime?
     ) -> WatermarkStrategy {
         WatermarkStrategy {
-            Instance(state: TransactionalValue(())) { batch, _, _ in
+            Instance(observe: { batch, _, _ in
                 var latest: EventTime?
                 for element in batch.elements {
                     guard let time = watermark(element) else { continue }
                     latest = latest.map { Swift.max($0, time) } ?? time
                 }
                 return latest
-            }
+            })
         }
     }
 
@@ -79,7 +87,7 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
     ) -> WatermarkStrategy where Generator.Element == Element {
         WatermarkStrategy {
             let state = TransactionalValue(generator())
-            return Instance(state: state) { batch, _, now in
+            return Instance(observe: { batch, _, now in
                 var generator = state.value
                 for index in batch.elements.indices {
                     generator.observe(batch.elements[index], at: batch.times[index])
@@ -87,7 +95,7 @@ public struct WatermarkStrategy<Element: Sendable>: Sendable {
                 let watermark = generator.watermark(now: now)
                 state.value = generator
                 return watermark
-            }
+            }) { $0.register(state) }
         }
     }
 

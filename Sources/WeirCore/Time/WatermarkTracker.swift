@@ -8,6 +8,8 @@ struct WatermarkTracker: Sendable {
     /// The watermark that the events have brought, from which processing time counts on while idle.
     private var watermarkOfEvents = EventTime.min
     private let idleness: Idleness
+    /// Whether the watermark is to be told although it has not advanced.
+    private var repeatsWatermark = false
 
     init(_ idleness: Idleness) {
         self.idleness = idleness
@@ -22,9 +24,31 @@ struct WatermarkTracker: Sendable {
     mutating func received(_ candidate: EventTime?, now: EventTime) -> EventTime? {
         lastEvent = now
         isIdle = false
-        guard let candidate else { return nil }
+        guard let candidate else { return repeated() }
         watermarkOfEvents = max(watermarkOfEvents, candidate)
         return advance(to: candidate)
+    }
+
+    /// What a checkpoint keeps.
+    struct Kept: Codable, Sendable {
+        var watermark: Int64
+        var watermarkOfEvents: Int64
+    }
+
+    var kept: Kept {
+        Kept(watermark: watermark.nanoseconds, watermarkOfEvents: watermarkOfEvents.nanoseconds)
+    }
+
+    /// Goes on where a checkpoint has it.
+    ///
+    /// The time between the runs was no quiet time of the stream, so that starts anew. Inputs
+    /// downstream may have been brought back to less than this watermark: it is told once more.
+    mutating func restore(_ kept: Kept, now: EventTime) {
+        watermark = EventTime(nanoseconds: kept.watermark)
+        watermarkOfEvents = EventTime(nanoseconds: kept.watermarkOfEvents)
+        repeatsWatermark = watermark > .min
+        isIdle = false
+        lastEvent = now
     }
 
     /// When to look at the clock next, nil for never.
@@ -38,10 +62,10 @@ struct WatermarkTracker: Sendable {
     mutating func timePassed(now: EventTime) -> (watermark: EventTime?, becomesIdle: Bool) {
         guard let quiet = idleness.quiet, lastEvent != .min,
             lastEvent.advanced(by: quiet) <= now
-        else { return (nil, false) }
+        else { return (repeated(), false) }
         let isNews = !isIdle
         isIdle = true
-        guard idleness.advances, watermarkOfEvents != .min else { return (nil, isNews) }
+        guard idleness.advances, watermarkOfEvents != .min else { return (repeated(), isNews) }
         let target = watermarkOfEvents.advanced(by: lastEvent.duration(to: now))
         let advanced = advance(to: target)
         // A watermark makes the stream count as active again, so it is declared idle once more.
@@ -51,8 +75,15 @@ struct WatermarkTracker: Sendable {
     private mutating func advance(to time: EventTime) -> EventTime? {
         // The last watermark of all says that the stream has ended, which no event can say.
         let time = min(time, EventTime(nanoseconds: .max - 1))
-        guard time > watermark else { return nil }
+        guard time > watermark else { return repeated() }
+        repeatsWatermark = false
         watermark = time
         return time
+    }
+
+    private mutating func repeated() -> EventTime? {
+        guard repeatsWatermark else { return nil }
+        repeatsWatermark = false
+        return watermark
     }
 }

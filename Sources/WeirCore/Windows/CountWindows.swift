@@ -38,7 +38,7 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline let table: KeyedTable<Key, Panes>
     @usableFromInline let firing: WindowIndex<Key>
 
-    @usableFromInline
+    @inlinable
     init<Event>(size: Int, slide: Int, _ fold: Fold, _ core: WindowCore<Key, Event>) {
         let divisor = Int(WindowArithmetic.greatestCommonDivisor(Int64(size), Int64(slide)))
         paneSize = max(1, divisor)
@@ -125,3 +125,6 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         }
     }
 }
+
+extension CountWindows.Pane: Codable where Fold.Accumulator: Codable {}
+extension CountWindows.Panes: Codable where Fold.Accumulator: Codable {}

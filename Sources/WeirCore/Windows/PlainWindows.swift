@@ -26,7 +26,23 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         firing = core.firing
         dropping = core.dropping
         changed = core.changed
-        table = core.scope.makeTable(WindowKey<Key>.self, WindowState<Fold.Accumulator>.self)
+        let (isTriggered, lateness) = (trigger.interval != nil, core.lateness)
+        table = core.scope.makeTable(
+            WindowKey<Key>.self, WindowState<Fold.Accumulator>.self, hash: WindowKey.stableHash
+        ) { [unowned core] table, group in
+            table.forEach(inGroup: group) { id, state, _ in
+                let entry = WindowEntry(key: id.key, hash: stableHash(id.key), mark: id.mark)
+                let deadline = id.mark &- 1
+                switch state.stage {
+                case .new: break
+                case .firing: core.firing.add(entry, at: deadline)
+                case .dropping:
+                    core.dropping.add(entry, at: WindowArithmetic.add(deadline, lateness))
+                }
+                if isTriggered, state.news > 0 { core.changed.add(entry, at: 0) }
+            }
+            core.arm()
+        }
     }
 
     @inlinable var keyCount: Int { table.count }
@@ -87,8 +103,8 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             isNews = state.news == 0
             state.news &+= 1
             if time > state.latest { state.latest = time }
-            if !state.isEntered {
-                state.isEntered = true
+            if state.stage == .new, !isGlobal {
+                state.stage = deadline > watermark ? .firing : .dropping
                 isNew = true
             }
             if deadline <= watermark || state.news == trigger.count {
@@ -96,7 +112,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             }
         }
         let entry = WindowEntry(key: key, hash: hash, mark: end)
-        if isNew, !isGlobal {
+        if isNew {
             if deadline > watermark {
                 firing.add(entry, at: deadline)
             } else {
@@ -147,6 +163,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             return
         }
         try table.update(id, hash: hash, default: WindowState(fold.initial())) { state in
+            state.stage = .dropping
             if state.news > 0 || !isGlobal && trigger.accumulation == .accumulating {
                 emit(entry.key, entry.mark, &state, into: &output)
             }

@@ -46,7 +46,23 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
         firing = core.firing
         dropping = core.dropping
         changed = core.changed
-        table = core.scope.makeTable(Key.self, ContiguousArray<Session>.self)
+        let (isTriggered, lateness) = (trigger.interval != nil, core.lateness)
+        table = core.scope.makeTable(Key.self, ContiguousArray<Session>.self) {
+            [unowned core] table, group in
+            table.forEach(inGroup: group) { key, sessions, _ in
+                let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
+                for session in sessions {
+                    if session.entered < .max {
+                        core.firing.add(entry, at: session.entered)
+                    } else {
+                        let deadline = WindowArithmetic.add(session.latest, gap &- 1)
+                        core.dropping.add(entry, at: WindowArithmetic.add(deadline, lateness))
+                    }
+                    if isTriggered, session.news > 0 { core.changed.add(entry, at: 0) }
+                }
+            }
+            core.arm()
+        }
     }
 
     @inlinable var keyCount: Int { table.count }
@@ -198,3 +214,5 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     @inlinable
     func end() {}
 }
+
+extension SessionWindows.Session: Codable where Fold.Accumulator: Codable {}

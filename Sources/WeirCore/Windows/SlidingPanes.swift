@@ -11,12 +11,25 @@ struct SlidingStacks<Accumulator> {
     @usableFromInline var starts: ContiguousArray<Int64> = []
     @usableFromInline var head = 0
     /// Oldest pane last.
-    @usableFromInline var front: ContiguousArray<(start: Int64, value: Accumulator)> = []
+    @usableFromInline var front: ContiguousArray<Sum> = []
     @usableFromInline var back: Accumulator?
     /// Panes before this time are in one of the stacks, or have left them.
     @usableFromInline var covered = Int64.min
     /// The end of the window that fires next.
     @usableFromInline var nextEnd: Int64?
+
+    /// What the panes of the front from one on to its last come to.
+    @usableFromInline
+    struct Sum {
+        @usableFromInline let start: Int64
+        @usableFromInline let value: Accumulator
+
+        @inlinable
+        init(start: Int64, value: Accumulator) {
+            self.start = start
+            self.value = value
+        }
+    }
 
     @inlinable
     init() {}
@@ -67,6 +80,9 @@ struct SlidingStacks<Accumulator> {
     }
 }
 
+extension SlidingStacks.Sum: Codable where Accumulator: Codable {}
+extension SlidingStacks: Codable where Accumulator: Codable {}
+
 /// See ``SlidingStacks``.
 @usableFromInline
 final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
@@ -85,7 +101,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline let firing: WindowIndex<Key>
     @usableFromInline let dropping: WindowIndex<Key>
 
-    @usableFromInline
+    @inlinable
     init<Event>(
         size: Int64, slide: Int64, offset: Int64, _ fold: Fold, _ core: WindowCore<Key, Event>
     ) {
@@ -97,8 +113,26 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         lateness = core.lateness
         firing = core.firing
         dropping = core.dropping
-        panes = core.scope.makeTable(WindowKey<Key>.self, WindowState<Fold.Accumulator>.self)
-        stacks = core.scope.makeTable(Key.self, SlidingStacks<Fold.Accumulator>.self)
+        panes = core.scope.makeTable(
+            of: WindowState<Fold.Accumulator>.self, hash: WindowKey<Key>.stableHash)
+        let lateness = core.lateness
+        stacks = core.scope.makeTable(Key.self, SlidingStacks<Fold.Accumulator>.self) {
+            [unowned core] table, group in
+            table.forEach(inGroup: group) { key, state, _ in
+                let hash = stableHash(key)
+                if let end = state.nextEnd {
+                    core.firing.add(WindowEntry(key: key, hash: hash, mark: end), at: end &- 1)
+                }
+                for start in state.starts[state.head...] {
+                    let last = WindowArithmetic.add(
+                        WindowArithmetic.start(of: start, size: slide, offset: offset), size)
+                    core.dropping.add(
+                        WindowEntry(key: key, hash: hash, mark: start),
+                        at: WindowArithmetic.add(WindowArithmetic.add(last, -1), lateness))
+                }
+            }
+            core.arm()
+        }
     }
 
     @inlinable var keyCount: Int { stacks.count }
@@ -129,8 +163,8 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         try panes.update(
             id, hash: id.hash(ofKey: hash), default: WindowState(fold.initial())
         ) { state in
-            isNew = !state.isEntered
-            state.isEntered = true
+            isNew = state.stage == .new
+            state.stage = .firing
             try fold.add(element, to: &state.value)
         }
         if isNew || isOld {
@@ -249,7 +283,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
                 index -= 1
                 guard var total = value(key, hash, state.starts[index]) else { continue }
                 if let later = state.front.last { fold.combine(later.value, into: &total) }
-                state.front.append((state.starts[index], total))
+                state.front.append(.init(start: state.starts[index], value: total))
             }
         } else {
             var index = state.firstIndex(from: state.covered)

@@ -166,6 +166,7 @@ enum WindowArithmetic {
         return overflow ? (right < 0 ? .min : .max) : sum
     }
 
+    @inlinable
     static func greatestCommonDivisor(_ left: Int64, _ right: Int64) -> Int64 {
         var (left, right) = (left, right)
         while right != 0 { (left, right) = (right, left % right) }

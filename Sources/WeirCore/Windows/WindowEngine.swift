@@ -37,7 +37,6 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
     private let interval: Duration?
     private let late: Receiver<Element>?
     private var latePending = 0
-    private var watermark = EventTime.min
     private var alarm: StageTimer?
     private var earlyAlarm: StageTimer?
     private var fireDue: ((_ limit: Int64, _ units: Int) throws -> Bool)?
@@ -56,6 +55,7 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
         self.interval = interval
         self.late = late.isEmpty ? nil : AnyReceiver.joined(late, as: Element.self)
         self.forward = forward
+        // Checkpoints don't keep them: they follow from the tables of the engine.
         for index in [firing, dropping, changed] { scope.register(index) }
         scope.register(self)
         if domain == .processingTime {
@@ -78,7 +78,7 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
 
     /// Up to where time is over for the windows, as a batch is handled.
     @usableFromInline var limit: Int64 {
-        domain == .eventTime ? watermark.nanoseconds : scope.now.nanoseconds &- 1
+        domain == .eventTime ? scope.watermark.nanoseconds : scope.now.nanoseconds &- 1
     }
 
     @usableFromInline var usesEventTime: Bool { domain == .eventTime }
@@ -92,7 +92,9 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
         arm()
     }
 
-    private func arm() {
+    /// Sets the timers to what is due next.
+    @usableFromInline
+    func arm() {
         if let alarm {
             let next = min(firing.nextDeadline ?? .max, dropping.nextDeadline ?? .max)
             alarm.set(next == .max ? nil : EventTime(nanoseconds: next + 1))
@@ -111,7 +113,6 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
             }
             return try pass(signal)
         }
-        watermark = max(watermark, time)
         if time == .max {
             try end?()
             try advance(to: .max, then: signal)

@@ -18,10 +18,27 @@ struct WindowKey<Key: Hashable & Codable & Sendable>: Hashable, Codable, Sendabl
         return (mixed &>> 7) | (hash & 0xfe00_0000_0000_0000)
     }
 
+    /// The hash under which tables have it.
+    @inlinable
+    static func stableHash(_ id: Self) -> UInt64 {
+        id.hash(ofKey: WeirCore.stableHash(id.key))
+    }
+
     @inlinable
     static func == (left: Self, right: Self) -> Bool {
         left.mark == right.mark && left.key == right.key
     }
+}
+
+/// How far a window has come.
+@usableFromInline
+enum WindowStage: UInt8, Codable {
+    /// No index knows it.
+    case new
+    /// It is to fire.
+    case firing
+    /// It has fired and is to be dropped.
+    case dropping
 }
 
 /// What is known of one window.
@@ -32,11 +49,13 @@ struct WindowState<Accumulator> {
     @usableFromInline var news = 0
     /// The latest event.
     @usableFromInline var latest = Int64.min
-    /// Whether the index knows it.
-    @usableFromInline var isEntered = false
+    /// In which index it is.
+    @usableFromInline var stage = WindowStage.new
 
     @inlinable
     init(_ value: Accumulator) {
         self.value = value
     }
 }
+
+extension WindowState: Codable where Accumulator: Codable {}

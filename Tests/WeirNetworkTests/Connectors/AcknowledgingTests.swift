@@ -89,7 +89,10 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         for restart in 0...restarts {
             for id in 1...part { try await sender.send(payload(restart * part + id)) }
             if restart == restarts { break }
-            while sender.acknowledged < restart * part + part / 4 { await Task.yield() }
+            while sender.acknowledged < restart * part + part / 4 {
+                if let failure = sender.failure { throw failure }
+                await Task.yield()
+            }
             running.cancel()
             try? await running.waitUntilFinished()
             running = try await topology(port).start(.stored(store))

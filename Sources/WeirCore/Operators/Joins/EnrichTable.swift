@@ -63,8 +63,7 @@ extension EventStream {
             ) { scope, outputs in
                 if Failure.self != Never.self { scope.markFallible() }
                 let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
-                let known = KeyedTable<Key, Row>(tracksChanges: true)
-                scope.register(TableTransactions(known))
+                let known = scope.makeTable(Key.self, Row.self)
                 scope.onPublish { (keys: known.count, timers: 0) }
                 let tally = BatchTally(scope, .skipped)
                 let join = { (batch: Batch<Element>) throws in
@@ -81,7 +80,7 @@ extension EventStream {
                     if !output.isEmpty { try downstream.batch(output) }
                 }
                 let gate = TableGate<Element>(
-                    scope, start,
+                    scope, start, group: { KeyGroup.keyGroup(ofHash: stableHash(key($0))) },
                     joined: Receiver(batch: { try join($0) }, signal: downstream.signal))
                 return [
                     AnyReceiver(gate.receiver),
@@ -103,81 +102,5 @@ extension EventStream {
                             }, signal: { _ in })),
                 ]
             })
-    }
-}
-
-/// Lets a table follow the fate of the batch.
-@usableFromInline
-package final class TableTransactions<Key: Hashable & Codable & Sendable, Value>:
-    TransactionParticipant
-{
-    private let table: KeyedTable<Key, Value>
-
-    @usableFromInline
-    package init(_ table: KeyedTable<Key, Value>) {
-        self.table = table
-    }
-
-    @usableFromInline package func beginBatch() { table.beginBatch() }
-    @usableFromInline package func commitBatch() { table.commitBatch() }
-    @usableFromInline package func rollbackBatch() { table.rollbackBatch() }
-}
-
-/// Holds events back until the table is loaded.
-@usableFromInline
-package final class TableGate<Element: Sendable> {
-    private struct State {
-        var waiting = Batch<Element>()
-        var signals = HeldSignals()
-        var openChannels: Int
-        var isOpen: Bool
-    }
-
-    private let output: DeferredOutput<Element>
-    private let state: TransactionalValue<State>
-    private let limit: Int
-
-    @usableFromInline
-    package init(_ scope: StageScope, _ start: TableStart, joined: Receiver<Element>) {
-        limit = start.waitingLimit
-        output = DeferredOutput(scope, joined)
-        var channels = 0
-        for input in scope.inputOfChannel where input == 1 { channels += 1 }
-        state = TransactionalValue(State(openChannels: channels, isOpen: limit == 0))
-        scope.register(state)
-        scope.onInputEnd { [unowned self] input in
-            if input == 1 { tableChannelEnded() }
-        }
-    }
-
-    @usableFromInline
-    package var receiver: Receiver<Element> {
-        Receiver(
-            batch: { [self] batch in
-                if state.value.isOpen { return try output.send(batch) }
-                state.value.waiting.append(contentsOf: batch)
-                if state.value.waiting.count > limit { open() }
-            },
-            signal: { [self] signal in
-                switch signal {
-                case .idle where !state.value.isOpen: state.value.signals.hold(signal)
-                default:
-                    open()
-                    try output.send(signal)
-                }
-            })
-    }
-
-    private func tableChannelEnded() {
-        state.value.openChannels -= 1
-        if state.value.openChannels <= 0 { open() }
-    }
-
-    private func open() {
-        if state.value.isOpen { return }
-        state.value.isOpen = true
-        output.defer(state.value.waiting)
-        state.value.waiting.removeAll()
-        for signal in state.value.signals.release() { output.defer(signal) }
     }
 }

@@ -33,7 +33,7 @@ extension EventStream {
 
 /// Fills chunks.
 final class Chunker<Element: Sendable> {
-    private struct State {
+    fileprivate struct State {
         var open: [Element] = []
         var time = EventTime.min
         var signals = HeldSignals()
@@ -54,7 +54,7 @@ final class Chunker<Element: Sendable> {
         self.count = count
         self.within = within
         output = DeferredOutput(scope, downstream)
-        scope.register(state)
+        scope.register(state, holding: Element.self) { [unowned self] in timer?.restored() }
         timer = DeadlineTimer(
             scope, deadline: { [state] in state.value.deadline },
             action: { [unowned self] _ in closeOpen() })
@@ -90,13 +90,14 @@ final class Chunker<Element: Sendable> {
                 state.deadline = within.map { scope.now.advanced(by: $0) }
                 state.time = .min
             }
-            let end = min(batch.count, start + count - state.open.count)
+            // A chunk from a checkpoint may hold more than the count that the code says now.
+            let end = min(batch.count, start + max(0, count - state.open.count))
             state.open.append(contentsOf: batch.elements[start..<end])
             if batch.hasTimes {
                 for index in start..<end { state.time = max(state.time, batch.times[index]) }
             }
             start = end
-            if state.open.count == count {
+            if state.open.count >= count {
                 chunks.append(state.open, at: state.time)
                 state.open = []
                 state.deadline = nil
@@ -114,3 +115,5 @@ final class Chunker<Element: Sendable> {
         for signal in state.value.signals.release() { output.defer(signal) }
     }
 }
+
+extension Chunker.State: Codable where Element: Codable {}

@@ -63,8 +63,8 @@ package enum Schedule {
 
 /// Holds the newest event until its deadline.
 final class LatestHolder<Element: Sendable> {
-    private struct State {
-        var pending: (event: Element, time: EventTime)?
+    fileprivate struct State {
+        var pending: TimedEvent<Element>?
         var signals = HeldSignals()
         var deadline: EventTime?
     }
@@ -84,7 +84,7 @@ final class LatestHolder<Element: Sendable> {
         nextDeadline = deadline
         output = DeferredOutput(scope, downstream)
         tally = BatchTally(scope, reason)
-        scope.register(state)
+        scope.register(state, holding: Element.self) { [unowned self] in timer?.restored() }
         timer = DeadlineTimer(
             scope, deadline: { [state] in state.value.deadline },
             action: { [unowned self] _ in release() })
@@ -95,7 +95,8 @@ final class LatestHolder<Element: Sendable> {
             batch: { [self] batch in
                 guard let last = batch.elements.last else { return }
                 tally.drop(batch.count - (state.value.pending == nil ? 1 : 0))
-                state.value.pending = (last, batch.time(at: batch.count - 1))
+                state.value.pending = TimedEvent(
+                    event: last, time: batch.time(at: batch.count - 1))
                 state.value.signals.receivedEvent()
                 state.value.deadline = nextDeadline(scope.now, state.value.deadline)
             },
@@ -117,3 +118,5 @@ final class LatestHolder<Element: Sendable> {
         for signal in state.value.signals.release() { output.defer(signal) }
     }
 }
+
+extension LatestHolder.State: Codable where Element: Codable {}

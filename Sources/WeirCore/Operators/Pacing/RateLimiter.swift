@@ -2,9 +2,9 @@ import DequeModule
 
 /// Lets events through while there are tokens, keeps a few of the newest for the next tokens and drops the others.
 final class RateLimiter<Element: Sendable> {
-    private struct State {
+    fileprivate struct State {
         var bucket: TokenBucket
-        var waiting = Deque<(event: Element, time: EventTime)>()
+        var waiting = Deque<TimedEvent<Element>>()
         var signals = HeldSignals()
         var deadline: EventTime?
     }
@@ -25,7 +25,10 @@ final class RateLimiter<Element: Sendable> {
         output = DeferredOutput(scope, downstream)
         state = TransactionalValue(State(bucket: bucket))
         tally = BatchTally(scope, .throttled)
-        scope.register(state)
+        scope.registerTransient(state)
+        scope.keep(value: { [state] in state.value }, holding: Element.self) { [unowned self] in
+            restore($0)
+        }
         timer = DeadlineTimer(
             scope, deadline: { [state] in state.value.deadline },
             action: { [unowned self] now in release(at: now) })
@@ -35,6 +38,13 @@ final class RateLimiter<Element: Sendable> {
         Receiver(
             batch: { [self] batch in try receive(batch) },
             signal: { [self] signal in try receive(signal) })
+    }
+
+    private func restore(_ kept: State) {
+        var kept = kept
+        kept.bucket.takeLimits(of: state.value.bucket)
+        state.value = kept
+        timer?.restored()
     }
 
     private func receive(_ batch: Batch<Element>) throws {
@@ -47,7 +57,8 @@ final class RateLimiter<Element: Sendable> {
         let surplus = max(0, state.value.waiting.count + kept - waitingLimit)
         state.value.waiting.removeFirst(surplus)
         for index in (batch.count - kept)..<batch.count {
-            state.value.waiting.append((batch.elements[index], batch.time(at: index)))
+            state.value.waiting.append(
+                TimedEvent(event: batch.elements[index], time: batch.time(at: index)))
         }
         tally.drop(batch.count - passed - kept + surplus)
         setDeadline()
@@ -84,3 +95,5 @@ final class RateLimiter<Element: Sendable> {
             state.value.waiting.isEmpty ? nil : state.value.bucket.nextToken(after: scope.now)
     }
 }
+
+extension RateLimiter.State: Codable where Element: Codable {}

@@ -2,9 +2,14 @@ import DequeModule
 
 /// Delays events until their tokens are there, and takes no more meanwhile.
 final class Shaper<Element: Sendable>: AsyncWork {
-    private enum Item {
+    fileprivate enum Item {
         case event(Element, EventTime)
         case signal(Signal)
+    }
+
+    fileprivate struct State {
+        var bucket: TokenBucket
+        var waiting: Deque<Item>
     }
 
     private unowned let scope: StageScope
@@ -19,6 +24,12 @@ final class Shaper<Element: Sendable>: AsyncWork {
         self.bucket = bucket
         output = DeferredOutput(scope, downstream)
         timer = scope.makeTimer { _ in }
+        scope.keep(
+            value: { [unowned self] in State(bucket: self.bucket, waiting: waiting) },
+            holding: Element.self
+        ) { [unowned self] in
+            restore($0)
+        }
     }
 
     var receiver: Receiver<Element> {
@@ -36,6 +47,7 @@ final class Shaper<Element: Sendable>: AsyncWork {
     }
 
     var isIdle: Bool { waiting.isEmpty }
+    var isReadyForCheckpoint: Bool { true }
     var isSaturated: Bool { !waiting.isEmpty }
 
     func collect() {
@@ -45,6 +57,15 @@ final class Shaper<Element: Sendable>: AsyncWork {
     func stop() async {
         waiting.removeAll()
         timer.set(nil)
+    }
+
+    private func restore(_ kept: State) {
+        let limits = bucket
+        bucket = kept.bucket
+        bucket.takeLimits(of: limits)
+        waiting = kept.waiting
+        // The stage looks after what waits when the time has come, at the latest now.
+        if !waiting.isEmpty { timer.set(scope.now) }
     }
 
     private func release() {
@@ -67,5 +88,37 @@ final class Shaper<Element: Sendable>: AsyncWork {
         }
         if !batch.isEmpty { output.defer(batch) }
         timer.set(nil)
+    }
+}
+
+extension Shaper.State: Codable where Element: Codable {}
+
+extension Shaper.Item: Codable where Element: Codable {
+    private enum CodingKeys: String, CodingKey { case event, time, watermark, isIdle }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        if container.contains(.event) {
+            self = .event(
+                try container.decode(Element.self, forKey: .event),
+                EventTime(nanoseconds: try container.decode(Int64.self, forKey: .time)))
+        } else if let time = try container.decodeIfPresent(Int64.self, forKey: .watermark) {
+            self = .signal(.watermark(EventTime(nanoseconds: time)))
+        } else {
+            self = .signal(try container.decode(Bool.self, forKey: .isIdle) ? .idle : .end)
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .event(let event, let time):
+            try container.encode(event, forKey: .event)
+            try container.encode(time.nanoseconds, forKey: .time)
+        case .signal(.watermark(let time)):
+            try container.encode(time.nanoseconds, forKey: .watermark)
+        case .signal(.idle): try container.encode(true, forKey: .isIdle)
+        case .signal(.end): try container.encode(false, forKey: .isIdle)
+        }
     }
 }

@@ -1,9 +1,9 @@
 /// Tokens that refill with time, exactly: `events` per `period`, at most `burst` at once.
-package struct TokenBucket: Sendable {
+package struct TokenBucket: Sendable, Codable {
     /// What one event costs, and how much a nanosecond brings: integers, so that nothing drifts.
-    private let cost: Int64
-    private let gain: Int64
-    private let full: Int64
+    private var cost: Int64
+    private var gain: Int64
+    private var full: Int64
     private var credit: Int64
     private var last: EventTime?
 
@@ -35,6 +35,15 @@ package struct TokenBucket: Sendable {
         let missing = cost - credit
         if missing <= 0 { return now }
         return now.advanced(by: .nanoseconds((missing + gain - 1) / gain))
+    }
+
+    /// Keeps what share of the tokens it has and gets the rate of another bucket.
+    package mutating func takeLimits(of other: TokenBucket) {
+        if cost != other.cost {
+            credit = Int64(Double(credit) / Double(cost) * Double(other.cost))
+        }
+        (cost, gain, full) = (other.cost, other.gain, other.full)
+        credit = min(max(0, credit), full)
     }
 
     private mutating func refill(at now: EventTime) {

@@ -14,8 +14,8 @@ package struct BoundedMemory<Key: Hashable> {
         case skipped(Key, ticket: UInt64)
     }
 
-    private let limit: Int
-    private let lifetime: Int64?
+    private var limit: Int
+    private var lifetime: Int64?
     private var entries: [Key: Entry] = [:]
     /// In the order of the tickets; a key that was stored again has an outdated place too.
     private var order = Deque<(key: Key, ticket: UInt64)>()
@@ -95,6 +95,62 @@ package struct BoundedMemory<Key: Hashable> {
     }
 }
 
+extension BoundedMemory {
+    /// Takes over what another memory knows, within this one's limits.
+    package mutating func adopt(_ other: BoundedMemory) {
+        let (limit, lifetime) = (limit, lifetime)
+        self = other
+        self.limit = limit
+        self.lifetime = lifetime
+        while entries.count > limit || order.count > 2 * limit + 16 { forgetOldest() }
+    }
+}
+
+extension BoundedMemory: Codable where Key: Codable {
+    private enum CodingKeys: String, CodingKey { case keys, times, isCurrent }
+
+    /// Reads a memory without limits, for ``adopt(_:)``.
+    @usableFromInline
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        let keys = try container.decode([Key].self, forKey: .keys)
+        let times = try container.decode([Int64].self, forKey: .times)
+        let isCurrent = try container.decode([Bool].self, forKey: .isCurrent)
+        guard keys.count == times.count, keys.count == isCurrent.count else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .keys, in: container, debugDescription: "no memory of keys")
+        }
+        self.init(limit: .max, lifetime: nil)
+        for index in keys.indices {
+            order.append((keys[index], nextTicket))
+            if isCurrent[index] {
+                entries[keys[index]] = Entry(
+                    time: EventTime(nanoseconds: times[index]), ticket: nextTicket)
+            }
+            nextTicket += 1
+        }
+    }
+
+    /// Writes the keys in their order, outdated places included, so that what is forgotten next
+    /// stays the same.
+    @usableFromInline
+    package func encode(to encoder: any Encoder) throws {
+        var keys: [Key] = []
+        var times: [Int64] = []
+        var isCurrent: [Bool] = []
+        for (key, ticket) in order {
+            let entry = entries[key]
+            keys.append(key)
+            times.append(entry?.time.nanoseconds ?? 0)
+            isCurrent.append(entry?.ticket == ticket)
+        }
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(keys, forKey: .keys)
+        try container.encode(times, forKey: .times)
+        try container.encode(isCurrent, forKey: .isCurrent)
+    }
+}
+
 /// A ``BoundedMemory`` that follows the fate of the batch.
 @usableFromInline
 package final class TransactionalMemory<Key: Hashable>: TransactionParticipant {
@@ -103,6 +159,13 @@ package final class TransactionalMemory<Key: Hashable>: TransactionParticipant {
     @usableFromInline
     package init(_ memory: BoundedMemory<Key>) {
         self.memory = memory
+    }
+
+    /// Registers it, to be rolled back with the batch and kept in checkpoints.
+    @usableFromInline
+    package func register(in scope: StageScope) {
+        scope.registerTransient(self)
+        scope.keep(value: { [self] in memory }, holding: Key.self) { [self] in memory.adopt($0) }
     }
 
     @usableFromInline package func beginBatch() { memory.begin() }

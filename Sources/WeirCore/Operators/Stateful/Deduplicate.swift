@@ -44,7 +44,7 @@ extension EventStream {
         ) { scope, downstream in
             let known = TransactionalMemory<Key>(
                 BoundedMemory(limit: memory, lifetime: duration))
-            scope.register(known)
+            known.register(in: scope)
             let tally = BatchTally(scope, .duplicate)
             scope.onPublish { (keys: known.memory.count, timers: 0) }
             return Receiver(

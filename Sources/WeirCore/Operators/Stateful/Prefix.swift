@@ -18,7 +18,9 @@ extension EventStream {
             at: SourceLocation(file, line)
         ) { scope, downstream in
             let remaining = TransactionalValue(count)
-            scope.register(remaining)
+            scope.register(remaining) { [unowned scope] in
+                if remaining.value <= 0 { scope.finishEarly() }
+            }
             if count <= 0 { scope.finishEarly() }
             return Receiver(
                 batch: { [unowned scope] batch in

@@ -30,12 +30,12 @@ extension EventStream {
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
         transform("changes", at: SourceLocation(file, line)) { scope, downstream in
-            let last = TransactionalValue<Property?>(nil)
-            scope.register(last)
+            let last = TransactionalValue(LastValue<Property>())
+            scope.register(last, holding: Property.self) {}
             let tally = BatchTally(scope, .duplicate)
             return Receiver(
                 batch: { batch in
-                    var previous = last.value
+                    var previous = last.value.value
                     var output = Batch<Element>()
                     for index in batch.elements.indices {
                         let current = property(batch.elements[index])
@@ -44,7 +44,7 @@ extension EventStream {
                         output.elements.append(batch.elements[index])
                         if batch.hasTimes { output.times.append(batch.times[index]) }
                     }
-                    last.value = previous
+                    last.value.value = previous
                     tally.drop(batch.count - output.count)
                     if !output.isEmpty { try downstream.batch(output) }
                 }, signal: downstream.signal)

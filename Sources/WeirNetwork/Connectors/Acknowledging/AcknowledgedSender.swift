@@ -97,6 +97,9 @@ public final class AcknowledgedSender: Sendable {
     /// The number of this producer's messages that the source has; also those of senders before.
     public var acknowledged: UInt64 { window.acknowledged }
 
+    /// Why nothing can be sent any more; nil while it can.
+    public var failure: NetworkError? { window.failure }
+
     /// What was counted so far.
     public var counters: Counters { window.counters }
 

@@ -34,6 +34,7 @@ final class SenderWindow: Sendable {
     }
 
     var acknowledged: UInt64 { state.withLock { $0.acknowledged } }
+    var failure: NetworkError? { state.withLock { $0.failure } }
     var counters: AcknowledgedSender.Counters { state.withLock { $0.counters } }
 
     /// Says who is called when there is something to send.

@@ -1,0 +1,135 @@
+import WeirBinary
+
+/// Holds events back until the table is loaded.
+@usableFromInline
+package final class TableGate<Element: Sendable> {
+    private struct State {
+        var waiting = Batch<Element>()
+        var signals = HeldSignals()
+        var openChannels: Int
+        var isOpen: Bool
+    }
+
+    private let output: DeferredOutput<Element>
+    private let state: TransactionalValue<State>
+    private let limit: Int
+
+    /// - Parameter group: The key group of an event.
+    @usableFromInline
+    package init(
+        _ scope: StageScope, _ start: TableStart, group: @escaping (Element) -> Int,
+        joined: Receiver<Element>
+    ) {
+        limit = start.waitingLimit
+        output = DeferredOutput(scope, joined)
+        var channels = 0
+        for input in scope.inputOfChannel where input == 1 { channels += 1 }
+        state = TransactionalValue(State(openChannels: channels, isOpen: limit == 0))
+        // An input that had ended ends anew after a restore, and an idle one is idle anew.
+        scope.registerTransient(state)
+        if limit > 0 { scope.keep(CheckpointedGate(self, scope, group: group)) }
+        scope.onInputEnd { [unowned self] input in
+            if input == 1 { tableChannelEnded() }
+        }
+    }
+
+    @usableFromInline
+    package var receiver: Receiver<Element> {
+        Receiver(
+            batch: { [self] batch in
+                if state.value.isOpen { return try output.send(batch) }
+                state.value.waiting.append(contentsOf: batch)
+                if state.value.waiting.count > limit { open() }
+            },
+            signal: { [self] signal in
+                switch signal {
+                case .idle where !state.value.isOpen: state.value.signals.hold(signal)
+                default:
+                    open()
+                    try output.send(signal)
+                }
+            })
+    }
+
+    private func tableChannelEnded() {
+        state.value.openChannels -= 1
+        if state.value.openChannels <= 0 { open() }
+    }
+
+    private func open() {
+        if state.value.isOpen { return }
+        state.value.isOpen = true
+        output.defer(state.value.waiting)
+        state.value.waiting.removeAll()
+        for signal in state.value.signals.release() { output.defer(signal) }
+    }
+
+    fileprivate var isOpen: Bool { state.value.isOpen }
+    fileprivate var waiting: Batch<Element> { state.value.waiting }
+
+    fileprivate func restore(isOpen: Bool, _ waiting: Batch<Element>) {
+        if isOpen { state.value.isOpen = true }
+        state.value.waiting.append(contentsOf: waiting)
+    }
+}
+
+/// What waits at a gate, in portions by key group.
+private final class CheckpointedGate<Element: Sendable>: CheckpointedState {
+    fileprivate struct Portion {
+        var isOpen: Bool
+        var elements: ContiguousArray<Element> = []
+        var times: ContiguousArray<Int64> = []
+    }
+
+    private unowned let gate: TableGate<Element>
+    private let groups: Range<Int>
+    private let group: (Element) -> Int
+    private let codec = StateCodec<Portion>.make()
+    private var frozen: [(group: Int, portion: Portion)] = []
+
+    init(_ gate: TableGate<Element>, _ scope: StageScope, group: @escaping (Element) -> Int) {
+        self.gate = gate
+        self.group = group
+        groups = KeyGroup.groups(ofInstance: scope.instance, parallelism: scope.parallelism)
+    }
+
+    var contents: String { "waiting \(Element.self)" }
+    var obstacle: String? { codec == nil ? "\(Element.self) isn't Codable" : nil }
+    var isKeyed: Bool { true }
+
+    func beginCapture() {
+        let waiting = gate.waiting
+        var portions: [Int: Portion] = [:]
+        for index in waiting.elements.indices {
+            let group = group(waiting.elements[index])
+            portions[group, default: Portion(isOpen: gate.isOpen)].elements.append(
+                waiting.elements[index])
+            if waiting.hasTimes {
+                portions[group]?.times.append(waiting.times[index].nanoseconds)
+            }
+        }
+        frozen = groups.reversed().map { ($0, portions[$0] ?? Portion(isOpen: gate.isOpen)) }
+    }
+
+    func captureNext() -> CapturedPortion? {
+        guard let codec, let (group, portion) = frozen.popLast() else { return nil }
+        let transferred = Transferred(portion)
+        return CapturedPortion(group: group, entries: portion.elements.count) {
+            var writer = BinaryWriter()
+            try codec.write(transferred.value, &writer)
+            return writer.finish()
+        }
+    }
+
+    func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
+        guard let kept = try codec?.read(&portion.reader) else { return }
+        let times = kept.times.count == kept.elements.count ? kept.times : []
+        gate.restore(
+            isOpen: kept.isOpen,
+            Batch(
+                unchecked: kept.elements,
+                times: ContiguousArray(times.map { EventTime(nanoseconds: $0) })))
+    }
+}
+
+extension CheckpointedGate.Portion: Codable where Element: Codable {}

@@ -139,10 +139,8 @@ final class Replay {
     func run() throws -> ReplayReport {
         rest()
         while !hasEnded, let (feed, record) = try next() {
-            if feed === main, let limit = try isPastEnd(record) {
-                if limit { break }
-            }
-            let counts = main.position >= start.from && (feed !== main || record.position >= start.from)
+            if feed === main, isPastEnd(record) { break }
+            let counts = try main.peek()?.position ?? 0 >= start.from
             if counts && !output.isOn.load(ordering: .relaxed) {
                 output.isOn.store(true, ordering: .relaxed)
                 _ = try watch?.changes()
@@ -173,9 +171,9 @@ final class Replay {
         return earliest
     }
 
-    private func isPastEnd(_ record: JournalFeed.Record) throws -> Bool? {
+    private func isPastEnd(_ record: JournalFeed.Record) -> Bool {
         switch start.options.to {
-        case nil: nil
+        case nil: false
         case .record(let number): record.position >= UInt64(max(0, number))
         case .time(let time): record.time >= time
         case .event(let count): report.events >= count
@@ -269,6 +267,9 @@ final class Replay {
     /// How long calls of an asynchronous handler are waited for before the replay goes on.
     private static let longestWaitMilliseconds = 5_000
 
+    /// How much virtual time may go by from the last record until all has come to its end.
+    private static let longestEnd = Duration.seconds(60)
+
     private var isQuiet: Bool {
         let running = running
         let isIdle = executor.perform {
@@ -295,6 +296,9 @@ final class Replay {
             }
             rest()
         }
+        // What waits for a restart or another attempt has its time.
+        let last = clock.now().advanced(by: Self.longestEnd)
+        while !hasEnded, clock.moveToNext(upTo: last) { rest() }
         if !hasEnded {
             running.cancel()
             rest()
@@ -338,7 +342,11 @@ extension RunningTopology {
                 "the topology can't go on from checkpoint \(restored.manifest.checkpoint): "
                     + misfits.joined(separator: "; "))
         }
-        for instance in instances.joined() { try await instance.restore(restored) }
+        do {
+            for instance in instances.joined() { try await instance.restore(restored) }
+        } catch let error as StoreError {
+            throw ReplayError(error.reason)
+        }
         return hasAsyncWork
     }
 }

@@ -60,6 +60,13 @@ final class ReplayClock: RuntimeClock {
         state.withLock { $0.now = max($0.now, time) }
     }
 
+    /// Goes on to the next thing to be done, if there is one up to a limit.
+    func moveToNext(upTo limit: EventTime) -> Bool {
+        guard let action = nextAction(upTo: limit) else { return false }
+        action()
+        return true
+    }
+
     private func nextAction(upTo limit: EventTime) -> (@Sendable () -> Void)? {
         state.withLock { state in
             while let first = state.entries.min, first.deadline <= limit {

@@ -42,14 +42,15 @@ extension StateEntry {
                 stage: stage, instance: instance, state: section.id, group: group, key: key,
                 value: value, deadline: deadline.flatMap(time))
         }
-        if contents.hasPrefix("table of "), values.count % 3 == 0 {
-            return stride(from: 0, to: values.count, by: 3).map {
-                entry(values[$0], values[$0 + 1], values[$0 + 2])
-            }
-        }
         if contents.hasPrefix("timers of "), values.count % 4 == 0 {
             return stride(from: 0, to: values.count, by: 4).map {
                 entry(values[$0], values[$0 + 2], values[$0 + 1])
+            }
+        }
+        let isTable = contents.hasPrefix("table of ") || group != nil
+        if isTable, values.count % 3 == 0 {
+            return stride(from: 0, to: values.count, by: 3).map {
+                entry(values[$0], values[$0 + 1], values[$0 + 2])
             }
         }
         return values.map { entry(nil, $0, nil) }

@@ -148,6 +148,8 @@ extension StageActor {
         let states = Dictionary(
             scope.states.map { ($0.id, $0.state) }, uniquingKeysWith: { first, _ in first })
         let groups = KeyGroup.groups(ofInstance: instance, parallelism: scope.parallelism)
+        var versions: [String: Int] = [:]
+        for state in run.parts(of: name).flatMap(\.states) { versions[state.id] = state.version }
         for (from, section) in run.sections[name] ?? [] {
             guard let state = states[section.id] else { continue }
             if section.group >= 0 {
@@ -159,7 +161,8 @@ extension StageActor {
             if problems.contains(where: { $0.state == section.id }) { continue }
             do {
                 var portion = RestoredPortion(
-                    group: section.group, reader: try BinaryReader(section.bytes))
+                    group: section.group, version: versions[section.id] ?? 1,
+                    reader: try BinaryReader(section.bytes))
                 try state.restore(&portion) { groups.contains($0) }
             } catch {
                 let path = (error as? BinaryCodingError)?.codingPath.joined(separator: ".")

@@ -28,7 +28,8 @@ struct ServiceProcess {
         process.executableURL = URL(fileURLWithPath: executable)
         process.arguments = Array(command.dropFirst())
         process.environment = ProcessInfo.processInfo.environment.merging(
-            [variable: value]
+            // A service that supervises itself answers in its first process.
+            [variable: value, "WEIR_WORKER": "1"]
         ) { _, new in new }
         let output = Pipe()
         process.standardOutput = output

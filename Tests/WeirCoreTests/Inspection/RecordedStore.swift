@@ -26,9 +26,11 @@ struct RecordedStore {
         _ source: String = "numbers", _ records: [(second: Int64, messages: [String])]
     ) async throws {
         let directory = CheckpointDirectory(store)
+        var limits = IngestLimits()
+        limits.segmentBytes = 1 << 16
         let journal = IngestJournal(
             directory: directory.ingestDirectory(of: source), stage: source,
-            files: directory.files, options: IngestLimits(segmentBytes: 1 << 16),
+            files: directory.files, options: limits,
             logger: Self.quiet.logger, isInline: true)
         try await journal.open(from: nil)
         for (second, messages) in records {

@@ -69,7 +69,9 @@ import Testing
         let running = try await RecordedStore.totals(source).start(
             .init(logger: RecordedStore.quiet.logger, store: recorded.store))
         // Both numbers have been handled once the stage has emitted them.
-        while running.stage("totals")?.status.eventsOut ?? 2 < 2 { await Task.yield() }
+        while running.status().stages.first(where: { $0.name == "totals" })?.eventsOut ?? 2 < 2 {
+            await Task.yield()
+        }
         try await running.suspend()
         try await recorded.record([(1, ["1000"]), (2, ["1000"]), (3, ["21"]), (4, ["31"])])
         var options = ReplayOptions()
@@ -92,7 +94,7 @@ import Testing
         try await recorded.record([(10, ["1"]), (11, ["2"]), (20, ["3"]), (50, ["4"])])
         let topology = Topology("recorded") {
             EventStream("numbers", from: RecordedStore.source())
-                .debounce(for: .seconds(5))
+                .debounce(.seconds(5))
                 .sink(.print.named("out"))
         }
         // What is held back at the end stays there, as it would have.
@@ -160,7 +162,7 @@ import Testing
         let recorded = try RecordedStore()
         try await recorded.record([(1, ["1", "13"])])
         struct Unlucky: Error {}
-        let topology = Topology("recorded", supervisor: Supervisor(onPoison: .escalate)) {
+        let topology = Topology("recorded", supervisor: Supervisor(poison: .escalate)) {
             EventStream("numbers", from: RecordedStore.source())
                 .map { number throws in
                     if number == 13 { throw Unlucky() }

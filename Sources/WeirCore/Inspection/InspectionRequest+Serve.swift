@@ -81,7 +81,9 @@ extension InspectionRequest {
             }
             answer(Self.replayMarker, report, status: 0)
         } catch {
-            fail(Self.replayMarker, error, isMissing: error is StoreError || error is MissingFromStore)
+            fail(
+                Self.replayMarker, error,
+                isMissing: error is StoreError || error is MissingFromStore)
         }
     }
 
@@ -92,7 +94,9 @@ extension InspectionRequest {
     }
 
     private func answer(_ marker: String, _ answer: some Encodable, status: Int32) -> Never {
-        let json = (try? JSONEventEncoder().encode(answer)).map { String(decoding: $0, as: UTF8.self) }
+        let json = (try? JSONEventEncoder().encode(answer)).map {
+            String(decoding: $0, as: UTF8.self)
+        }
         printNow("\(marker)\n\(json ?? "{}")\n")
         exit(status)
     }

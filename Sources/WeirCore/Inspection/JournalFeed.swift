@@ -48,7 +48,8 @@ final class JournalFeed {
                 let skipped = done.offset == Int64(record.position) ? Int(done.identity) : 0
                 let first = min(skipped, contents.count)
                 upcoming = Record(
-                    position: record.position, time: contents.time, messages: first..<contents.count,
+                    position: record.position, time: contents.time,
+                    messages: first..<contents.count,
                     bytes: [UInt8](record.payload))
                 return upcoming
             } catch {

@@ -56,7 +56,9 @@ final class Replay {
     ) throws {
         self.start = start
         self.step = step
-        let restored = try start.checkpoint.map { try RestoredRun(start.reader.directory, from: $0) }
+        let restored = try start.checkpoint.map {
+            try RestoredRun(start.reader.directory, from: $0)
+        }
         if let manifest = restored?.manifest, manifest.topology != topology.name {
             throw ReplayError(
                 "the store belongs to the topology '\(manifest.topology)', not to "
@@ -242,7 +244,8 @@ final class Replay {
             pacing = (time, now)
             return
         }
-        let due = pacing.real + Int64(Double(pacing.time.duration(to: time).nanosecondsClamped) / speed)
+        let due =
+            pacing.real + Int64(Double(pacing.time.duration(to: time).nanosecondsClamped) / speed)
         if due > now { Self.sleep(nanoseconds: due - now) }
     }
 

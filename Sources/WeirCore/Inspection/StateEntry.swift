@@ -36,7 +36,8 @@ extension StateEntry {
     ) throws -> [StateEntry] {
         let values = try BinaryValue.values(of: section.bytes)
         let group = section.group < 0 ? nil : section.group
-        func entry(_ key: BinaryValue?, _ value: BinaryValue, _ deadline: BinaryValue?) -> StateEntry
+        func entry(_ key: BinaryValue?, _ value: BinaryValue, _ deadline: BinaryValue?)
+            -> StateEntry
         {
             StateEntry(
                 stage: stage, instance: instance, state: section.id, group: group, key: key,

@@ -29,7 +29,8 @@ package struct StoreReader: Sendable {
     /// - Parameters:
     ///   - verifies: Whether all bytes are read and checked, not only manifests and journals.
     ///   - producerLimit: How many producers of a journal are listed by name.
-    package func contents(verifies: Bool = false, producerLimit: Int = 100) throws -> StoreContents {
+    package func contents(verifies: Bool = false, producerLimit: Int = 100) throws -> StoreContents
+    {
         var contents = StoreContents(path: directory.path)
         contents.isVerified = verifies
         contents.lastProcess = lastProcess

@@ -130,7 +130,8 @@ extension RunningTopology {
                 if journal.segments.isEmpty || offset >= journal.firstPosition { return nil }
                 return .init(
                     stage: pump.name,
-                    message: "the source '\(pump.name)' goes on with record \(offset), but its ingest "
+                    message:
+                        "the source '\(pump.name)' goes on with record \(offset), but its ingest "
                         + "journal begins with \(journal.firstPosition): use a newer checkpoint")
             } catch {
                 return .init(

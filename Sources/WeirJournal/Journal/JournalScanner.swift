@@ -54,7 +54,9 @@ package final class JournalScanner {
     /// read over by ``next()``.
     package func seek(to position: Journal.Position) {
         let target = max(position, firstPosition)
-        if target < self.position || cursor == nil || segments[current...].dropFirst().contains(where: { $0.first <= target }) {
+        if target < self.position || cursor == nil
+            || segments[current...].dropFirst().contains(where: { $0.first <= target })
+        {
             cursor = nil
             current = segments.lastIndex { $0.first <= target } ?? 0
         }

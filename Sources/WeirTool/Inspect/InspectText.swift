@@ -73,7 +73,8 @@ struct InspectText {
                         + (first ? tail : ["", ""]))
             }
         }
-        let name = snapshot.savepoint.map { "savepoint '\($0)'" }
+        let name =
+            snapshot.savepoint.map { "savepoint '\($0)'" }
             ?? "checkpoint \(snapshot.checkpoint ?? 0)"
         return ["", "\(name):"] + Self.table(rows)
     }

@@ -36,7 +36,8 @@ struct EmittedEvents {
     /// The lines of which this run has more than the other, as often as it has more.
     func lines(beyond other: EmittedEvents) -> [String] {
         order.flatMap { canonical in
-            let extra = occurrences[canonical, default: 0] - other.occurrences[canonical, default: 0]
+            let extra =
+                occurrences[canonical, default: 0] - other.occurrences[canonical, default: 0]
             return Array(repeating: canonical, count: max(0, extra))
         }
     }

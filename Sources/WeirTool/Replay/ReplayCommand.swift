@@ -180,7 +180,8 @@ struct ReplayCommand: ParsableCommand {
         }
         if !report.silentSources.isEmpty {
             ToolOutput.note(
-                "without an ingest journal, and silent: \(report.silentSources.joined(separator: ", "))")
+                "without an ingest journal, and silent: \(report.silentSources.joined(separator: ", "))"
+            )
         }
     }
 

@@ -23,7 +23,7 @@ struct RecordedStore {
 
     /// Fills the journal of a source: a record for each time, with its messages.
     func record(
-        _ source: String = "numbers", _ records: [(second: Int64, messages: [String])]
+        _ records: [(second: Int64, messages: [String])], of source: String = "numbers"
     ) async throws {
         let directory = CheckpointDirectory(store)
         var limits = IngestLimits()

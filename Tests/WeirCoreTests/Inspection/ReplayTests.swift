@@ -106,8 +106,8 @@ import Testing
 
     @Test func `merges the journals of several sources by time`() async throws {
         let recorded = try RecordedStore()
-        try await recorded.record("left", [(1, ["1"]), (4, ["4"])])
-        try await recorded.record("right", [(2, ["2"]), (3, ["3"]), (9, ["9"])])
+        try await recorded.record([(1, ["1"]), (4, ["4"])], of: "left")
+        try await recorded.record([(2, ["2"]), (3, ["3"]), (9, ["9"])], of: "right")
         let topology = Topology("recorded") {
             EventStream("left", from: RecordedStore.source())
                 .merge(EventStream("right", from: RecordedStore.source()))
@@ -162,7 +162,8 @@ import Testing
         let recorded = try RecordedStore()
         try await recorded.record([(1, ["1", "13"])])
         struct Unlucky: Error {}
-        let topology = Topology("recorded", supervisor: Supervisor(poison: .escalate)) {
+        let topology = Topology("recorded", supervisor: Supervisor(attempts: 1, poison: .escalate))
+        {
             EventStream("numbers", from: RecordedStore.source())
                 .map { number throws in
                     if number == 13 { throw Unlucky() }

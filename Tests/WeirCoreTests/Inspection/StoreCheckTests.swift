@@ -69,14 +69,12 @@ import WeirJournal
 
     @Test func `throws for a store that isn't there or lacks the checkpoint`() async throws {
         let directory = try TemporaryDirectory()
-        await #expect(throws: StoreError.self) {
-            try await counts(Old()).check(.directory(directory("none")))
-        }
-        var store = try await made(directory)
-        store.start = .savepoint("before")
-        await #expect(throws: StoreError.self) { [store] in
-            try await counts(Old()).check(store)
-        }
+        let topology = counts(Old())
+        let nowhere = StateStore.directory(directory("none"))
+        await #expect(throws: StoreError.self) { try await topology.check(nowhere) }
+        let store = try await made(directory)
+        let unsaved = StateStore.directory(store.path, from: .savepoint("before"))
+        await #expect(throws: StoreError.self) { try await topology.check(unsaved) }
     }
 
     @Test func `reads requests as they are written`() {

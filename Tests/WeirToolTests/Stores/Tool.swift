@@ -28,10 +28,10 @@ enum Tool {
         ) { _, new in new }
         // Files, so that neither of two full pipes can hold the process up.
         let (output, errors) = (folder("output"), folder("errors"))
-        for file in [output, errors] { FileManager.default.createFile(atPath: file, contents: nil) }
+        for file in [output, errors] { try Data().write(to: URL(fileURLWithPath: file)) }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try #require(FileHandle(forWritingAtPath: output))
-        process.standardError = try #require(FileHandle(forWritingAtPath: errors))
+        process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
+        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
         try process.run()
         process.waitUntilExit()
         return Outcome(

@@ -109,6 +109,7 @@ public struct Batch<Element> {
 
 extension Batch: Sendable where Element: Sendable {}
 extension Batch: Equatable where Element: Equatable {}
+extension Batch: Codable where Element: Codable {}
 
 /// A batch whose element type is known to both ends of an edge only.
 @usableFromInline
@@ -122,6 +123,8 @@ package protocol AnyBatch: AnyObject, Sendable {
     func time(at index: Int) -> EventTime
     /// Where the source is behind the batch, when it comes straight from one.
     var position: SourcePosition? { get }
+    /// How batches of this type go to disk and back; nil when their events aren't Codable.
+    var spillCodec: SpillCodec? { get }
 }
 
 /// The immutable carrier of a batch on its way through a mailbox.
@@ -137,6 +140,8 @@ package final class BatchBox<Element: Sendable>: AnyBatch {
     }
 
     @usableFromInline package var count: Int { batch.count }
+
+    @usableFromInline package var spillCodec: SpillCodec? { SpillCodec(Element.self) }
 
     @usableFromInline
     package func slice(_ range: Range<Int>) -> any AnyBatch {

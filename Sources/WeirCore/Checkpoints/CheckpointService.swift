@@ -366,12 +366,15 @@ package final class CheckpointService: Sendable {
         tellWhetherAllHaveEnded()
     }
 
-    /// An instance was cancelled: checkpoints go on without it.
+    /// An instance was cancelled: the checkpoint under way is given up, later ones go on without it.
     func stageStopped(_ stage: String, _ instance: Int) {
         let id = InstanceID(stage: stage, instance: instance)
         instances.withLock { $0[id] = nil }
         if let number = state.withLock({ $0.pending?.number }) {
-            change(number) { $0.awaited.remove(id) }
+            // Without its part it would be no consistent cut.
+            change(number) { pending in
+                if pending.awaited.contains(id) { pending.error = CancellationError() }
+            }
         }
         tellWhetherAllHaveEnded()
     }

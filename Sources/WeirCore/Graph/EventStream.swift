@@ -46,6 +46,7 @@ public struct EventStream<Element: Sendable>: Sendable {
         }
         return Node.Input(
             node: node, output: output, partition: erased,
+            isCodable: Element.self is any Codable.Type,
             receiver: { port in
                 AnyReceiver(
                     Receiver<Element>(

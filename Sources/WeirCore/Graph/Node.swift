@@ -12,6 +12,8 @@ package final class Node: Sendable {
         package let partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
         /// Makes the receiver that feeds the edge's port; the closure knows the element type.
         package let receiver: @Sendable (OutputPort) -> AnyReceiver
+        /// Whether the events can go to disk.
+        package let isCodable: Bool
 
         package var isKeyed: Bool { partition != nil }
 
@@ -19,12 +21,13 @@ package final class Node: Sendable {
         package init(
             node: Node, output: Int,
             partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?,
-            receiver: @escaping @Sendable (OutputPort) -> AnyReceiver
+            isCodable: Bool = true, receiver: @escaping @Sendable (OutputPort) -> AnyReceiver
         ) {
             self.node = node
             self.output = output
             self.partition = partition
             self.receiver = receiver
+            self.isCodable = isCodable
         }
     }
 

@@ -96,6 +96,20 @@ public struct Topology: Sendable {
 
     private func badArguments() -> [TopologyError.Problem] {
         plan.stages.compactMap { stage in
+            guard stage.mailbox.overflow.needsCodable,
+                plan.nodes[stage.head].inputs.contains(where: { !$0.isCodable })
+            else { return nil }
+            return .init(
+                code: .invalidArgument,
+                message: """
+                    the events before stage '\(stage.name)' can't spill to disk: make their type Codable, or \
+                    choose another overflow policy
+                    """, location: plan.nodes[stage.head].location)
+        } + badSizes()
+    }
+
+    private func badSizes() -> [TopologyError.Problem] {
+        plan.stages.compactMap { stage in
             if stage.mailbox.capacity >= 1 && (stage.parallelism ?? 1) >= 1 { return nil }
             return .init(
                 code: .invalidArgument,

@@ -6,7 +6,8 @@ import WeirJournal
 /// done.
 package struct IngestDelivery<Element: Sendable>: Sendable {
     /// Appends the event of a message to a batch; throws what is wrong with the message.
-    package typealias Decode = @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    package typealias Decode =
+        @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
 
     private let journal: IngestJournal
     private let inlet: Inlet<Element>

@@ -40,7 +40,8 @@ extension IngestJournal {
         guard first < journal.firstPosition || first > journal.endPosition else { return }
         throw StoreError(
             store: directory,
-            reason: "the checkpoint of '\(stage)' goes on with record \(first), but the ingest journal "
+            reason:
+                "the checkpoint of '\(stage)' goes on with record \(first), but the ingest journal "
                 + "holds records \(journal.firstPosition) to \(journal.endPosition): begin with a "
                 + "newer checkpoint, or restore the directory")
     }

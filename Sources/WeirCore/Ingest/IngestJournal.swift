@@ -58,7 +58,8 @@ package final class IngestJournal: Sendable {
 
     /// - Parameter isInline: Whether the disk is used where it is needed, for deterministic tests.
     package init(
-        directory: String, stage: String, files: any FileSystem, options: IngestLimits = IngestLimits(),
+        directory: String, stage: String, files: any FileSystem,
+        options: IngestLimits = IngestLimits(),
         logger: Logger, isInline: Bool = false
     ) {
         self.directory = directory

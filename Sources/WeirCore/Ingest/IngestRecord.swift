@@ -79,8 +79,10 @@ package struct IngestRecordContents {
     package init(_ bytes: UnsafeRawBufferPointer) throws(IngestFormatError) {
         var reader = IngestBytes(bytes)
         time = EventTime(nanoseconds: try reader.number(Int64.self))
-        origin = String(decoding: try reader.take(Int(try reader.number(UInt16.self))), as: UTF8.self)
-        producer = String(decoding: try reader.take(Int(try reader.number(UInt8.self))), as: UTF8.self)
+        origin = String(
+            decoding: try reader.take(Int(try reader.number(UInt16.self))), as: UTF8.self)
+        producer = String(
+            decoding: try reader.take(Int(try reader.number(UInt8.self))), as: UTF8.self)
         firstSequence = try reader.number(UInt64.self)
         count = Int(try reader.number(UInt32.self))
         messages = reader.rest

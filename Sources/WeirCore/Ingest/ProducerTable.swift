@@ -1,7 +1,8 @@
 import DequeModule
 
-/// How far each producer has come: the senders that number their messages. A value without I/O.
+/// How far each producer has come: the senders that number their messages.
 ///
+/// A value without I/O.
 /// Bounded: past the limit the producer that has been without a connection the longest is
 /// forgotten.
 struct ProducerTable: Sendable {
@@ -53,7 +54,8 @@ struct ProducerTable: Sendable {
     }
 
     /// Takes note that messages were taken; false when the connection isn't the newest.
-    mutating func accept(_ name: String, upTo sequence: UInt64, _ session: ProducerSession) -> Bool {
+    mutating func accept(_ name: String, upTo sequence: UInt64, _ session: ProducerSession) -> Bool
+    {
         guard entries[name]?.session === session else { return false }
         entries[name]?.accepted = sequence
         return true

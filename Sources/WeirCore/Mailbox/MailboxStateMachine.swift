@@ -43,12 +43,19 @@ package struct MailboxStateMachine: Sendable {
     private var held = Deque<Delivery>()
     private var heldDepth = 0
     private var heldWaiters = Deque<Waiter>()
+    /// What doesn't fit into memory, behind all of `queue`.
+    private let spill: SpillQueue?
     package let capacity: Int
     package let overflow: OverflowPolicy
 
     package init(policy: MailboxPolicy) {
         capacity = max(1, policy.capacity)
         overflow = policy.overflow
+        if case .spill(let directory, let limit) = policy.overflow.kind {
+            spill = SpillQueue(directory: directory, limit: limit)
+        } else {
+            spill = nil
+        }
     }
 
     /// Whether a delivery of this weight may enter now, behind nobody who waits.
@@ -60,6 +67,10 @@ package struct MailboxStateMachine: Sendable {
     package mutating func offer(_ delivery: Delivery) -> SendAction {
         if isClosed { return .closed }
         let weight = delivery.weight
+        if let spill, !spill.isEmpty {
+            guard weight == 0 || waiters.isEmpty, spill.append(delivery) else { return .full }
+            return .accepted(wakeConsumer: isPaused ? false : takeConsumer(), dropped: 0)
+        }
         if !heldChannels.isEmpty, heldChannels.contains(delivery.channel) {
             return offerHeld(delivery)
         }
@@ -68,6 +79,9 @@ package struct MailboxStateMachine: Sendable {
         }
         switch overflow.kind {
         case .suspend: return .full
+        case .spill:
+            guard waiters.isEmpty, let spill, spill.append(delivery) else { return .full }
+            return .accepted(wakeConsumer: isPaused ? false : takeConsumer(), dropped: 0)
         case .fail: return .overflow
         case .dropNewest:
             let room = max(0, capacity - depth)
@@ -123,6 +137,9 @@ package struct MailboxStateMachine: Sendable {
             return .woken
         }
         if isPaused && !isClosed { return .empty }
+        if queue.isEmpty, let spill, !spill.isEmpty {
+            queue.append(contentsOf: spill.take(room: capacity, heldChannels: heldChannels))
+        }
         if queue.isEmpty { return isClosed ? .closed : .empty }
         swap(&queue, &deliveries)
         queue.removeAll(keepingCapacity: true)
@@ -133,10 +150,15 @@ package struct MailboxStateMachine: Sendable {
     /// Lets waiting senders in while there is room; returns those to resume.
     package mutating func admitWaiters() -> [Waiter] {
         var resumed: [Waiter] = []
-        while let first = waiters.first, hasRoom(for: first.delivery.weight) {
+        while let first = waiters.first {
+            if let spill, !spill.isEmpty {
+                guard spill.append(first.delivery) else { break }
+            } else {
+                guard hasRoom(for: first.delivery.weight) else { break }
+                queue.append(first.delivery)
+                depth += first.delivery.weight
+            }
             waiters.removeFirst()
-            queue.append(first.delivery)
-            depth += first.delivery.weight
             resumed.append(first)
         }
         return resumed
@@ -165,7 +187,7 @@ package struct MailboxStateMachine: Sendable {
         heldDepth = 0
         waiters.prepend(contentsOf: heldWaiters)
         heldWaiters.removeAll()
-        return queue.isEmpty || isPaused ? false : takeConsumer()
+        return hasDeliveries ? takeConsumer() : false
     }
 
     private mutating func setAside(_ delivery: Delivery) {
@@ -180,7 +202,7 @@ package struct MailboxStateMachine: Sendable {
             switch overflow.kind {
             case .fail: return .overflow
             case .dropNewest: return .accepted(wakeConsumer: false, dropped: weight)
-            case .suspend, .dropOldest, .conflate: return .full
+            case .suspend, .dropOldest, .conflate, .spill: return .full
             }
         }
         setAside(delivery)
@@ -188,7 +210,13 @@ package struct MailboxStateMachine: Sendable {
     }
 
     /// Whether a consumer would get something now.
-    package var hasDeliveries: Bool { !queue.isEmpty && !isPaused }
+    package var hasDeliveries: Bool {
+        !isPaused
+            && (!queue.isEmpty || spill?.hasAvailable(heldChannels: heldChannels) ?? false)
+    }
+
+    /// The number of events that wait on disk, and how many were lost there.
+    package var spilled: (depth: Int, lost: Int) { (spill?.depth ?? 0, spill?.lost ?? 0) }
 
     /// The state of things for a consumer that leaves the queue alone.
     package mutating func takeWakeUp() -> Mailbox.Turn? {
@@ -220,7 +248,8 @@ package struct MailboxStateMachine: Sendable {
     ///
     /// What is queued is discarded, its number of events returned.
     package mutating func close() -> (wakeConsumer: Bool, waiters: [Waiter], discarded: Int) {
-        let discarded = depth + heldDepth
+        let discarded = depth + heldDepth + (spill?.depth ?? 0)
+        spill?.removeAll()
         isClosed = true
         queue.removeAll()
         held.removeAll()

@@ -3,6 +3,7 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
     enum Kind: Sendable {
         case suspend, dropOldest, dropNewest, fail
         case conflate(@Sendable (any AnyBatch, any AnyBatch) -> any AnyBatch)
+        case spill(directory: String, limit: Int)
     }
 
     let kind: Kind
@@ -21,6 +22,27 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
     /// The sender fails with ``MailboxOverflow``, which its supervisor handles.
     public static let fail = OverflowPolicy(kind: .fail)
 
+    /// Arriving events go to files until the stage has caught up; when those are full as well, the
+    /// sender waits.
+    ///
+    /// Nothing is lost while the process lives; the files have no names, and are gone with it. The
+    /// events have to be Codable. Writing takes some hundred nanoseconds per event, done by whoever
+    /// sends.
+    ///
+    /// - Parameters:
+    ///   - directory: Where the files are. Default: `/tmp`.
+    ///   - bytes: How much they hold at most. Default 1 GiB.
+    public static func spill(
+        to directory: String = "/tmp", limit bytes: Int = 1 << 30
+    ) -> OverflowPolicy {
+        OverflowPolicy(kind: .spill(directory: directory, limit: max(1, bytes)))
+    }
+
+    /// Whether the events must be Codable.
+    var needsCodable: Bool {
+        if case .spill = kind { true } else { false }
+    }
+
     /// The policy's name.
     public var description: String {
         switch kind {
@@ -29,6 +51,7 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
         case .dropNewest: "dropNewest"
         case .fail: "fail"
         case .conflate: "conflate"
+        case .spill: "spill"
         }
     }
 }

@@ -164,6 +164,8 @@ public final class RunningTopology: Sendable {
                     // Not `waitForAll`, which throws only when the others have ended too.
                     while try await group.next() != nil {}
                 } catch {
+                    // What the other stages leave when they stop is no checkpoint.
+                    environment.checkpoints?.stopWaiting()
                     group.cancelAll()
                     // First the reason, then the end, so that outlets don't end as if all was well.
                     finishOutlets(throwing: error)

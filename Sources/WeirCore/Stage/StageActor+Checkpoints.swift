@@ -267,9 +267,13 @@ extension RestoredRun {
                 }
                 continue
             }
-            for state in part.states where !dropsUnknown {
+            for state in part.states {
                 guard let now = stage.states.first(where: { $0.id == state.id }) else {
-                    if stored.contains(where: { $0.states.contains { $0.id == state.id && $0.entries > 0 } }) {
+                    if !dropsUnknown,
+                        stored.contains(where: {
+                            $0.states.contains { $0.id == state.id && $0.entries > 0 }
+                        })
+                    {
                         problems.append(
                             "the stage '\(part.stage)' has no place for its state '\(state.id)' "
                                 + "(\(state.contents)) any more: keep the operator, or pass "
@@ -282,6 +286,8 @@ extension RestoredRun {
                         "the state '\(state.id)' of stage '\(part.stage)' (\(state.contents)) has "
                             + "version \(version) and the code \(now.version ?? 1): run code that "
                             + "knows version \(version), or begin with an older checkpoint")
+                } else if dropsUnknown {
+                    continue
                 } else if now.isKeyed != state.isKeyed {
                     problems.append(
                         "the state '\(state.id)' of stage '\(part.stage)' was \(state.contents) and "

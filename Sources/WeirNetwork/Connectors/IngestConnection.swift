@@ -100,11 +100,11 @@ final class IngestConnection {
         } catch {
             return fail(error.description)
         }
-        let connection = LoopBound(self, on: loop)
+        let connection = LoopBound(WeakConnection(self), on: loop)
         let session = ProducerSession(origin: origin) { [loop] sequence in
-            loop.onLoop { connection.value.acknowledge(sequence) }
+            loop.onLoop { connection.value.target?.acknowledge(sequence) }
         } replace: { [loop] newer in
-            loop.onLoop { connection.value.replaced(by: newer) }
+            loop.onLoop { connection.value.target?.replaced(by: newer) }
         }
         guard let opening = registry.open(name, session) else {
             return fail("too many producers are connected")
@@ -165,5 +165,14 @@ final class IngestConnection {
             sender.registry.close(sender.name, sender.session)
         }
         state = .ended
+    }
+}
+
+/// A connection as its producer's session knows it: the session may outlive it.
+private final class WeakConnection {
+    weak var target: IngestConnection?
+
+    init(_ target: IngestConnection) {
+        self.target = target
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import WeirCore
 
 /// A service's own binary that is asked, by an environment variable, to answer instead of running.
@@ -111,15 +112,8 @@ private final class Watchdog {
     private let process: Process
     private let fired = Fired()
 
-    private final class Fired: @unchecked Sendable {
-        // Safety: the flag is only used under the lock.
-        private let lock = NSLock()
-        private var flag = false
-
-        var value: Bool {
-            get { lock.withLock { flag } }
-            set { lock.withLock { flag = newValue } }
-        }
+    private final class Fired: Sendable {
+        let flag = Mutex(false)
     }
 
     init(_ process: Process, after timeout: Duration) {
@@ -127,7 +121,7 @@ private final class Watchdog {
         let identifier = process.processIdentifier
         let fired = fired
         item = DispatchWorkItem {
-            fired.value = true
+            fired.flag.withLock { $0 = true }
             kill(identifier, SIGKILL)
         }
         let seconds = Double(timeout.components.seconds)
@@ -137,7 +131,7 @@ private final class Watchdog {
     /// Returns whether it came too late.
     func cancel() -> Bool {
         item.cancel()
-        return fired.value
+        return fired.flag.withLock { $0 }
     }
 }
 

@@ -33,7 +33,8 @@ private struct Gap: KeyedHandler {
     private var spaced: [RunStep<Reading>] { readings.steps(seed: 2, upTo: .nanoseconds(8)) }
 
     private func expectSame(
-        _ steps: [RunStep<Reading>]? = nil, sourceLocation: Testing.SourceLocation = #_sourceLocation,
+        _ steps: [RunStep<Reading>]? = nil,
+        sourceLocation: Testing.SourceLocation = #_sourceLocation,
         _ build: @escaping @Sendable (EventStream<Reading>) -> EventStream<String>
     ) throws {
         try Continuation(

@@ -78,7 +78,8 @@ extension IngestLimits {
     }
 
     /// Sends messages with checkpoints and retention on the way; crashes once, and goes on.
-    private func run(_ count: UInt64, crashAfter crash: Int?, seed: UInt64) async throws -> Outcome {
+    private func run(_ count: UInt64, crashAfter crash: Int?, seed: UInt64) async throws -> Outcome
+    {
         let disk = SimulatedFileSystem(seed: seed)
         if let crash { disk.crashAfter(operations: crash) }
         var random = SplitMix64(seed: seed)

@@ -39,9 +39,10 @@ final class Folder: Sendable {
     let path: String
 
     init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "weir-\(UUID().uuidString)"
-        ).path
+        path =
+            FileManager.default.temporaryDirectory.appendingPathComponent(
+                "weir-\(UUID().uuidString)"
+            ).path
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true)
     }
@@ -144,7 +145,9 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
             EventStream("in", from: .tcp(port: 0, as: Reading.self)).map(\.id).sink(seen.sink)
         }.start(configuration)
         let loop = try Loop.shared()
-        func message(_ sequence: Int) -> String { "\(sequence) \(Reading(id: sequence, value: 0).json)\n" }
+        func message(_ sequence: Int) -> String {
+            "\(sequence) \(Reading(id: sequence, value: 0).json)\n"
+        }
         let first = try await RawClient.connect(to: try running.tcp, on: loop)
         let welcome = try await lines(first, "WEIR-ACK/1 till\n", answers: 1)
         #expect(welcome == ["ACK 0"])
@@ -152,7 +155,8 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         #expect(await seen.wait(for: 3) == [1, 2, 3])
         _ = await first.receive { String(decoding: $0, as: UTF8.self).contains("ACK 3\n") }
         let second = try await RawClient.connect(to: try running.tcp, on: loop)
-        let answers = try await lines(second, "WEIR-ACK/1 till\n" + message(3) + message(5), answers: 2)
+        let answers = try await lines(
+            second, "WEIR-ACK/1 till\n" + message(3) + message(5), answers: 2)
         #expect(answers[0] == "ACK 3")
         #expect(
             answers[1] == "ERR message 5 of producer 'till' does not follow 3: 4 is missing")

@@ -14,11 +14,20 @@ struct Outcome: CustomStringConvertible {
 /// Runs this package's programs, each in a process of its own.
 enum Tool {
     /// Runs `weir` with arguments.
-    static func weir(_ arguments: String...) throws -> Outcome {
-        try run("weir", arguments)
+    static func weir(_ arguments: String...) async throws -> Outcome {
+        try await run("weir", arguments)
     }
 
-    static func run(_ product: String, _ arguments: [String]) throws -> Outcome {
+    /// Runs a program on a thread of its own: the pool's are for the other tests.
+    static func run(_ product: String, _ arguments: [String]) async throws -> Outcome {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try runAndWait(product, arguments) })
+            }
+        }
+    }
+
+    private static func runAndWait(_ product: String, _ arguments: [String]) throws -> Outcome {
         let folder = try TemporaryFolder()
         let process = Process()
         process.executableURL = try URL(fileURLWithPath: path(of: product))
@@ -82,19 +91,19 @@ struct MadeStore {
     let store: String
     let alerts: String
 
-    init() throws {
+    init() async throws {
         folder = try TemporaryFolder()
         store = folder("store")
         alerts = folder("alerts.jsonl")
-        let made = try Tool.run("WeirStoreFixture", ["make", store, alerts])
+        let made = try await Tool.run("WeirStoreFixture", ["make", store, alerts])
         try #require(made.status == 0, "\(made)")
     }
 
     /// A command of `weir` on the store with the service behind it.
     func weir(
         _ command: String, _ options: [String] = [], service: [String] = ["serve"]
-    ) throws -> Outcome {
-        try Tool.run(
+    ) async throws -> Outcome {
+        try await Tool.run(
             "weir",
             [command, store] + options + ["--", Tool.path(of: "WeirStoreFixture")] + service)
     }

@@ -81,6 +81,11 @@ final class AsyncCalls<
         cache = request.cache
         order = CompletionOrder(ordered: request.ordered)
         nextNumber = CallNumber(epoch: scope.epoch)
+        // A checkpoint comes when no call is under way, so this is all there is.
+        scope.keep(
+            CheckpointedValue(
+                get: { [unowned self] in nextNumber },
+                set: { [unowned self] in nextNumber = $0 }))
         scope.onPublish { [unowned self] in (keys: self.cache?.count ?? 0, timers: 0) }
     }
 

@@ -79,7 +79,8 @@ public final class AcknowledgedSender: Sendable {
         let target = try SenderTarget(url)
         let loop = if let loop { loop } else { try Loop.shared() }
         let window = SenderWindow(configuration)
-        let link: LoopBound<SenderLink> = try await withCheckedThrowingContinuation { continuation in
+        let link: LoopBound<SenderLink> = try await withCheckedThrowingContinuation {
+            continuation in
             loop.execute {
                 let link = SenderLink(
                     target, producer: producer, configuration: configuration, window: window,

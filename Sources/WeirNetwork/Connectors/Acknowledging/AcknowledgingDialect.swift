@@ -29,7 +29,8 @@ enum AcknowledgingDialect: Sendable {
     }
 
     func hello(_ producer: String) -> String {
-        self == .words ? "\(AcknowledgingProtocol.prefix)1 \(producer)" : json(Hello(producer: producer))
+        self == .words
+            ? "\(AcknowledgingProtocol.prefix)1 \(producer)" : json(Hello(producer: producer))
     }
 
     func welcome(_ sequence: UInt64, isDurable: Bool) -> String {

@@ -59,7 +59,8 @@ enum AcknowledgingProtocol {
             frame[index] == 0x20
         else {
             throw AcknowledgingProtocolError(
-                "a message begins with its sequence number from 1 to \(maximumSequence) and a space")
+                "a message begins with its sequence number from 1 to \(maximumSequence) and a space"
+            )
         }
         return (number, UnsafeRawBufferPointer(rebasing: frame[(index + 1)...]))
     }

@@ -78,10 +78,14 @@ final class SenderLink {
 
     private func connect() {
         isWelcome = false
-        guard startTimer(after: configuration.connectTimeout, { [weak self] in
-            self?.wire?.cut()
-            self?.lost(NetworkError(.timedOut, "the source did not answer in time"))
-        }) else { return }
+        guard
+            startTimer(
+                after: configuration.connectTimeout,
+                { [weak self] in
+                    self?.wire?.cut()
+                    self?.lost(NetworkError(.timedOut, "the source did not answer in time"))
+                })
+        else { return }
         let completion: (Result<any SenderWire, NetworkError>) -> Void = { [self] result in
             switch result {
             case .failure(let error): lost(error)
@@ -122,7 +126,8 @@ final class SenderLink {
         do {
             switch try wire.dialect.answer(frame) {
             case .error(let reason):
-                fail(NetworkError(.protocolViolation, "the source refuses '\(producer)': \(reason)"))
+                fail(
+                    NetworkError(.protocolViolation, "the source refuses '\(producer)': \(reason)"))
             case .ack(let sequence) where isWelcome:
                 guard window.acknowledge(upTo: sequence) else {
                     throw AcknowledgingProtocolError("it acknowledges what was never sent")

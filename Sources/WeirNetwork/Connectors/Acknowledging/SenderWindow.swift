@@ -48,7 +48,9 @@ final class SenderWindow: Sendable {
         while true {
             let (isTaken, news) = try state.withLock { state in
                 if let failure = state.failure { throw failure }
-                guard hasRoom(state, for: payload.count) else { return (false, nil as (@Sendable () -> Void)?) }
+                guard hasRoom(state, for: payload.count) else {
+                    return (false, nil as (@Sendable () -> Void)?)
+                }
                 state.messages.append(payload)
                 state.byteCount += payload.count
                 if state.isPushScheduled { return (true, nil) }
@@ -166,7 +168,8 @@ final class SenderWindow: Sendable {
     func gave(_ count: Int) {
         state.withLock { state in
             let last = state.next + UInt64(count) - 1
-            let again = state.sentUpTo >= state.next ? min(last, state.sentUpTo) - state.next + 1 : 0
+            let again =
+                state.sentUpTo >= state.next ? min(last, state.sentUpTo) - state.next + 1 : 0
             state.counters.resent += Int(again)
             state.counters.sent += count - Int(again)
             state.sentUpTo = max(state.sentUpTo, last)

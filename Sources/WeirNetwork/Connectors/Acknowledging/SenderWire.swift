@@ -86,7 +86,8 @@ final class WebSocketWire: SenderWire, WebSocketHandler {
         if Self.refusals.contains(closure.code) {
             link?.fail(
                 NetworkError(
-                    .protocolViolation, "the source has closed with \(closure.code): \(closure.reason)"))
+                    .protocolViolation,
+                    "the source has closed with \(closure.code): \(closure.reason)"))
         }
         link?.closed(self, closure.error)
     }
@@ -141,7 +142,8 @@ final class TCPWire: SenderWire {
             try frame.withUnsafeBytes { try framing.wrap($0, &bytes) }
         } catch {
             link?.fail(
-                NetworkError(.invalidArgument, "a message doesn't fit the framing", cause: "\(error)"))
+                NetworkError(
+                    .invalidArgument, "a message doesn't fit the framing", cause: "\(error)"))
             return false
         }
         switch bytes.withUnsafeBytes({ connection.write($0) }) {

@@ -79,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "WeirTool",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirSupervisor",
+                "Weir", "WeirBinary", "WeirCore", "WeirJSON", "WeirNetwork", "WeirSupervisor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -120,9 +120,16 @@ let package = Package(
         .testTarget(
             name: "WeirToolTests",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirTool",
+                "Weir", "WeirNetwork", "WeirStoreFixture", "WeirTool",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "WeirStoreFixture",
+            dependencies: [
+                "Weir", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], path: "Tests/WeirStoreFixture",
             swiftSettings: settings),
     ]
 )

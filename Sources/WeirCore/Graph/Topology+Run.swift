@@ -8,6 +8,9 @@ extension Topology {
     public func start(
         _ configuration: RunConfiguration = RunConfiguration()
     ) async throws -> RunningTopology {
+        if let request = InspectionRequest.ofThisProcess {
+            await request.serve(self, configuration)
+        }
         try validate()
         let running = RunningTopology(topology: self, configuration: configuration)
         try await running.launch(components)

@@ -1,8 +1,8 @@
 /// What one read of a connection brought, in the form in which the ingest journal keeps it.
 ///
-/// Layout, little endian: length of the origin (2 bytes) and the origin in UTF-8, length of the
-/// producer's name (1) and the name, sequence number of the first message (8), number of messages
-/// (4), and each message behind its length (4).
+/// Layout, little endian: when it was read in nanoseconds since 1970 (8 bytes, signed), length of the
+/// origin (2) and the origin in UTF-8, length of the producer's name (1) and the name, sequence
+/// number of the first message (8), number of messages (4), and each message behind its length (4).
 package struct IngestRecord: Sendable {
     /// The kinds of records in an ingest journal.
     package enum Kind {
@@ -28,11 +28,16 @@ package struct IngestRecord: Sendable {
     /// - Parameters:
     ///   - origin: The peer's address, cut at 1,000 bytes.
     ///   - producer: At most 255 bytes.
-    package init(origin: String, producer: String = "", firstSequence: UInt64 = 0) {
+    ///   - time: When it was read, in processing time: a replay goes by it.
+    package init(
+        origin: String, producer: String = "", firstSequence: UInt64 = 0,
+        time: EventTime = EventTime()
+    ) {
         self.producer = producer
         self.firstSequence = firstSequence
         let origin = origin.utf8.prefix(1_000)
         bytes.reserveCapacity(512)
+        bytes.appendNumber(time.nanoseconds)
         bytes.appendNumber(UInt16(origin.count))
         bytes.append(contentsOf: origin)
         bytes.append(UInt8(truncatingIfNeeded: producer.utf8.count))
@@ -60,6 +65,8 @@ package struct IngestRecord: Sendable {
 
 /// A record as it is read from the journal.
 package struct IngestRecordContents {
+    /// When it was read.
+    package let time: EventTime
     package let origin: String
     package let producer: String
     package let firstSequence: UInt64
@@ -71,6 +78,7 @@ package struct IngestRecordContents {
     /// - Throws: ``IngestFormatError`` for bytes that no ``IngestRecord`` has.
     package init(_ bytes: UnsafeRawBufferPointer) throws(IngestFormatError) {
         var reader = IngestBytes(bytes)
+        time = EventTime(nanoseconds: try reader.number(Int64.self))
         origin = String(
             decoding: try reader.take(Int(try reader.number(UInt16.self))), as: UTF8.self)
         producer = String(

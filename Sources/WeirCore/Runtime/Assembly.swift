@@ -104,7 +104,8 @@ struct Assembly {
         let mailbox = mailboxes[stage.index][0]
         let pump = SourcePump(
             name: stage.name, order: 2 * stage.index, stage: stage.index, mailbox: mailbox,
-            source: source.connect(mailbox, context), start: context.start,
+            source: environment.substitutes?.source(source, mailbox, context)
+                ?? source.connect(mailbox, context), start: context.start,
             prepare: { try await source.prepare(context) },
             environment: environment, supervisors: supervisors, metrics: metrics)
         supervisors.add(pump, under: stage.supervisor)

@@ -14,12 +14,16 @@ package final class RunEnvironment: Sendable {
     package let resources = RunResources()
     /// Takes the run's checkpoints; nil without a store.
     package let checkpoints: CheckpointService?
+    /// What stands in for sources and sinks; nil for the real ones.
+    package let substitutes: Substitutes?
 
     package init(
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,
         batchSize: Int, executor: (any TaskExecutor)?, topology: String = "",
-        store: StateStore? = nil, faults: (any FaultInjector)? = nil
+        store: StateStore? = nil, faults: (any FaultInjector)? = nil,
+        substitutes: Substitutes? = nil
     ) {
+        self.substitutes = substitutes
         self.clock = clock
         self.seed = seed
         self.logger = logger

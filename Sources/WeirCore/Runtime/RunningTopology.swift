@@ -38,7 +38,8 @@ public final class RunningTopology: Sendable {
             clock: configuration.clock, seed: configuration.seed, logger: logger,
             deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
             executor: configuration.executor, topology: topology.name,
-            store: configuration.store, faults: configuration.faults)
+            store: configuration.store, faults: configuration.faults,
+            substitutes: configuration.substitutes)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(
@@ -70,6 +71,11 @@ public final class RunningTopology: Sendable {
             supervisors.forgetChildren()
             throw error
         }
+        begin()
+    }
+
+    /// Lets the stages and sources go.
+    func begin() {
         let task = startTask(on: configuration.executor) { try await self.runAll() }
         state.withLock { $0.task = task }
     }

@@ -284,7 +284,12 @@ final class SinkRunner: SinkDriver {
 
     private func openedWriter() async throws -> AnySinkWriter {
         if let writer { return writer }
-        let opened = try await makeWriter(context)
+        let opened =
+            if let substitutes = context.environment.substitutes {
+                substitutes.writer(for: context.stage)
+            } else {
+                try await makeWriter(context)
+            }
         writer = opened
         context.restoredState = nil
         return opened

@@ -51,6 +51,10 @@ package struct SourceDefinition: Sendable {
     package let endpoint: String?
     package let prepare: @Sendable (SourceContext) async throws -> Void
     package let connect: @Sendable (Mailbox, SourceContext) -> RunnableSource
+    /// Connects what reads recorded input in place of the source; nil for one without an ingest
+    /// journal.
+    package var connectRecorded:
+        (@Sendable (Mailbox, SourceContext, RecordedInput) -> RunnableSource)?
 
     @usableFromInline
     package init(

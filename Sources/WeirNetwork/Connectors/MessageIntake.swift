@@ -38,14 +38,19 @@ final class JournaledIngest: MessageIntake {
     private var record: IngestRecord?
     var sender: NumberedSender?
     private(set) var hasFailed = false
+    private let now: () -> EventTime
 
     /// Bytes after which a record is given to the journal before the read is done.
     private static let recordBytes = 256 << 10
 
-    /// - Parameter refuse: Gets a message that can't be taken, and why.
+    /// - Parameters:
+    ///   - now: Processing time.
+    ///   - refuse: Gets a message that can't be taken, and why.
     init(
-        _ journal: IngestJournal, origin: String, refuse: @escaping ([UInt8], String) -> Void
+        _ journal: IngestJournal, origin: String, now: @escaping () -> EventTime,
+        refuse: @escaping ([UInt8], String) -> Void
     ) {
+        self.now = now
         self.journal = journal
         self.origin = origin
         self.refuse = refuse
@@ -58,7 +63,8 @@ final class JournaledIngest: MessageIntake {
         }
         var open =
             record.take()
-            ?? IngestRecord(origin: origin, producer: sender?.name ?? "", firstSequence: sequence)
+            ?? IngestRecord(
+                origin: origin, producer: sender?.name ?? "", firstSequence: sequence, time: now())
         open.append(message)
         let isFull = open.bytes.count >= Self.recordBytes
         record = open

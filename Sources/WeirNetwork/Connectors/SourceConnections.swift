@@ -37,7 +37,8 @@ final class SourceConnections<Element: Sendable> {
         var direct: Ingest<Element>?
         if let journal {
             let context = inlet.context
-            intake = JournaledIngest(journal, origin: origin) { bytes, reason in
+            intake = JournaledIngest(journal, origin: origin, now: { context.now }) {
+                bytes, reason in
                 context.deadLetter(bytes, reason: reason, origin: origin)
             }
         } else {

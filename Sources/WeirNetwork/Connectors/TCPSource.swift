@@ -53,7 +53,7 @@ extension Source {
             } close: {
                 service.setAcceptor(nil)
             }
-        }
+        }.recorded { try decoder.append($0, &$1) }
     }
 }
 

@@ -58,7 +58,7 @@ extension Source {
             } close: {
                 shared.server.removeRoute(path)
             }
-        }
+        }.recorded { try decoder.append($0, &$1) }
     }
 }
 

@@ -9,7 +9,7 @@ private struct Dated: Codable, Sendable, Equatable {
 }
 
 @Suite struct `A simulation of operators with state` {
-    static let events = (1...30).map {
+    private static let events = (1...30).map {
         Dated(id: $0, key: $0 % 3, at: EventTime(nanoseconds: Int64($0) * 1_000_000_000))
     }
 

@@ -1,0 +1,179 @@
+/// Reads a journal from its files alone: without its lock, changing nothing, also while a process
+/// writes it.
+///
+/// It stops where the last durable commit ends, as far as the files show it. Of one thread at a
+/// time.
+package final class JournalScanner {
+    /// A segment file.
+    package struct Segment: Sendable, Hashable {
+        /// The name of the file.
+        package let file: String
+        /// The number of its first record.
+        package let first: Journal.Position
+        /// Bytes of the file, preallocated ones included.
+        package let bytes: Int
+    }
+
+    private let directory: String
+    private let files: any FileSystem
+    private let options: JournalOptions
+    private var cursor: SegmentCursor?
+    private var current = 0
+
+    /// The segments, in order.
+    package private(set) var segments: [Segment] = []
+
+    /// The number of the record that ``next()`` returns next.
+    package private(set) var position: Journal.Position = 0
+
+    /// What stands behind the last whole record: a commit that is under way, or was torn.
+    package private(set) var tail: JournalCut?
+
+    /// Looks for the segments of a directory.
+    ///
+    /// - Throws: `.corrupt` for a segment with a damaged header, `.unsupported` for another version
+    ///   or format, `.notFound` when there is no such directory.
+    package init(
+        directory: String, fileSystem: any FileSystem = LocalFileSystem(),
+        options: JournalOptions = .init()
+    ) throws(StorageError) {
+        self.directory = directory
+        files = fileSystem
+        self.options = options
+        try findSegments()
+        position = segments.first?.first ?? 0
+    }
+
+    /// The number of the oldest record, or of the first one to come.
+    package var firstPosition: Journal.Position { segments.first?.first ?? 0 }
+
+    /// The file that holds the next record, once it is open.
+    package var path: String? { cursor?.path }
+
+    /// Goes on with another record, not before the first; the records before it in its segment are
+    /// read over by ``next()``.
+    package func seek(to position: Journal.Position) {
+        let target = max(position, firstPosition)
+        if target < self.position || cursor == nil
+            || segments[current...].dropFirst().contains(where: { $0.first <= target })
+        {
+            cursor = nil
+            current = segments.lastIndex { $0.first <= target } ?? 0
+        }
+        self.position = target
+    }
+
+    /// The next record; nil at the end, where a later call may find more.
+    ///
+    /// - Throws: `.corrupt` with the segment and the offset of a damaged record, `.notFound` when
+    ///   retention has removed the segment meanwhile.
+    package func next() throws(StorageError) -> JournalRecord? {
+        while true {
+            if segments.isEmpty { try findSegments() }
+            guard current < segments.count else { return nil }
+            let cursor = try openedCursor()
+            if let end = end(of: current), cursor.position >= end {
+                moveOn()
+                continue
+            }
+            switch try cursor.next() {
+            case .record(let header, let payload):
+                if header.position < position { continue }
+                position = header.position + 1
+                return JournalRecord(
+                    position: header.position, kind: header.kind,
+                    payload: try opened(payload, header, cursor))
+            case .end(let ending):
+                guard try goOn(behind: cursor, ending) else { return nil }
+            }
+        }
+    }
+
+    private func end(of segment: Int) -> Journal.Position? {
+        segment + 1 < segments.count ? segments[segment + 1].first : nil
+    }
+
+    private func moveOn() {
+        current += 1
+        cursor = nil
+    }
+
+    private func openedCursor() throws(StorageError) -> SegmentCursor {
+        if let cursor { return cursor }
+        let opened = try open(segments[current].file)
+        cursor = opened
+        return opened
+    }
+
+    /// Whether there is something to read where no valid record stands.
+    private func goOn(
+        behind cursor: SegmentCursor, _ ending: SegmentCursor.Ending
+    ) throws(StorageError) -> Bool {
+        if end(of: current) != nil {
+            throw .corrupt(cursor.path, offset: cursor.offset, ending.reason)
+        }
+        // A writer may have gone on since the file was looked at.
+        try cursor.dropWindow()
+        let remainder = try cursor.remainder()
+        if remainder.laterCommit != nil {
+            try cursor.dropWindow()
+            let offset = cursor.offset
+            guard try recovers(cursor) else {
+                throw .corrupt(cursor.path, offset: offset, ending.reason)
+            }
+            return true
+        }
+        tail =
+            remainder.isZero
+            ? nil
+            : JournalCut(
+                segment: segments[current].file, offset: cursor.offset,
+                records: remainder.uncommittedRecords)
+        let known = segments.count
+        try findSegments()
+        guard segments.count > known else {
+            try cursor.dropWindow()
+            return false
+        }
+        return true
+    }
+
+    /// Whether the record that was not valid is by now.
+    private func recovers(_ cursor: SegmentCursor) throws(StorageError) -> Bool {
+        guard case .record = try cursor.next() else { return false }
+        // Read once more, so that it is handed out.
+        self.cursor = nil
+        return true
+    }
+
+    private func findSegments() throws(StorageError) {
+        let newest = segments.last?.first
+        for name in try files.list(directory) {
+            guard let first = SegmentHeader.first(of: name) else { continue }
+            if let newest, first <= newest { continue }
+            let cursor = try open(name)
+            segments.append(Segment(file: name, first: first, bytes: cursor.size))
+        }
+        if newest == nil { position = segments.first?.first ?? 0 }
+    }
+
+    private func open(_ name: String) throws(StorageError) -> SegmentCursor {
+        let path = directory + "/" + name
+        let cursor = try SegmentCursor(
+            try files.open(path, .read), path: path, windowSize: options.readAheadBytes)
+        guard cursor.header.format == options.format else {
+            throw StorageError(
+                .unsupported(
+                    reason: "its format \(cursor.header.format) is not \(options.format)"),
+                path: path, action: "open")
+        }
+        return cursor
+    }
+
+    private func opened(
+        _ payload: UnsafeRawBufferPointer, _ header: RecordHeader, _ cursor: SegmentCursor
+    ) throws(StorageError) -> UnsafeRawBufferPointer {
+        if header.flags & RecordHeader.sealed == 0 { return payload }
+        throw StorageError(.wrongKey(header.key), path: cursor.path, action: "read")
+    }
+}

@@ -1,0 +1,185 @@
+import Foundation
+import Synchronization
+import WeirCore
+
+/// A service's own binary that is asked, by an environment variable, to answer instead of running.
+struct ServiceProcess {
+    let command: [String]
+    let variable: String
+    let value: String
+    let marker: String
+    /// How long the service may take until it begins to answer; nil for any time.
+    var timeout: Duration?
+
+    /// What came behind the marker, and how the process ended.
+    struct Answer {
+        var json: String?
+        var status: Int32
+    }
+
+    /// Runs it to its end.
+    ///
+    /// - Parameter line: Gets each line of its standard output but for the answer.
+    func run(_ line: (String) throws -> Void) throws -> Answer {
+        guard let name = command.first, let executable = Self.find(name) else {
+            throw ToolFailure(
+                status: 127, "the service '\(command.first ?? "")' can't be found or started")
+        }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: executable)
+        process.arguments = Array(command.dropFirst())
+        process.environment = ProcessInfo.processInfo.environment.merging(
+            // A service that supervises itself answers in its first process.
+            [variable: value, "WEIR_WORKER": "1"]
+        ) { _, new in new }
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardInput = FileHandle.nullDevice
+        do {
+            try process.run()
+        } catch {
+            throw ToolFailure(status: 127, "the service '\(name)' can't be started: \(error)")
+        }
+        let watchdog = timeout.map { Watchdog(process, after: $0) }
+        var answer = Answer(json: nil, status: 0)
+        var lines = LineBuffer()
+        var isAnswer = false
+        do {
+            while true {
+                let bytes = output.fileHandleForReading.availableData
+                if bytes.isEmpty { break }
+                try lines.add(bytes) { text in
+                    if isAnswer {
+                        answer.json = text
+                        isAnswer = false
+                    } else if text == marker {
+                        isAnswer = true
+                    } else {
+                        try line(text)
+                    }
+                }
+            }
+        } catch {
+            process.terminate()
+            process.waitUntilExit()
+            throw error
+        }
+        process.waitUntilExit()
+        answer.status = process.terminationStatus
+        if process.terminationReason == .uncaughtSignal { answer.status += 128 }
+        if watchdog?.cancel() == true {
+            throw ToolFailure(
+                status: 70,
+                "the service started no topology within \(timeout.map { "\($0)" } ?? "its time")")
+        }
+        return answer
+    }
+
+    /// What the answer says, or why there is none.
+    func decode<Report: Decodable>(_ type: Report.Type, from answer: Answer) throws -> Report {
+        guard let json = answer.json else {
+            throw ToolFailure(
+                status: 70,
+                "the service ended with status \(answer.status) before it started a topology; it has "
+                    + "to call run() or start() of the topology, and to use this version of Weir")
+        }
+        let bytes = Data(json.utf8)
+        if let failure = try? JSONDecoder().decode(InspectionFailure.self, from: bytes) {
+            throw ToolFailure(status: failure.isMissing ? 66 : 65, failure.failure)
+        }
+        do {
+            return try JSONDecoder().decode(Report.self, from: bytes)
+        } catch {
+            throw ToolFailure(status: 70, "the service's answer can't be read: \(error)")
+        }
+    }
+
+    /// The path of a program, as a shell finds it.
+    private static func find(_ name: String) -> String? {
+        if name.contains("/") {
+            return FileManager.default.isExecutableFile(atPath: name) ? name : nil
+        }
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+        return path.split(separator: ":").map { "\($0)/\(name)" }.first {
+            FileManager.default.isExecutableFile(atPath: $0)
+        }
+    }
+}
+
+/// Ends a process that takes too long.
+private final class Watchdog {
+    private let item: DispatchWorkItem
+    private let process: Process
+    private let fired = Fired()
+
+    private final class Fired: Sendable {
+        let flag = Mutex(false)
+    }
+
+    init(_ process: Process, after timeout: Duration) {
+        self.process = process
+        let identifier = process.processIdentifier
+        let fired = fired
+        item = DispatchWorkItem {
+            fired.flag.withLock { $0 = true }
+            kill(identifier, SIGKILL)
+        }
+        let seconds = Double(timeout.components.seconds)
+        DispatchQueue.global().asyncAfter(deadline: .now() + seconds, execute: item)
+    }
+
+    /// Returns whether it came too late.
+    func cancel() -> Bool {
+        item.cancel()
+        return fired.flag.withLock { $0 }
+    }
+}
+
+/// Cuts output into lines.
+struct LineBuffer {
+    private var rest: [UInt8] = []
+
+    mutating func add(_ bytes: Data, _ line: (String) throws -> Void) rethrows {
+        rest.append(contentsOf: bytes)
+        var start = 0
+        while let end = rest[start...].firstIndex(of: 0x0A) {
+            try line(String(decoding: rest[start..<end], as: UTF8.self))
+            start = end + 1
+        }
+        rest.removeFirst(start)
+    }
+}
+
+/// Why a command can't do what it is asked for, with its exit status.
+struct ToolFailure: Error, CustomStringConvertible {
+    let status: Int32
+    let description: String
+
+    init(status: Int32, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+}
+
+/// Standard error, and the exit statuses that the commands share.
+enum ToolOutput {
+    static func note(_ text: String) {
+        FileHandle.standardError.write(Data("\(text)\n".utf8))
+    }
+
+    /// Runs a command; its failure becomes a line on standard error and a status.
+    static func reporting<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let failure as ToolFailure {
+            note("weir \(name): \(failure)")
+            throw ExitStatus.of(failure.status)
+        } catch let missing as MissingFromStore {
+            note("weir \(name): \(missing)")
+            throw ExitStatus.of(66)
+        } catch let error as StoreError {
+            note("weir \(name): \(error)")
+            throw ExitStatus.of(1)
+        }
+    }
+}

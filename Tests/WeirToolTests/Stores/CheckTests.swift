@@ -1,0 +1,45 @@
+import Foundation
+import Testing
+
+@Suite struct `weir check` {
+    @Test func `says that the same service loads, and changes nothing`() async throws {
+        let made = try await MadeStore()
+        let before = try made.folder.snapshot(of: "store")
+        let checked = try await made.weir("check")
+        #expect(checked.status == 0, "\(checked)")
+        #expect(checked.output.contains("'payments' loads checkpoint"), "\(checked)")
+        #expect(checked.output.contains("totals: 10 entries"), "\(checked)")
+        #expect(checked.errors.contains("a line of the service's own"))
+        #expect(try await made.weir("check", ["--savepoint", "half"]).status == 0)
+        #expect(try made.folder.snapshot(of: "store") == before)
+    }
+
+    @Test func `refuses a renamed stage by its name`() async throws {
+        let checked = try await MadeStore().weir("check", service: ["serve", "--stage", "sums"])
+        #expect(checked.status == 1, "\(checked)")
+        #expect(checked.output.contains("the stage 'totals' has state in it"), "\(checked)")
+        #expect(checked.output.contains("sums: new, begins empty"), "\(checked)")
+    }
+
+    @Test func `names the state and the key path that don't decode`() async throws {
+        let checked = try await MadeStore().weir(
+            "check", ["--json"], service: ["serve", "--changes-state"])
+        #expect(checked.status == 1, "\(checked)")
+        let report = try #require(
+            try JSONSerialization.jsonObject(with: Data(checked.output.utf8)) as? [String: Any])
+        let problem = try #require((report["problems"] as? [[String: Any]])?.first)
+        #expect(problem["stage"] as? String == "totals")
+        #expect(problem["state"] as? String == "reduce/0")
+        #expect(problem["type"] as? String == "table of String to NamedTotal")
+        #expect((problem["path"] as? String)?.contains("sum") == true, "\(checked)")
+    }
+
+    @Test func `says what is missing`() async throws {
+        let made = try await MadeStore()
+        #expect(try await made.weir("check", ["--checkpoint", "99"]).status == 66)
+        #expect(try await made.weir("check", service: ["idle"]).status == 70)
+        #expect(try await Tool.weir("check", made.store).status == 64)
+        #expect(try await Tool.weir("check", made.folder("none"), "--", "/bin/true").status == 66)
+        #expect(try await Tool.weir("check", made.store, "--", "/no/such/service").status == 127)
+    }
+}

@@ -70,7 +70,7 @@ let package = Package(
         .target(
             name: "WeirTesting",
             dependencies: [
-                "WeirCore",
+                "WeirBinary", "WeirCore", "WeirJournal",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
@@ -112,7 +112,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "WeirTestingTests", dependencies: ["WeirCore", "WeirTesting"],
+            name: "WeirTestingTests", dependencies: ["WeirCore", "WeirJournal", "WeirTesting"],
             swiftSettings: settings),
         .testTarget(
             name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],

@@ -27,10 +27,11 @@ let package = Package(
     targets: [
         .target(name: "CLoad"),
         .target(name: "CMeasure"),
+        .target(name: "CSQLitePeer"),
         .executableTarget(
             name: "WeirBench",
             dependencies: [
-                "CLoad", "CMeasure",
+                "CLoad", "CMeasure", "CSQLitePeer",
                 .product(name: "Weir", package: "weir"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),

@@ -11,6 +11,11 @@ package final class SteppingExecutor: TaskExecutor {
         var jobs = Deque<UnownedJob>()
         var random: SplitMix64
         var finished = 0
+        var trace: UInt64 = 0xCBF2_9CE4_8422_2325
+
+        mutating func note(_ number: Int) {
+            trace = (trace ^ UInt64(truncatingIfNeeded: number)) &* 0x0000_0100_0000_01B3
+        }
     }
 
     private let locked: Mutex<Locked>
@@ -29,6 +34,16 @@ package final class SteppingExecutor: TaskExecutor {
     /// The number of jobs that have run.
     package var finished: Int { locked.withLock { $0.finished } }
 
+    /// A number that stands for the choices made so far: equal runs have equal ones.
+    package var trace: UInt64 { locked.withLock { $0.trace } }
+
+    /// Runs one job on the calling thread; false when there is none.
+    package func step() -> Bool {
+        guard let job = next() else { return false }
+        job.runSynchronously(on: asUnownedTaskExecutor())
+        return true
+    }
+
     /// Runs jobs on the calling thread until none is left or `limit` of them have run.
     ///
     /// - Returns: Whether none is left.
@@ -46,8 +61,10 @@ package final class SteppingExecutor: TaskExecutor {
         locked.withLock { locked in
             guard let first = locked.jobs.popFirst() else { return nil }
             locked.finished += 1
+            locked.note(locked.jobs.count)
             if !isShuffled || locked.jobs.isEmpty { return first }
             let index = Int.random(in: 0...locked.jobs.count, using: &locked.random)
+            locked.note(index)
             if index == locked.jobs.count { return first }
             defer { locked.jobs[index] = first }
             return locked.jobs[index]

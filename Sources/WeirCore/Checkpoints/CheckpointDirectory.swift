@@ -27,6 +27,16 @@ package struct CheckpointDirectory: Sendable {
     var checkpoints: String { "\(path)/checkpoints" }
     var savepoints: String { "\(path)/savepoints" }
 
+    /// The state of a complete checkpoint or savepoint, to begin a run with.
+    ///
+    /// The process that took it may have been killed before its manifest's name was durable. What
+    /// the run makes final relies on it, so it is made durable first.
+    func restore(from path: String) throws -> RestoredRun {
+        let restored = try RestoredRun(self, from: path)
+        try files.syncDirectory(path)
+        return restored
+    }
+
     /// Makes the directories and takes the lock.
     func open() throws -> any FileLock {
         try files.createDirectory(path)
@@ -57,6 +67,12 @@ package struct CheckpointDirectory: Sendable {
     /// The largest number that any checkpoint has had, complete or not.
     func lastNumber() throws(StorageError) -> Int {
         try files.list(checkpoints).compactMap { Int($0) }.max() ?? 0
+    }
+
+    /// - Throws: ``StoreError`` when there is a savepoint of this name.
+    func refuse(_ savepoint: String) throws {
+        guard try files.exists("\(directory(ofSavepoint: savepoint))/MANIFEST") else { return }
+        throw StoreError(store: path, reason: "it has a savepoint '\(savepoint)' already")
     }
 
     package func savepointNames() throws(StorageError) -> [String] {

@@ -117,7 +117,7 @@ package final class CheckpointService: Sendable {
         switch store.start.kind {
         case .latest:
             guard let newest = complete.last else { return nil }
-            return try RestoredRun(directory, from: directory.directory(of: newest))
+            return try directory.restore(from: directory.directory(of: newest))
         case .empty:
             guard complete.isEmpty else {
                 throw StoreError(
@@ -132,14 +132,14 @@ package final class CheckpointService: Sendable {
                     store: store.path,
                     reason: "it has no checkpoint \(number), only \(complete)")
             }
-            return try RestoredRun(directory, from: directory.directory(of: number))
+            return try directory.restore(from: directory.directory(of: number))
         case .savepoint(let name):
             let names = try directory.savepointNames()
             guard names.contains(name) else {
                 throw StoreError(
                     store: store.path, reason: "it has no savepoint '\(name)', only \(names)")
             }
-            return try RestoredRun(directory, from: directory.directory(ofSavepoint: name))
+            return try directory.restore(from: directory.directory(ofSavepoint: name))
         }
     }
 
@@ -177,10 +177,14 @@ package final class CheckpointService: Sendable {
     /// Gives up what is under way and gives the store back.
     func close() async {
         stopWaiting()
+        // A checkpoint under way removes what it leaves, for which it needs the thread.
+        await turn.begin()
+        defer { turn.end() }
         // What has been submitted before is done first.
         try? await thread.run {}
         lock.withLock { $0?.release() }
         thread.stop()
+        instances.withLock { $0 = [:] }
     }
 
     // MARK: A checkpoint
@@ -190,6 +194,10 @@ package final class CheckpointService: Sendable {
         await turn.begin()
         defer { turn.end() }
         let started = clock.monotonicNanoseconds()
+        // First: whatever fails from here on removes the directory.
+        if case .savepoint(let name) = kind, !state.withLock({ $0.isStopped }) {
+            try await thread.run { [directory] in try directory.refuse(name) }
+        }
         let number = try begin(kind)
         do {
             let manifest = try await collect(number, kind, inject)
@@ -238,27 +246,26 @@ package final class CheckpointService: Sendable {
         }
     }
 
+    /// The instances in the order of the flow, so that equal runs of a simulation stay equal.
+    private var orderedInstances: [StageActor] {
+        instances.withLock { Array($0.values) }.sorted {
+            ($0.order, $0.instance) < ($1.order, $1.instance)
+        }
+    }
+
     /// Has all instances contribute, and waits for them.
     private func collect(
         _ number: Int, _ kind: Kind, _ inject: (@Sendable (Barrier) -> Void)?
     ) async throws -> Manifest {
         let (directory, target) = (directory, path(of: number, kind))
-        try await thread.run {
-            if case .savepoint(let name) = kind {
-                guard try !directory.files.exists("\(target)/MANIFEST") else {
-                    throw StoreError(
-                        store: directory.path, reason: "it has a savepoint '\(name)' already")
-                }
-            }
-            try directory.files.createDirectory(target)
-        }
+        try await thread.run { try directory.files.createDirectory(target) }
         var suspends = false
         if case .suspend = kind { suspends = true }
         let barrier = Barrier(checkpoint: number, suspends: suspends)
         if let inject {
             inject(barrier)
         } else {
-            for instance in instances.withLock({ Array($0.values) }) {
+            for instance in orderedInstances {
                 instance.requestBarrier(barrier)
             }
         }
@@ -311,7 +318,7 @@ package final class CheckpointService: Sendable {
                 "milliseconds": "\(nanoseconds / 1_000_000)",
             ])
         if manifest.savepoint == nil {
-            for instance in instances.withLock({ Array($0.values) }) {
+            for instance in orderedInstances {
                 instance.checkpointCompleted(manifest.checkpoint)
             }
             for action in onComplete.withLock({ $0 }) { action(oldest) }
@@ -495,40 +502,5 @@ package final class CheckpointService: Sendable {
     func waitForFinal() async -> Bool {
         await wait(for: { $0.isFinalDone }, among: \.finalWaiters)
         return state.withLock { $0.isFinalComplete }
-    }
-}
-
-/// Lets one after the other in.
-final class AsyncTurn: Sendable {
-    private struct State: Sendable {
-        var isTaken = false
-        var waiters: [UnsafeContinuation<Void, Never>] = []
-    }
-
-    private let state = Mutex(State())
-
-    func begin() async {
-        await withUnsafeContinuation { continuation in
-            let isFree = state.withLock { state in
-                if state.isTaken {
-                    state.waiters.append(continuation)
-                    return false
-                }
-                state.isTaken = true
-                return true
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
-    func end() {
-        let next = state.withLock { state -> UnsafeContinuation<Void, Never>? in
-            if state.waiters.isEmpty {
-                state.isTaken = false
-                return nil
-            }
-            return state.waiters.removeFirst()
-        }
-        next?.resume()
     }
 }

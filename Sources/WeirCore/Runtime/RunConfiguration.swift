@@ -42,6 +42,8 @@ public struct RunConfiguration: Sendable {
     package var executor: (any TaskExecutor)?
     /// What stands in for sources and sinks; nil for the real ones.
     package var substitutes: Substitutes?
+    /// Makes transactions fail on purpose, in a simulation.
+    package var faults: (any FaultInjector)?
 
     /// The defaults.
     public init() {}

@@ -10,6 +10,7 @@ package final class RunEnvironment: Sendable {
     package let deadLetters: DeadLetterQueue
     package let batchSize: Int
     package let executor: (any TaskExecutor)?
+    package let faults: (any FaultInjector)?
     package let resources = RunResources()
     /// Takes the run's checkpoints; nil without a store.
     package let checkpoints: CheckpointService?
@@ -19,7 +20,8 @@ package final class RunEnvironment: Sendable {
     package init(
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,
         batchSize: Int, executor: (any TaskExecutor)?, topology: String = "",
-        store: StateStore? = nil, substitutes: Substitutes? = nil
+        store: StateStore? = nil, faults: (any FaultInjector)? = nil,
+        substitutes: Substitutes? = nil
     ) {
         self.substitutes = substitutes
         self.clock = clock
@@ -28,6 +30,7 @@ package final class RunEnvironment: Sendable {
         self.deadLetters = deadLetters
         self.batchSize = batchSize
         self.executor = executor
+        self.faults = faults
         checkpoints = store.map {
             CheckpointService(
                 store: $0, topology: topology, clock: clock, logger: logger, executor: executor)

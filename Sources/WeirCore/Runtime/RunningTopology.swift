@@ -38,7 +38,8 @@ public final class RunningTopology: Sendable {
             clock: configuration.clock, seed: configuration.seed, logger: logger,
             deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
             executor: configuration.executor, topology: topology.name,
-            store: configuration.store, substitutes: configuration.substitutes)
+            store: configuration.store, faults: configuration.faults,
+            substitutes: configuration.substitutes)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(
@@ -66,6 +67,8 @@ public final class RunningTopology: Sendable {
         } catch {
             await environment.resources.closeAll()
             await environment.checkpoints?.close()
+            closeMailboxes()
+            supervisors.forgetChildren()
             throw error
         }
         begin()
@@ -131,6 +134,7 @@ public final class RunningTopology: Sendable {
             }
             for action in actions { action() }
             deadLetters.finish()
+            supervisors.forgetChildren()
         }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,3 +1,4 @@
+import Logging
 import WeirJSON
 import WeirJournal
 
@@ -8,7 +9,8 @@ extension Sink where Element: Encodable {
     /// file has the lines of complete checkpoints and no others. Until then they stand in files
     /// beside it, `PATH.staging` and `PATH.pending-N`. When the run begins with an older checkpoint,
     /// the file is cut back to what was final then. An event that can't be encoded, such as a NaN,
-    /// goes to the dead letters.
+    /// goes to the dead letters. While the disk is full the sink waits; after another error of the
+    /// disk its supervisor has the write repeated.
     ///
     /// The run needs a store; without one it doesn't start.
     ///
@@ -44,7 +46,8 @@ extension Sink where Element: Encodable {
                 throw error
             }
             return TransactionalLineWriter<Element>(
-                file: file, thread: thread,
+                file: file, thread: thread, clock: context.environment.clock,
+                logger: context.logger,
                 reject: { context.deadLetter($0, reason: String(describing: $1)) }
             ) { try encoder.encode($0, into: &$1) }
         }
@@ -55,23 +58,27 @@ extension Sink where Element: Encodable {
 private final class TransactionalLineWriter<Element: Sendable>: TransactionalSinkWriter {
     private let file: TransactionalFile
     private let thread: BlockingThread
+    private let clock: any RuntimeClock
+    private let logger: Logger
     private let reject: (Element, any Error) -> Void
     private let encode: (Element, inout [UInt8]) throws -> Void
 
     init(
-        file: TransactionalFile, thread: BlockingThread,
+        file: TransactionalFile, thread: BlockingThread, clock: any RuntimeClock, logger: Logger,
         reject: @escaping (Element, any Error) -> Void,
         encode: @escaping (Element, inout [UInt8]) throws -> Void
     ) {
         self.file = file
         self.thread = thread
+        self.clock = clock
+        self.logger = logger
         self.reject = reject
         self.encode = encode
     }
 
     func write(_ batch: Batch<Element>) async throws {
         let (file, lines) = (file, batch.lines(encode, reject: reject))
-        try await thread.run { try file.write(lines) }
+        try await whenThereIsRoom { try file.write(lines) }
     }
 
     func prepare(checkpoint: Int) async throws -> [UInt8] {
@@ -84,12 +91,41 @@ private final class TransactionalLineWriter<Element: Sendable>: TransactionalSin
 
     func commit(checkpoint: Int) async throws {
         let file = file
-        try await thread.run { try file.commit(checkpoint: checkpoint) }
+        try await whenThereIsRoom { try file.commit(checkpoint: checkpoint) }
+    }
+
+    /// Tries again, with growing pauses, while the disk is full: the mailbox fills meanwhile, and
+    /// senders wait.
+    private func whenThereIsRoom(_ work: @escaping @Sendable () throws -> Void) async throws {
+        var pause = Duration.milliseconds(50)
+        var isBlocked = false
+        while true {
+            do {
+                try await thread.run(work)
+                if isBlocked { logger.notice("the disk has room again: the sink goes on") }
+                return
+            } catch let error as StorageError {
+                guard error.code == .noSpace else { throw FileUnavailable(cause: error) }
+                if !isBlocked {
+                    logger.error("the sink waits for room", metadata: ["error": "\(error)"])
+                }
+                isBlocked = true
+            }
+            try await clock.sleep(for: pause)
+            pause = min(pause * 2, .seconds(5))
+        }
     }
 
     func close() async throws {
         thread.stop()
     }
+}
+
+/// The disk has failed, whatever the event.
+private struct FileUnavailable: SinkUnavailable, CustomStringConvertible {
+    let cause: StorageError
+
+    var description: String { "\(cause)" }
 }
 
 extension Batch {

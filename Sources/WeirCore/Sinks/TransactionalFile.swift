@@ -28,6 +28,12 @@ final class TransactionalFile: Sendable {
     private struct State: Sendable {
         var prepared: Prepared
         var staging: (any StoredFile)?
+        /// The name of the staging file: another one when `prepare` failed behind the renaming.
+        var stagedPath: String
+        /// Whether a synchronization of the staging file has failed.
+        var isSuspect = false
+        /// Set when what was staged is gone: only the checkpoint before can help.
+        var loss: StorageError?
         var stagedSize = 0
         var stagedChecksum = Checksum()
     }
@@ -41,18 +47,24 @@ final class TransactionalFile: Sendable {
         self.path = path
         self.files = files
         if let restored {
-            state = Mutex(State(prepared: restored))
+            state = Mutex(State(prepared: restored, stagedPath: "\(path).staging"))
             try recover(restored)
         } else {
             let file = try files.open(path, .readWrite)
             defer { file.close() }
-            state = Mutex(State(prepared: Prepared(length: try file.size)))
+            state = Mutex(
+                State(
+                    prepared: Prepared(length: try file.size), stagedPath: "\(path).staging"))
         }
-        if try files.exists(stagingPath) { try files.remove(stagingPath) }
-        try removePending { number in restored?.segments.contains { $0.checkpoint == number } ?? false }
+        for left in [stagingPath, rewritingPath] where try files.exists(left) {
+            try files.remove(left)
+        }
+        let needed = state.withLock { state in state.prepared.segments.map(\.checkpoint) }
+        try removePending { needed.contains($0) }
     }
 
     private var stagingPath: String { "\(path).staging" }
+    private var rewritingPath: String { "\(path).staging.new" }
     private func pendingPath(_ checkpoint: Int) -> String { "\(path).pending-\(checkpoint)" }
 
     /// Brings the file to what is final as of a checkpoint: segments that have been appended
@@ -68,6 +80,8 @@ final class TransactionalFile: Sendable {
         while let segment = rest.segments.first {
             let bytes = try read(file, rest.length..<(rest.length + segment.size))
             if bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum {
+                // A process that was killed may have left it in the system's cache alone.
+                try write(bytes, to: file, at: rest.length)
                 rest.length += segment.size
                 rest.segments.removeFirst()
             } else if try files.exists(pendingPath(segment.checkpoint)) {
@@ -76,9 +90,10 @@ final class TransactionalFile: Sendable {
                 throw corrupt("it lacks what belongs to checkpoint \(segment.checkpoint)")
             }
         }
-        if size > rest.length {
-            try file.truncate(to: rest.length)
+        if size > rest.length { try file.truncate(to: rest.length) }
+        if size > prepared.length {
             try file.synchronize()
+            try files.syncDirectory(LocalFileSystem.parent(of: path))
         }
         let remaining = rest
         state.withLock { $0.prepared = remaining }
@@ -110,7 +125,9 @@ final class TransactionalFile: Sendable {
     private func removePending(unless isNeeded: (Int) -> Bool) throws {
         let prefix = "\(path.split(separator: "/").last ?? "").pending-"
         for name in try files.list(LocalFileSystem.parent(of: path)) where name.hasPrefix(prefix) {
-            guard let number = Int(name.dropFirst(prefix.count)), !isNeeded(number) else { continue }
+            guard let number = Int(name.dropFirst(prefix.count)), !isNeeded(number) else {
+                continue
+            }
             try files.remove(pendingPath(number))
         }
     }
@@ -118,17 +135,10 @@ final class TransactionalFile: Sendable {
     /// Writes behind what was staged; all of it or nothing.
     func write(_ bytes: [UInt8]) throws {
         try state.withLock { state in
-            let file = try state.staging ?? files.open(stagingPath, .readWrite)
+            if let loss = state.loss { throw loss }
+            let file = try state.staging ?? files.open(state.stagedPath, .readWrite)
             state.staging = file
-            var failure: StorageError?
-            bytes.withUnsafeBytes { pointer in
-                do throws(StorageError) {
-                    try file.write(pointer, at: state.stagedSize)
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
+            try write(bytes, to: file, at: state.stagedSize)
             state.stagedSize += bytes.count
             bytes.withUnsafeBytes { state.stagedChecksum.add($0) }
         }
@@ -137,11 +147,15 @@ final class TransactionalFile: Sendable {
     /// Makes what was staged durable as a segment of its own.
     func prepare(checkpoint: Int) throws -> Prepared {
         try state.withLock { state in
-            guard state.stagedSize > 0, let file = state.staging else { return state.prepared }
+            guard state.stagedSize > 0, var file = state.staging else { return state.prepared }
+            if state.isSuspect { file = try rewrite(file, &state) }
             // A write that failed half way may have left more behind.
             try file.truncate(to: state.stagedSize)
+            state.isSuspect = true
             try file.synchronize()
-            try files.rename(stagingPath, to: pendingPath(checkpoint))
+            state.isSuspect = false
+            try files.rename(state.stagedPath, to: pendingPath(checkpoint))
+            state.stagedPath = pendingPath(checkpoint)
             try files.syncDirectory(LocalFileSystem.parent(of: path))
             file.close()
             state.prepared.segments.append(
@@ -149,10 +163,49 @@ final class TransactionalFile: Sendable {
                     checkpoint: checkpoint, size: state.stagedSize,
                     checksum: state.stagedChecksum.value))
             state.staging = nil
+            state.stagedPath = stagingPath
             state.stagedSize = 0
             state.stagedChecksum = Checksum()
             return state.prepared
         }
+    }
+
+    /// Writes what is staged to a new file.
+    ///
+    /// After a failed synchronization the system may have dropped what it could not write, and
+    /// report success from then on.
+    private func rewrite(_ file: any StoredFile, _ state: inout State) throws -> any StoredFile {
+        let bytes = try read(file, 0..<state.stagedSize)
+        guard Self.checksum(of: bytes) == state.stagedChecksum.value else {
+            let loss = corrupt(
+                "the disk has lost what was written since the last checkpoint; the next run goes on "
+                    + "from that")
+            state.loss = loss
+            throw loss
+        }
+        let copy = try files.open(rewritingPath, .readWrite)
+        do {
+            try write(bytes, to: copy, at: 0)
+            try files.rename(rewritingPath, to: state.stagedPath)
+        } catch {
+            copy.close()
+            throw error
+        }
+        file.close()
+        state.staging = copy
+        return copy
+    }
+
+    private func write(_ bytes: [UInt8], to file: any StoredFile, at offset: Int) throws {
+        var failure: StorageError?
+        bytes.withUnsafeBytes { pointer in
+            do throws(StorageError) {
+                try file.write(pointer, at: offset)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
     }
 
     /// Appends what was prepared for this checkpoint and those before.
@@ -167,20 +220,13 @@ final class TransactionalFile: Sendable {
             let segments = state.prepared.segments.prefix { $0.checkpoint <= checkpoint }
             for segment in segments {
                 let bytes = try files.readFile(pendingPath(segment.checkpoint))
-                guard bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum else {
+                guard bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum
+                else {
                     throw corrupt(
                         "'\(pendingPath(segment.checkpoint))' isn't what checkpoint "
                             + "\(segment.checkpoint) had written")
                 }
-                var failure: StorageError?
-                bytes.withUnsafeBytes { pointer in
-                    do throws(StorageError) {
-                        try file.write(pointer, at: end)
-                    } catch {
-                        failure = error
-                    }
-                }
-                if let failure { throw failure }
+                try write(bytes, to: file, at: end)
                 end += segment.size
             }
             try file.synchronize()

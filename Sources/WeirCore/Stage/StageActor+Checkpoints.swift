@@ -158,7 +158,13 @@ extension StageActor {
     /// Gives the service what is left of this stage when its streams have ended, and waits until
     /// sinks may make it final.
     func leaveToCheckpoints() async throws {
-        guard let service = environment.checkpoints, !isSuspended else { return }
+        guard let service = environment.checkpoints else { return }
+        if isSuspended {
+            // The last checkpoint is complete only once all stages have contributed.
+            guard scope.writers.contains(where: { $0.isTransactional }) else { return }
+            if await service.waitForFinal() { try await commitSinks() }
+            return
+        }
         // The part of a checkpoint under way is written first.
         await finishCapture()
         var part = makePart(hasEnded: true)
@@ -244,6 +250,7 @@ extension StageActor {
         if let own = parts.first(where: { $0.instance == instance }) {
             scope.random = SplitMix64(seed: own.random)
             sourcePosition = own.position
+            hadEnded = own.hasEnded
         }
     }
 }

@@ -6,8 +6,12 @@ extension StageActor {
     /// Runs an action as a transaction; returns its error after everything is as it was before.
     func transact(_ action: () throws -> Void) -> (any Error)? {
         scope.begin()
+        // Only a stage with code that may throw takes note of what it would have to undo.
+        let faults = scope.isFallible ? environment.faults : nil
         do {
+            try faults?.strike(stage: name, isDone: false)
             try action()
+            try faults?.strike(stage: name, isDone: true)
             scope.commit()
             return nil
         } catch {

@@ -36,6 +36,8 @@ package actor StageActor: SupervisedChild {
     /// Whether the stage stops to be continued from a checkpoint.
     var isSuspended = false
     var committedCheckpoint = 0
+    /// Whether the stage had ended in the checkpoint that the run begins with.
+    var hadEnded = false
     /// Where the source is behind what has been handled.
     var sourcePosition: SourcePosition?
 
@@ -92,7 +94,10 @@ package actor StageActor: SupervisedChild {
     package func openSinks(restoredFrom checkpoint: Int?) async throws {
         for writer in scope.writers {
             try await writer.open()
-            if let checkpoint { try await writer.commit(checkpoint: checkpoint) }
+            // What was left at the end of all streams was prepared as the last of all checkpoints.
+            if let checkpoint {
+                try await writer.commit(checkpoint: hadEnded ? .max : checkpoint)
+            }
         }
     }
 

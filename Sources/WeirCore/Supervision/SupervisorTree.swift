@@ -59,6 +59,13 @@ package final class SupervisorTree: Sendable {
         }
     }
 
+    /// Lets go of the children, which know the tree, when the run has ended.
+    package func forgetChildren() {
+        locked.withLock { locked in
+            for index in locked.groups.indices { locked.groups[index].children = [] }
+        }
+    }
+
     private static func group(
         of supervisor: Supervisor, for child: String, _ locked: inout Locked
     ) -> Int {

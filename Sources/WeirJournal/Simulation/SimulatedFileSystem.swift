@@ -69,6 +69,11 @@ package final class SimulatedFileSystem: FileSystem {
         disk.withLock { $0.crashAt = $0.total + operations }
     }
 
+    /// Whether the operations of ``crashAfter(operations:)`` are over, and all calls throw.
+    package var hasStopped: Bool {
+        disk.withLock { disk in disk.crashAt.map { disk.total >= $0 } ?? false }
+    }
+
     /// Stops the machine and starts it again: what was not synchronized is lost, kept or torn.
     ///
     /// Open files throw `.crashed` from now on; locks are free; faults are forgotten.

@@ -18,6 +18,8 @@ final class BlockingThread: Sendable {
         var jobs = Deque<@Sendable () -> Void>()
         var hasStarted = false
         var isStopped = false
+        /// Whether the thread has looked for a job for the last time.
+        var hasEnded = false
     }
 
     private let state = Mutex(State())
@@ -38,15 +40,19 @@ final class BlockingThread: Sendable {
         cancellation = isInline ? nil : Pipe()
     }
 
-    /// Has a job run on the thread, behind those before it.
+    /// Has a job run on the thread, behind those before it; where it is submitted when the thread
+    /// has been stopped.
     func submit(_ job: @escaping @Sendable () -> Void) {
         guard !isInline, let wakeUp else { return job() }
-        let starts = state.withLock { state in
+        let (starts, runsHere) = state.withLock { state in
+            if state.hasEnded { return (false, true) }
             state.jobs.append(job)
             defer { state.hasStarted = true }
-            return !state.hasStarted
+            return (!state.hasStarted, false)
         }
-        if starts {
+        if runsHere {
+            job()
+        } else if starts {
             start()
         } else {
             wakeUp.write()
@@ -79,7 +85,10 @@ final class BlockingThread: Sendable {
 
     /// Lets the thread end when its jobs are done.
     func stop() {
-        state.withLock { $0.isStopped = true }
+        state.withLock { state in
+            state.isStopped = true
+            if !state.hasStarted { state.hasEnded = true }
+        }
         wakeUp?.write()
     }
 
@@ -87,7 +96,11 @@ final class BlockingThread: Sendable {
         guard let wakeUp else { return }
         let body = ThreadBody { [self] in
             while true {
-                let (job, isStopped) = state.withLock { ($0.jobs.popFirst(), $0.isStopped) }
+                let (job, isStopped) = state.withLock { state in
+                    let job = state.jobs.popFirst()
+                    if job == nil, state.isStopped { state.hasEnded = true }
+                    return (job, state.isStopped)
+                }
                 if let job {
                     job()
                 } else if isStopped {

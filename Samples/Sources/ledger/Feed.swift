@@ -102,7 +102,8 @@ struct TotalsWatcher {
 
     /// Nil when the connection ended, or the time is up.
     private func firstTotals(
-        until deadline: ContinuousClock.Instant, where isWanted: @escaping @Sendable (Totals) -> Bool
+        until deadline: ContinuousClock.Instant,
+        where isWanted: @escaping @Sendable (Totals) -> Bool
     ) async throws -> Totals? {
         let (found, inbox) = AsyncStream.makeStream(
             of: Totals?.self, bufferingPolicy: .bufferingNewest(64))

@@ -58,7 +58,8 @@ struct FeedCommand: AsyncParsableCommand {
     func run() async throws {
         let name = producer ?? "feed-\(seed)-\(UInt64.random(in: .min ... .max))"
         let feed = Feed(
-            host: host, port: port, tcpPort: tcpPort, transfers: Transfers(
+            host: host, port: port, tcpPort: tcpPort,
+            transfers: Transfers(
                 count: events, accounts: accounts, seed: seed), producer: name, rate: rate,
             timeout: .seconds(timeout))
         let result = try await feed.run()

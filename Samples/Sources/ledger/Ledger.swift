@@ -46,9 +46,11 @@ struct Ledger {
         let faultOfAccounts = FaultSwitch(fault, at: "accounts")
         return Topology("ledger") {
             let accounts = EventStream(
-                "transfers", from: .webSocket("/transfers", host: host, port: port, as: Transfer.self)
+                "transfers",
+                from: .webSocket("/transfers", host: host, port: port, as: Transfer.self)
             ).merge(
-                EventStream("transfers-tcp", from: .tcp(host: host, port: tcpPort, as: Transfer.self))
+                EventStream(
+                    "transfers-tcp", from: .tcp(host: host, port: tcpPort, as: Transfer.self))
             )
             .map { transfer throws in
                 try check.event()
@@ -69,7 +71,8 @@ struct Ledger {
             accounts.map { Totals.Change.booking($0) }
                 .merge(
                     EventStream("seconds", from: .ticks(every: .milliseconds(200)))
-                        .map { _ in Totals.Change.tick })
+                        .map { _ in Totals.Change.tick }
+                )
                 .keyed(by: { _ in 0 })
                 .handle("totals") { TotalsKeeper() }
                 .sink(.webSocket("/totals", host: host, port: port))

@@ -91,8 +91,8 @@ package struct CheckpointDirectory: Sendable {
         } catch {
             throw StoreError(
                 store: path,
-                reason: "'\(file)' can't be used: \(error); restore the file, or begin with another "
-                    + "checkpoint: .directory(…, from: .checkpoint(…))")
+                reason: "'\(file)' can't be used: \(error); restore the file, or begin with "
+                    + "another checkpoint: .directory(…, from: .checkpoint(…))")
         }
     }
 
@@ -121,8 +121,8 @@ package struct CheckpointDirectory: Sendable {
         } catch {
             throw StoreError(
                 store: path,
-                reason: "'\(file)' can't be used: \(error); restore the file, or begin with another "
-                    + "checkpoint: .directory(…, from: .checkpoint(…))")
+                reason: "'\(file)' can't be used: \(error); restore the file, or begin with "
+                    + "another checkpoint: .directory(…, from: .checkpoint(…))")
         }
     }
 
@@ -130,7 +130,9 @@ package struct CheckpointDirectory: Sendable {
     func prune(keeping count: Int, current: Int) throws(StorageError) {
         let kept = try completeCheckpoints().suffix(count)
         for name in try files.list(checkpoints) {
-            guard let number = Int(name), !kept.contains(number), number <= current else { continue }
+            guard let number = Int(name), !kept.contains(number), number <= current else {
+                continue
+            }
             try remove(directory(of: number))
         }
     }

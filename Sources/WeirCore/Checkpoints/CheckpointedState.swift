@@ -1,6 +1,5 @@
 package import WeirBinary
 
-
 /// A piece of an operator's state that checkpoints keep; confined to the stage's actor.
 @usableFromInline
 package protocol CheckpointedState: AnyObject {
@@ -150,7 +149,9 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
 
     @usableFromInline package var contents: String { "table of \(Key.self) to \(Value.self)" }
     @usableFromInline package var isKeyed: Bool { true }
-    @usableFromInline package var obstacle: String? { codec == nil ? "\(Value.self) isn't Codable" : nil }
+    @usableFromInline package var obstacle: String? {
+        codec == nil ? "\(Value.self) isn't Codable" : nil
+    }
 
     @usableFromInline package func beginCapture() {
         table.beginCapture()
@@ -170,7 +171,9 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
         }
     }
 
-    @usableFromInline package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
+    @usableFromInline package func restore(
+        _ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool
+    ) throws {
         guard let codec else { return }
         while let key = try portion.reader.next(Key.self) {
             let hash = hash(key)

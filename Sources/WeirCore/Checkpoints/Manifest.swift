@@ -64,7 +64,8 @@ package struct Manifest: Codable, Sendable {
             let manifest = try JSONEventDecoder().decode(Manifest.self, from: json)
             guard manifest.format == currentFormat else {
                 throw ManifestProblem(
-                    description: "its format is \(manifest.format), this Weir reads \(currentFormat)")
+                    description:
+                        "its format is \(manifest.format), this Weir reads \(currentFormat)")
             }
             return manifest
         } catch let problem as ManifestProblem {

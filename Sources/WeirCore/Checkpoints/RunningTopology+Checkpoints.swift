@@ -15,8 +15,9 @@ extension RunningTopology {
     @discardableResult
     public func savepoint(_ name: String) async throws -> Int {
         let isPlain = name.utf8.allSatisfy { byte in
-            byte.isASCIIAlphanumeric || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")]
-                .contains(byte)
+            byte.isASCIIAlphanumeric
+                || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ".")]
+                    .contains(byte)
         }
         guard isPlain, !name.isEmpty, !name.hasPrefix(".") else {
             throw StoreError(

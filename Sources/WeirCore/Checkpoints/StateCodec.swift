@@ -1,6 +1,5 @@
 package import WeirBinary
 
-
 /// Writes and reads values of a type that turns out to be Codable at run time.
 package struct StateCodec<Value>: @unchecked Sendable {
     // Safety: the closures hold nothing but types.

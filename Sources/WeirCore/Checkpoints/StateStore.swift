@@ -39,7 +39,9 @@ public struct StateStore: Sendable {
 
     package var fileSystem: any FileSystem = LocalFileSystem()
 
-    /// A store in a directory, which is made when missing. One run at a time may use it.
+    /// A store in a directory, which is made when missing.
+    ///
+    /// One run at a time may use it.
     ///
     /// - Parameters:
     ///   - path: The directory's path.

@@ -56,6 +56,7 @@ extension Topology {
             topology: self, configuration: configuration.forInspection)
         await running.check(restored, dropsUnknown: store.dropsUnknownState, &report)
         report.problems += running.misplacedSources(restored, reader)
+        running.supervisors.forgetChildren()
         return report
     }
 }

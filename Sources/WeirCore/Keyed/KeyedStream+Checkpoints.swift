@@ -74,8 +74,9 @@ struct Held<Element: Sendable>: Sendable {
     }
 }
 
-/// The keys that have changed since the last checkpoint, each with its newest event. Empty whenever
-/// a checkpoint captures state.
+/// The keys that have changed since the last checkpoint, each with its newest event.
+///
+/// Empty whenever a checkpoint captures state.
 @usableFromInline
 final class ChangedKeys<Key: Hashable & Codable & Sendable, Element: Sendable> {
     @usableFromInline let table: KeyedTable<Key, Held<Element>>

@@ -22,7 +22,8 @@ extension Sink where Element: Encodable {
             guard let service = context.environment.checkpoints else {
                 throw StoreError(
                     store: "none",
-                    reason: "the sink of '\(path)' writes with checkpoints, and the run has no store: "
+                    reason:
+                        "the sink of '\(path)' writes with checkpoints, and the run has no store: "
                         + "RunConfiguration(store: .directory(…))")
             }
             let files = service.store.fileSystem

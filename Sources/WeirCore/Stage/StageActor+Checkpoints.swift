@@ -236,7 +236,8 @@ extension StageActor {
             } catch {
                 throw StoreError(
                     store: environment.checkpoints?.store.path ?? "",
-                    reason: "the state '\(section.id)' of stage '\(name)' (\(state.contents)) can't "
+                    reason:
+                        "the state '\(section.id)' of stage '\(name)' (\(state.contents)) can't "
                         + "be read from checkpoint \(run.manifest.checkpoint): \(error)")
             }
         }

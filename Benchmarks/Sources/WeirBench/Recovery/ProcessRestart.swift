@@ -121,10 +121,12 @@ struct RecoveryWorker: AsyncParsableCommand {
 
     /// Lets the source wait for a checkpoint.
     private final class Gate: Sendable {
-        private let states = (AsyncStream.makeStream(of: Void.self), AsyncStream.makeStream(of: Void.self))
-        func reached() { states.0.continuation.finish() }
-        func open() { states.1.continuation.finish() }
-        func waitUntilReached() async { for await _ in states.0.stream {} }
-        func waitUntilOpen() async { for await _ in states.1.stream {} }
+        private let arrival = AsyncStream.makeStream(of: Void.self)
+        private let opening = AsyncStream.makeStream(of: Void.self)
+
+        func reached() { arrival.continuation.finish() }
+        func open() { opening.continuation.finish() }
+        func waitUntilReached() async { for await _ in arrival.stream {} }
+        func waitUntilOpen() async { for await _ in opening.stream {} }
     }
 }

@@ -24,7 +24,8 @@ struct Recovery: AsyncParsableCommand {
         guard runs >= 1 else { throw ValidationError("--runs must be at least 1") }
         guard scale > 0, scale <= 1 else { throw ValidationError("--scale takes 0 to 1") }
         for id in ids where !Self.all.contains(id) {
-            throw ValidationError("there is no \(id); there are \(Self.all.joined(separator: ", "))")
+            let known = Self.all.joined(separator: ", ")
+            throw ValidationError("there is no \(id); there are \(known)")
         }
     }
 

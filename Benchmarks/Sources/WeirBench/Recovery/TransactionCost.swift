@@ -25,9 +25,15 @@ struct TransactionCost {
             RecoveryRow(name: "", values: costStored, unit: "").median
         )
         return [
-            RecoveryRow(name: "C9  a handler that can't throw, 100,000 keys", values: plain, unit: "ns/event"),
-            RecoveryRow(name: "C9  one that can: transactions with undo", values: fallible, unit: "ns/event"),
-            RecoveryRow(name: "C9  the same with a checkpoint every second", values: stored, unit: "ns/event"),
+            RecoveryRow(
+                name: "C9  a handler that can't throw, 100,000 keys", values: plain,
+                unit: "ns/event"),
+            RecoveryRow(
+                name: "C9  one that can: transactions with undo", values: fallible,
+                unit: "ns/event"),
+            RecoveryRow(
+                name: "C9  the same with a checkpoint every second", values: stored,
+                unit: "ns/event"),
             RecoveryRow(
                 name: "C9  cost of transactions", values: cost, unit: "%", bar: "≤ 10 %",
                 isMet: medians.0 <= 10),
@@ -58,7 +64,9 @@ struct TransactionCost {
 
     struct Plain: KeyedHandler, CostHandler {
         func initialState(for key: Int) -> Int { 0 }
-        func on(_ event: Int, state: inout Int, _ context: inout Context<Int, Int>) { state += event }
+        func on(_ event: Int, state: inout Int, _ context: inout Context<Int, Int>) {
+            state &+= event
+        }
     }
 
     struct Fallible: KeyedHandler, CostHandler {

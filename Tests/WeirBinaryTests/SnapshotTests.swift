@@ -89,7 +89,9 @@ private struct Failing: Encodable {
 
     @Test func `a container that outlives its call does nothing`() throws {
         final class Kept: Codable {
+            // Safety: this test alone uses it.
             nonisolated(unsafe) static var encoder: (any Encoder)?
+            // Safety: this test alone uses it.
             nonisolated(unsafe) static var decoder: (any Decoder)?
             init() {}
             init(from decoder: any Decoder) throws { Self.decoder = decoder }

@@ -60,9 +60,9 @@ package struct RestoredPortion {
     }
 }
 
+// Safety: the giver makes a copy for the taker, and does not touch it again.
 /// Makes what only one owner has at a time cross to another thread.
 package struct Transferred<Value>: @unchecked Sendable {
-    // Safety: the giver makes a copy for the taker, and does not touch it again.
     package let value: Value
 
     package init(_ value: Value) {

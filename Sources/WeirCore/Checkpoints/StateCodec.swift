@@ -1,8 +1,8 @@
 package import WeirBinary
 
+// Safety: the closures hold nothing but types.
 /// Writes and reads values of a type that turns out to be Codable at run time.
 package struct StateCodec<Value>: @unchecked Sendable {
-    // Safety: the closures hold nothing but types.
     package let write: (Value, inout BinaryWriter) throws -> Void
     package let read: (inout BinaryReader) throws -> Value?
 

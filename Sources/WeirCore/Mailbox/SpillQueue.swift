@@ -2,14 +2,13 @@ import DequeModule
 import WeirBinary
 import WeirJournal
 
+// Safety: only the mailbox's state machine uses it, under the mailbox's lock.
 /// The part of a mailbox that is on disk: batches in files that are gone with the process.
 ///
 /// Batches keep their order with the signals among them. The oldest file is removed when all of it has been read.
 ///
 /// Confined to the lock of its mailbox. Its calls block for as long as a write into the page cache takes.
 final class SpillQueue: @unchecked Sendable {
-    // Safety: only the mailbox's state machine uses it, under the mailbox's lock.
-
     /// Where a delivery is.
     private enum Entry {
         case memory(Delivery)

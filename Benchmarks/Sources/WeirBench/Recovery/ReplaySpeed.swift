@@ -1,4 +1,5 @@
 import CMeasure
+import Logging
 import Synchronization
 import Weir
 

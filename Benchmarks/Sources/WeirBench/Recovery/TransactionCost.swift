@@ -1,4 +1,5 @@
 import CMeasure
+import Logging
 import Weir
 
 /// C9: what being able to restart costs a stage that doesn't fail: transactions with undo (Weir's

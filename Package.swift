@@ -65,7 +65,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
-            name: "Weir", dependencies: ["WeirCore", "WeirNetwork", "WeirJSON"],
+            name: "Weir",
+            dependencies: ["WeirCore", "WeirEncryption", "WeirNetwork", "WeirJSON"],
             swiftSettings: settings),
         .target(
             name: "WeirTesting",

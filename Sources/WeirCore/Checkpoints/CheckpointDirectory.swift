@@ -14,14 +14,16 @@ package import WeirJournal
 package struct CheckpointDirectory: Sendable {
     package let path: String
     package let files: any FileSystem
+    private let cipher: (any RecordCipher)?
 
-    package init(path: String, files: any FileSystem) {
+    package init(path: String, files: any FileSystem, cipher: (any RecordCipher)? = nil) {
         self.path = path
         self.files = files
+        self.cipher = cipher
     }
 
     package init(_ store: StateStore) {
-        self.init(path: store.path, files: store.fileSystem)
+        self.init(path: store.path, files: store.fileSystem, cipher: store.cipher)
     }
 
     var checkpoints: String { "\(path)/checkpoints" }
@@ -113,7 +115,7 @@ package struct CheckpointDirectory: Sendable {
                 throw ManifestProblem(
                     description: "it has \(bytes.count) bytes, the manifest says \(part.bytes)")
             }
-            let sections = try PartSection.read(bytes)
+            let sections = try PartSection.read(bytes, cipher: cipher)
             guard sections.count == part.sections else {
                 throw ManifestProblem(description: "it lacks sections")
             }

@@ -282,9 +282,13 @@ package final class CheckpointService: Sendable {
             throw pending?.error ?? CancellationError()
         }
         let live = Set(parts.map { InstanceID(stage: $0.stage, instance: $0.instance) })
-        for (id, (part, bytes)) in ended where !live.contains(id) {
+        for (id, (endedPart, plain)) in ended where !live.contains(id) {
+            let bytes = try store.cipher.map { try PartSealer.seal(file: plain, with: $0) } ?? plain
+            var part = endedPart
+            part.bytes = bytes.count
+            let file = part.file
             try await thread.run {
-                try directory.files.writeDurably(bytes, to: "\(target)/\(part.file)")
+                try directory.files.writeDurably(bytes, to: "\(target)/\(file)")
             }
             parts.append(part)
         }

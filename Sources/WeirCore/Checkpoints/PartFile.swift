@@ -1,9 +1,12 @@
-import WeirJournal
+package import WeirJournal
 
 /// A piece of a checkpoint's file: portions of state, one behind the other, each with a checksum.
 ///
 /// Layout, little endian: length of the body (4 bytes), CRC-32C of the body (4), and the body:
 /// length of the state's name (2), the name in UTF-8, key group (2, 0xFFFF for none), the portion.
+///
+/// A file that is encrypted begins with `WPE1` and 16 random bytes; each body there is the number of
+/// the key (2) and the sealed body.
 package struct PartSection: Sendable {
     package let id: String
     package let group: Int
@@ -16,23 +19,49 @@ package struct PartSection: Sendable {
     }
 
     func append(to file: inout [UInt8]) {
+        Self.append(body, to: &file)
+    }
+
+    /// Appends the section, sealed.
+    func append(to file: inout [UInt8], sealer: inout PartSealer) throws {
+        if sealer.count == 0 { file.append(contentsOf: sealer.header) }
+        Self.append(try sealer.seal(body), to: &file)
+    }
+
+    private static func append(_ body: [UInt8], to file: inout [UInt8]) {
+        file.appendNumber(UInt32(body.count))
+        file.appendNumber(body.withUnsafeBytes { Checksum.of($0) })
+        file.append(contentsOf: body)
+    }
+
+    private var body: [UInt8] {
         var body: [UInt8] = []
         body.reserveCapacity(bytes.count + id.utf8.count + 4)
         body.appendNumber(UInt16(id.utf8.count))
         body.append(contentsOf: id.utf8)
         body.appendNumber(UInt16(truncatingIfNeeded: group))
         body.append(contentsOf: bytes)
-        file.appendNumber(UInt32(body.count))
-        file.appendNumber(body.withUnsafeBytes { Checksum.of($0) })
-        file.append(contentsOf: body)
+        return body
     }
 
     /// The sections of a file.
     ///
+    /// - Parameter cipher: Opens what is encrypted; nil when the run has no keys.
     /// - Throws: ``ManifestProblem`` that says at which offset the file is damaged.
-    package static func read(_ file: [UInt8]) throws(ManifestProblem) -> [PartSection] {
+    package static func read(
+        _ file: [UInt8], cipher: (any RecordCipher)? = nil
+    ) throws(ManifestProblem) -> [PartSection] {
         var sections: [PartSection] = []
         var offset = 0
+        var opener: PartSealer?
+        if file.starts(with: PartSealer.magic) {
+            guard let cipher else {
+                throw ManifestProblem(description: "it is encrypted, and the run has no keys")
+            }
+            opener = PartSealer(cipher: cipher, header: file)
+            guard opener != nil else { throw damaged(0) }
+            offset = PartSealer.headerSize
+        }
         while offset < file.count {
             guard file.count - offset >= 8 else { throw damaged(offset) }
             let length = Int(file.number(UInt32.self, at: offset))
@@ -42,15 +71,23 @@ package struct PartSection: Sendable {
             let isWhole = file.withUnsafeBytes {
                 Checksum.of(UnsafeRawBufferPointer(rebasing: $0[start..<(start + length)])) == sum
             }
-            let nameLength = Int(file.number(UInt16.self, at: start))
-            guard isWhole, nameLength + 4 <= length else { throw damaged(offset) }
-            let name = file[(start + 2)..<(start + 2 + nameLength)]
-            let group = Int(
-                Int16(bitPattern: file.number(UInt16.self, at: start + 2 + nameLength)))
+            guard isWhole else { throw damaged(offset) }
+            var body = Array(file[start..<(start + length)])
+            if opener != nil {
+                do throws(StorageError) {
+                    body = try opener?.open(body) ?? body
+                } catch {
+                    throw ManifestProblem(description: "it can't be decrypted: \(error)")
+                }
+            }
+            guard body.count >= 4 else { throw damaged(offset) }
+            let nameLength = Int(body.number(UInt16.self, at: 0))
+            guard nameLength + 4 <= body.count else { throw damaged(offset) }
+            let group = Int(Int16(bitPattern: body.number(UInt16.self, at: 2 + nameLength)))
             sections.append(
                 PartSection(
-                    id: String(decoding: name, as: UTF8.self), group: group,
-                    bytes: Array(file[(start + 4 + nameLength)..<(start + length)])))
+                    id: String(decoding: body[2..<(2 + nameLength)], as: UTF8.self), group: group,
+                    bytes: Array(body[(4 + nameLength)...])))
             offset = start + length
         }
         return sections

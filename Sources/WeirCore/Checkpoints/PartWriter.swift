@@ -8,6 +8,7 @@ final class PartWriter: Sendable {
 
     private struct State: Sendable {
         var buffer: [UInt8] = []
+        var sealer: PartSealer?
         var file: (any StoredFile)?
         var written = 0
         var sections = 0
@@ -31,6 +32,9 @@ final class PartWriter: Sendable {
         self.path = path
         self.files = files
         self.wake = wake
+        if let cipher = service.store.cipher {
+            state.withLock { $0.sealer = PartSealer(cipher) }
+        }
     }
 
     /// Whether the stage should wait before it captures more.
@@ -83,7 +87,12 @@ final class PartWriter: Sendable {
 
     private func append(_ section: PartSection) throws {
         try state.withLock { state in
-            section.append(to: &state.buffer)
+            if var sealer = state.sealer {
+                try section.append(to: &state.buffer, sealer: &sealer)
+                state.sealer = sealer
+            } else {
+                section.append(to: &state.buffer)
+            }
             state.sections += 1
             if state.buffer.count >= 1 << 20 { try Self.flush(&state, path, files) }
         }

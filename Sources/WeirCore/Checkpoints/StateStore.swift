@@ -38,6 +38,8 @@ public struct StateStore: Sendable {
     public var dropsUnknownState: Bool
 
     package var fileSystem: any FileSystem = LocalFileSystem()
+    /// Seals the state and what sockets have taken in; nil for plain files.
+    package var cipher: (any RecordCipher)?
 
     /// A store in a directory, which is made when missing.
     ///

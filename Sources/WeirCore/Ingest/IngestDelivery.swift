@@ -106,7 +106,8 @@ extension SourceContext {
         let journal = resources.shared("ingest journal of \(stage)") {
             let journal = IngestJournal(
                 directory: checkpoints.directory.ingestDirectory(of: stage), stage: stage,
-                files: checkpoints.directory.files, options: options, logger: logger,
+                files: checkpoints.directory.files, cipher: checkpoints.store.cipher,
+                options: options, logger: logger,
                 isInline: environment.executor != nil)
             checkpoints.onComplete { [weak journal] oldest in
                 if let position = oldest[stage] {

@@ -21,6 +21,7 @@ extension IngestJournal {
             journalOptions.firstPosition = first
             journalOptions.maximumRecordBytes = 1 << 30
             journalOptions.maximumPendingBytes = 2 << 30
+            journalOptions.cipher = cipher
             let opened = try Journal.open(
                 directory: directory, fileSystem: files, options: journalOptions)
             do {

@@ -45,6 +45,7 @@ package final class IngestJournal: Sendable {
 
     package let registry: ProducerRegistry
     let files: any FileSystem
+    let cipher: (any RecordCipher)?
     let options: IngestLimits
     let stage: String
     let logger: Logger
@@ -59,9 +60,10 @@ package final class IngestJournal: Sendable {
     /// - Parameter isInline: Whether the disk is used where it is needed, for deterministic tests.
     package init(
         directory: String, stage: String, files: any FileSystem,
-        options: IngestLimits = IngestLimits(),
+        cipher: (any RecordCipher)? = nil, options: IngestLimits = IngestLimits(),
         logger: Logger, isInline: Bool = false
     ) {
+        self.cipher = cipher
         self.directory = directory
         self.stage = stage
         self.files = files

@@ -30,7 +30,7 @@ extension SinkWriter {
 
 /// A writer whose output becomes final only with a checkpoint: exactly once, together with a store.
 ///
-/// Without a store, or when it is retried within a run, ``write(_:)`` counts as for any writer.
+/// Without a store, or when it is retried within a run, `write` counts as for any writer.
 public protocol TransactionalSinkWriter<Element>: SinkWriter {
     /// Makes what was written so far durable, but not yet final: part of a checkpoint.
     ///

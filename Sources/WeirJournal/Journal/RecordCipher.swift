@@ -11,12 +11,24 @@ package struct RecordName: Sendable, Hashable {
 
     /// The key that seals it.
     package var key: UInt16
+
+    package init(segment: SegmentIdentity, position: UInt64, kind: UInt8, key: UInt16) {
+        self.segment = segment
+        self.position = position
+        self.kind = kind
+        self.key = key
+    }
 }
 
 /// The random identity of a segment.
 package struct SegmentIdentity: Sendable, Hashable {
     package var low: UInt64
     package var high: UInt64
+
+    package init(low: UInt64, high: UInt64) {
+        self.low = low
+        self.high = high
+    }
 }
 
 /// Seals records before they are written and opens those that are read.

@@ -4,7 +4,7 @@ public import WeirCore
 extension Source {
     /// Events from TCP clients: each frame of each connection is one event in JSON.
     ///
-    /// See ``tcp(host:port:framing:decoder:)``.
+    /// See the source with a decoder of one's own.
     @inlinable
     public static func tcp(
         host: String = "127.0.0.1", port: Int, framing: StreamFraming = .lines(),

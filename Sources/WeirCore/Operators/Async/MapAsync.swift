@@ -71,7 +71,7 @@ extension EventStream {
     /// Adds to each event what an asynchronous look-up says about its key, remembering the answers.
     ///
     /// Events of the same key share one look-up while it is under way, and its answer for as long as `lifetime` says.
-    /// Failures are handled as in ``mapAsync(inFlight:ordered:timeout:retry:name:file:line:_:)``, for all events that
+    /// Failures are handled as in `mapAsync`, for all events that
     /// share the look-up.
     ///
     /// - Parameters:

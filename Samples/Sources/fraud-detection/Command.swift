@@ -2,6 +2,7 @@ import ArgumentParser
 import Logging
 import ServiceLifecycle
 import UnixSignals
+import Weir
 
 @main struct Command: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

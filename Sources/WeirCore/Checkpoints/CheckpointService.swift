@@ -49,6 +49,9 @@ package final class CheckpointService: Sendable {
     let thread: BlockingThread
     private let topology: String
     let clock: any RuntimeClock
+    private let executor: (any TaskExecutor)?
+    /// Whether a checkpoint that something waits for is on its way.
+    private let isRequested = Atomic<Bool>(false)
     private let logger: Logger
     let state = Mutex(State())
     private let lock = Mutex<(any FileLock)?>(nil)
@@ -68,6 +71,7 @@ package final class CheckpointService: Sendable {
         self.topology = topology
         directory = CheckpointDirectory(store)
         self.clock = clock
+        self.executor = executor
         self.logger = logger
         thread = BlockingThread(isInline: executor != nil)
         let dimensions = [("topology", topology)]
@@ -188,6 +192,15 @@ package final class CheckpointService: Sendable {
     }
 
     // MARK: A checkpoint
+
+    /// Has a checkpoint taken soon, because something can't go on without: a journal that is full.
+    package func request() {
+        if isRequested.exchange(true, ordering: .acquiringAndReleasing) { return }
+        _ = startTask(on: executor) { [weak self] in
+            _ = try? await self?.take(.regular)
+            self?.isRequested.store(false, ordering: .releasing)
+        }
+    }
 
     /// Takes a checkpoint and returns its number once it is durable.
     func take(_ kind: Kind, inject: (@Sendable (Barrier) -> Void)? = nil) async throws -> Int {

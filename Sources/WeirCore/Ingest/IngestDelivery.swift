@@ -1,3 +1,4 @@
+import Synchronization
 import WeirJournal
 
 /// Hands what an ingest journal holds to its stage, in the journal's order.
@@ -113,6 +114,9 @@ extension SourceContext {
                 if let position = oldest[stage] {
                     journal?.retain(from: UInt64(max(0, position.offset)))
                 }
+            }
+            journal.whenFull.withLock { action in
+                action = { [weak checkpoints] in checkpoints?.request() }
             }
             return journal
         } close: { journal in

@@ -125,6 +125,7 @@ extension IngestJournal {
                     metadata: ["stage": "\(stage)", "error": "\(trouble)"])
             }
         }
+        if let trouble, case .full = trouble.code { whenFull.withLock { $0 }?() }
         ended.onFlow?(ended.isOpen)
         ended.consumer?.resume()
         ended.watcher?.resume()

@@ -56,6 +56,7 @@ package final class IngestJournal: Sendable {
     let replayEnd = Atomic<UInt64>(0)
     let metrics: IngestMetrics
     let thread: BlockingThread
+    let whenFull = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// - Parameter isInline: Whether the disk is used where it is needed, for deterministic tests.
     package init(

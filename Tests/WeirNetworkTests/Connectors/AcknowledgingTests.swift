@@ -67,6 +67,31 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         }
     }
 
+    @Test func `asks for a checkpoint when its journal is full, and goes on`() async throws {
+        let folder = try Folder()
+        let file = "\(folder.path)/out.jsonl"
+        // Taken only when asked for: nothing else would make room.
+        let store = StateStore.directory(
+            "\(folder.path)/store", checkpointEvery: .zero, keeping: 1)
+        var limits = IngestLimits()
+        limits.journalBytes = 64 << 10
+        let topology = Topology("full") {
+            EventStream(
+                "in",
+                from: Source<Reading>.tcp(port: 0, decoder: .json, limits: limits)
+            ).sink(.transactionalJSONLines(toFile: file))
+        }
+        let running = try await topology.start(.stored(store))
+        let address = try #require(running.addresses["tcp://127.0.0.1:0"])
+        let sender = try await AcknowledgedSender.connect(
+            to: "tcp://127.0.0.1:\(address.port)", producer: "p")
+        for id in 1...8_000 { try await sender.send(payload(id)) }
+        try await sender.waitUntilAcknowledged()
+        await sender.close()
+        try await running.drain()
+        #expect(try ids(in: file) == Array(1...8_000))
+    }
+
     @Test(arguments: Carrier.allCases)
     func `brings each event exactly once over restarts of the server`(
         _ carrier: Carrier

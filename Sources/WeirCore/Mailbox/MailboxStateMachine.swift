@@ -255,7 +255,10 @@ package struct MailboxStateMachine: Sendable {
         held.removeAll()
         depth = 0
         heldDepth = 0
-        let resumed = Array(waiters) + heldWaiters
+        var resumed: [Waiter] = []
+        // Not `Array(waiters)`, which writes into the storage that all empty arrays share.
+        for waiter in waiters { resumed.append(waiter) }
+        for waiter in heldWaiters { resumed.append(waiter) }
         waiters.removeAll()
         heldWaiters.removeAll()
         return (takeConsumer(), resumed, discarded)

@@ -109,6 +109,7 @@ final class TransactionalFile: Sendable {
     }
 
     private func read(_ file: any StoredFile, _ range: Range<Int>) throws -> [UInt8] {
+        if range.isEmpty { return [] }
         var failure: StorageError?
         let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
             do throws(StorageError) {

@@ -19,6 +19,7 @@ extension FileSystem {
         guard size <= limit else {
             throw StorageError(.tooLarge, path: path, action: "read")
         }
+        if size == 0 { return [] }
         var failure: StorageError?
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             do throws(StorageError) {

@@ -15,7 +15,7 @@ final class Replay {
     private let feeds: [JournalFeed]
     private let main: JournalFeed
     private let executor: ReplayExecutor
-    private let clock: ReplayClock
+    private let clock: VirtualClock
     private let watch: StateWatch?
     private let step: @Sendable (ReplayStep) -> Void
     private let output: Output
@@ -90,7 +90,7 @@ final class Replay {
             beginning = EventTime(nanoseconds: takenAt)
         }
         executor = ReplayExecutor()
-        clock = ReplayClock(startingAt: beginning)
+        clock = VirtualClock(startingAt: beginning)
         var configuration = configuration.forInspection
         configuration.clock = clock
         configuration.executor = executor
@@ -149,7 +149,8 @@ final class Replay {
             }
             feed.take()
             pace(to: record.time, counts)
-            clock.move(to: record.time) { rest() }
+            while clock.performNext(upTo: record.time) { rest() }
+            clock.move(to: record.time)
             try give(record, from: feed, counts)
         }
         try end()
@@ -301,7 +302,7 @@ final class Replay {
         }
         // What waits for a restart or another attempt has its time.
         let last = clock.now().advanced(by: Self.longestEnd)
-        while !hasEnded, clock.moveToNext(upTo: last) { rest() }
+        while !hasEnded, clock.performNext(upTo: last) { rest() }
         if !hasEnded {
             running.cancel()
             rest()

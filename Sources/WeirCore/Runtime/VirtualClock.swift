@@ -1,6 +1,5 @@
 import HeapModule
 import Synchronization
-package import WeirCore
 
 /// A clock that stands still until it is told to go on.
 package final class VirtualClock: RuntimeClock {

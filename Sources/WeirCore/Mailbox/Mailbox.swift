@@ -54,6 +54,9 @@ package final class Mailbox: Sendable {
     /// The number of events that wait on disk.
     package var spilledDepth: Int { locked.withLock { $0.machine.spilled.depth } }
 
+    /// The number of events that could not be read back from disk.
+    package var spillLost: Int { locked.withLock { $0.machine.spilled.lost } }
+
     package var isClosed: Bool { locked.withLock { $0.machine.isClosed } }
 
     /// Registers a producer that fills batches, so that its open batch is taken when the consumer runs dry.

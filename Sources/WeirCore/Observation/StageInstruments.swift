@@ -102,7 +102,8 @@ final class StageInstruments: Sendable {
         for (reason, count) in metrics?.droppedByReason ?? [:] {
             totals[reason.rawValue, default: 0] += count
         }
-        totals[DropReason.overflow.rawValue, default: 0] += mailbox.dropped.load(ordering: .relaxed)
+        totals[DropReason.overflow.rawValue, default: 0] +=
+            mailbox.dropped.load(ordering: .relaxed) + mailbox.spillLost
         totals[DropReason.cancelled.rawValue, default: 0] +=
             mailbox.discarded.load(ordering: .relaxed)
         for (reason, total) in totals where total > 0 {

@@ -109,3 +109,12 @@ extension [UInt8] {
         }
     }
 }
+
+extension UInt8 {
+    /// Whether it is a letter or a digit of ASCII.
+    var isASCIIAlphanumeric: Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self)
+            || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(self)
+            || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
+    }
+}

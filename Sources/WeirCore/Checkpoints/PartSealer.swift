@@ -41,19 +41,12 @@ struct PartSealer: Sendable {
         sealed.appendNumber(key)
         sealed.append(contentsOf: repeatElement(0, count: body.count + cipher.overhead))
         let name = name(key)
-        var failure: StorageError?
-        body.withUnsafeBytes { plain in
-            sealed.withUnsafeMutableBytes { bytes in
-                do throws(StorageError) {
-                    try cipher.seal(
-                        plain, into: UnsafeMutableRawBufferPointer(rebasing: bytes[2...]),
-                        name: name)
-                } catch {
-                    failure = error
-                }
+        try body.withBytes { plain throws(StorageError) in
+            try sealed.withMutableBytes { bytes throws(StorageError) in
+                try cipher.seal(
+                    plain, into: UnsafeMutableRawBufferPointer(rebasing: bytes[2...]), name: name)
             }
         }
-        if let failure { throw failure }
         count += 1
         return sealed
     }
@@ -64,18 +57,12 @@ struct PartSealer: Sendable {
         }
         let name = name(sealed.number(UInt16.self, at: 0))
         var plain = [UInt8](repeating: 0, count: sealed.count - 2 - cipher.overhead)
-        var failure: StorageError?
-        sealed.withUnsafeBytes { bytes in
-            plain.withUnsafeMutableBytes { plain in
-                do throws(StorageError) {
-                    try cipher.open(
-                        UnsafeRawBufferPointer(rebasing: bytes[2...]), into: plain, name: name)
-                } catch {
-                    failure = error
-                }
+        try sealed.withBytes { bytes throws(StorageError) in
+            try plain.withMutableBytes { plain throws(StorageError) in
+                try cipher.open(
+                    UnsafeRawBufferPointer(rebasing: bytes[2...]), into: plain, name: name)
             }
         }
-        if let failure { throw failure }
         count += 1
         return plain
     }

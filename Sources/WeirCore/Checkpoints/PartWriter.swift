@@ -102,15 +102,7 @@ final class PartWriter: Sendable {
     {
         let file = try state.file ?? files.open(path, .createNew)
         state.file = file
-        var failure: StorageError?
-        state.buffer.withUnsafeBytes { bytes in
-            do throws(StorageError) {
-                try file.write(bytes, at: state.written)
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
+        try file.write(state.buffer, at: state.written)
         state.written += state.buffer.count
         state.buffer.removeAll(keepingCapacity: true)
     }

@@ -53,7 +53,7 @@ extension IngestJournal {
                 throw StorageError(.full, path: directory, action: "append to")
             }
             for record in group {
-                let position = try record.bytes.withStorageBytes { bytes throws(StorageError) in
+                let position = try record.bytes.withBytes { bytes throws(StorageError) in
                     try journal.append(bytes, kind: IngestRecord.Kind.messages)
                 }
                 stored.append(Stored(position: position, bytes: record.bytes))
@@ -151,7 +151,7 @@ extension IngestJournal {
             guard let first = try firstPosition(afterRemovingBefore: position) else { return }
             if registry.change({ $0.needsRecord(before: first) }) {
                 let table = registry.change { $0.encoded }
-                let recorded = try table.withStorageBytes { bytes throws(StorageError) in
+                let recorded = try table.withBytes { bytes throws(StorageError) in
                     try journal.append(bytes, kind: IngestRecord.Kind.producers)
                 }
                 try journal.commit()
@@ -178,20 +178,6 @@ extension IngestJournal {
             return nil
         }
         return keep
-    }
-}
-
-extension [UInt8] {
-    func withStorageBytes<Value>(
-        _ body: (UnsafeRawBufferPointer) throws(StorageError) -> Value
-    ) throws(StorageError) -> Value {
-        try withUnsafeBytes { buffer -> Result<Value, StorageError> in
-            do throws(StorageError) {
-                return .success(try body(buffer))
-            } catch {
-                return .failure(error)
-            }
-        }.get()
     }
 }
 

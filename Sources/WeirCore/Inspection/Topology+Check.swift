@@ -147,33 +147,15 @@ extension StageActor {
     /// Takes in the state that a checkpoint has for this instance; returns what can't be read.
     fileprivate func unreadable(in run: RestoredRun) -> [CheckReport.Problem] {
         var problems: [CheckReport.Problem] = []
-        let states = Dictionary(
-            scope.states.map { ($0.id, $0.state) }, uniquingKeysWith: { first, _ in first })
-        let groups = KeyGroup.groups(ofInstance: instance, parallelism: scope.parallelism)
-        var versions: [String: Int] = [:]
-        for state in run.parts(of: name).flatMap(\.states) { versions[state.id] = state.version }
-        for (from, section) in run.sections[name] ?? [] {
-            guard let state = states[section.id] else { continue }
-            if section.group >= 0 {
-                guard groups.contains(section.group) else { continue }
-            } else if !state.isKeyed, instance != min(from, scope.parallelism - 1) {
-                continue
-            }
+        restoreStates(run) { id, state, error in
             // One is enough of what is the same in every key group.
-            if problems.contains(where: { $0.state == section.id }) { continue }
-            do {
-                var portion = RestoredPortion(
-                    group: section.group, version: versions[section.id] ?? 1,
-                    reader: try BinaryReader(section.bytes))
-                try state.restore(&portion) { groups.contains($0) }
-            } catch {
-                let path = (error as? BinaryCodingError)?.codingPath.joined(separator: ".")
-                problems.append(
-                    .init(
-                        stage: name, state: section.id, type: state.contents, path: path,
-                        message: "the state '\(section.id)' of stage '\(name)' (\(state.contents)) "
-                            + "can't be read: \(error)"))
-            }
+            if problems.contains(where: { $0.state == id }) { return }
+            let path = (error as? BinaryCodingError)?.codingPath.joined(separator: ".")
+            problems.append(
+                .init(
+                    stage: name, state: id, type: state.contents, path: path,
+                    message: "the state '\(id)' of stage '\(name)' (\(state.contents)) "
+                        + "can't be read: \(error)"))
         }
         return problems
     }

@@ -95,15 +95,7 @@ final class SpillQueue: @unchecked Sendable {
             open[current] = try makeFile()
         }
         guard let file = open[current] else { return }
-        var failure: StorageError?
-        bytes.withUnsafeBytes { pointer in
-            do throws(StorageError) {
-                try file.write(pointer, at: end)
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
+        try file.write(bytes, at: end)
     }
 
     /// A file without a name, so that nothing stays when the process is killed.
@@ -150,15 +142,7 @@ final class SpillQueue: @unchecked Sendable {
         depth -= weight
         byteCount -= length
         guard let file = open[number], let codec = codecs[channel] else { return nil }
-        var failure: StorageError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: length) { buffer, count in
-            do throws(StorageError) {
-                count = try file.read(at: offset, into: UnsafeMutableRawBufferPointer(buffer))
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
+        let bytes = try file.read(length, at: offset)
         return Delivery(channel: channel, item: .batch(try codec.decode(bytes)))
     }
 

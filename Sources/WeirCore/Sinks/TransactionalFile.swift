@@ -78,10 +78,10 @@ final class TransactionalFile: Sendable {
             throw corrupt("it has \(size) bytes, the checkpoint knows \(rest.length) final ones")
         }
         while let segment = rest.segments.first {
-            let bytes = try read(file, rest.length..<(rest.length + segment.size))
+            let bytes = try file.read(segment.size, at: rest.length)
             if bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum {
                 // A process that was killed may have left it in the system's cache alone.
-                try write(bytes, to: file, at: rest.length)
+                try file.write(bytes, at: rest.length)
                 rest.length += segment.size
                 rest.segments.removeFirst()
             } else if try files.exists(pendingPath(segment.checkpoint)) {
@@ -108,21 +108,6 @@ final class TransactionalFile: Sendable {
         bytes.withUnsafeBytes { Checksum.of($0) }
     }
 
-    private func read(_ file: any StoredFile, _ range: Range<Int>) throws -> [UInt8] {
-        if range.isEmpty { return [] }
-        var failure: StorageError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { buffer, count in
-            do throws(StorageError) {
-                count = try file.read(
-                    at: range.lowerBound, into: UnsafeMutableRawBufferPointer(buffer))
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return bytes
-    }
-
     private func removePending(unless isNeeded: (Int) -> Bool) throws {
         let prefix = "\(path.split(separator: "/").last ?? "").pending-"
         for name in try files.list(LocalFileSystem.parent(of: path)) where name.hasPrefix(prefix) {
@@ -139,7 +124,7 @@ final class TransactionalFile: Sendable {
             if let loss = state.loss { throw loss }
             let file = try state.staging ?? files.open(state.stagedPath, .readWrite)
             state.staging = file
-            try write(bytes, to: file, at: state.stagedSize)
+            try file.write(bytes, at: state.stagedSize)
             state.stagedSize += bytes.count
             bytes.withUnsafeBytes { state.stagedChecksum.add($0) }
         }
@@ -176,7 +161,7 @@ final class TransactionalFile: Sendable {
     /// After a failed synchronization the system may have dropped what it could not write, and
     /// report success from then on.
     private func rewrite(_ file: any StoredFile, _ state: inout State) throws -> any StoredFile {
-        let bytes = try read(file, 0..<state.stagedSize)
+        let bytes = try file.read(state.stagedSize, at: 0)
         guard Self.checksum(of: bytes) == state.stagedChecksum.value else {
             let loss = corrupt(
                 "the disk has lost what was written since the last checkpoint; the next run goes on "
@@ -186,7 +171,7 @@ final class TransactionalFile: Sendable {
         }
         let copy = try files.open(rewritingPath, .readWrite)
         do {
-            try write(bytes, to: copy, at: 0)
+            try copy.write(bytes, at: 0)
             try files.rename(rewritingPath, to: state.stagedPath)
         } catch {
             copy.close()
@@ -195,18 +180,6 @@ final class TransactionalFile: Sendable {
         file.close()
         state.staging = copy
         return copy
-    }
-
-    private func write(_ bytes: [UInt8], to file: any StoredFile, at offset: Int) throws {
-        var failure: StorageError?
-        bytes.withUnsafeBytes { pointer in
-            do throws(StorageError) {
-                try file.write(pointer, at: offset)
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
     }
 
     /// Appends what was prepared for this checkpoint and those before.
@@ -227,7 +200,7 @@ final class TransactionalFile: Sendable {
                         "'\(pendingPath(segment.checkpoint))' isn't what checkpoint "
                             + "\(segment.checkpoint) had written")
                 }
-                try write(bytes, to: file, at: end)
+                try file.write(bytes, at: end)
                 end += segment.size
             }
             try file.synchronize()

@@ -146,10 +146,7 @@ extension StageActor {
         var name = ""
         for byte in stage.utf8 {
             let isPlain =
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
+                byte.isASCIIAlphanumeric || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
             name += isPlain ? String(UnicodeScalar(byte)) : "%\(String(byte, radix: 16))"
         }
         return "\(name).\(instance).part"
@@ -209,37 +206,18 @@ extension StageActor {
     func restore(_ run: RestoredRun) throws {
         let parts = run.parts(of: name)
         if parts.isEmpty { return }
-        let isRescaled = parts.contains { $0.parallelism != scope.parallelism }
-        let states = Dictionary(uniqueKeysWithValues: scope.states.map { ($0.id, $0.state) })
-        let groups = KeyGroup.groups(ofInstance: instance, parallelism: scope.parallelism)
-        var versions: [String: Int] = [:]
-        for state in parts.flatMap(\.states) { versions[state.id] = state.version }
-        for (from, section) in run.sections[name] ?? [] {
-            if section.id.hasPrefix("sink/") {
-                guard from == instance, let index = Int(section.id.dropFirst(5)),
-                    index < scope.writers.count
-                else { continue }
-                scope.writers[index].restore(section.bytes)
+        for (from, section) in run.sections[name] ?? []
+        where section.id.hasPrefix("sink/") && from == instance {
+            guard let index = Int(section.id.dropFirst(5)), index < scope.writers.count else {
                 continue
             }
-            guard let state = states[section.id] else { continue }
-            if section.group >= 0 {
-                guard groups.contains(section.group) else { continue }
-            } else if !state.isKeyed, isRescaled ? instance != 0 || from != 0 : from != instance {
-                continue
-            }
-            do {
-                var portion = RestoredPortion(
-                    group: section.group, version: versions[section.id] ?? 1,
-                    reader: try BinaryReader(section.bytes))
-                try state.restore(&portion) { groups.contains($0) }
-            } catch {
-                throw StoreError(
-                    store: environment.checkpoints?.store.path ?? "",
-                    reason:
-                        "the state '\(section.id)' of stage '\(name)' (\(state.contents)) can't "
-                        + "be read from checkpoint \(run.manifest.checkpoint): \(error)")
-            }
+            scope.writers[index].restore(section.bytes)
+        }
+        try restoreStates(run) { id, state, error in
+            throw StoreError(
+                store: environment.checkpoints?.store.path ?? "",
+                reason: "the state '\(id)' of stage '\(name)' (\(state.contents)) can't "
+                    + "be read from checkpoint \(run.manifest.checkpoint): \(error)")
         }
         let watermark = EventTime(
             nanoseconds: parts.map(\.watermark).min() ?? EventTime.min.nanoseconds)
@@ -252,6 +230,37 @@ extension StageActor {
             scope.random = SplitMix64(seed: own.random)
             sourcePosition = own.position
             hadEnded = own.hasEnded
+        }
+    }
+
+    /// Gives each of the operators' states what this instance owns of it.
+    ///
+    /// - Parameter refuse: Called with what a state can't take in.
+    func restoreStates(
+        _ run: RestoredRun,
+        refuse: (_ id: String, _ state: any CheckpointedState, _ error: any Error) throws -> Void
+    ) rethrows {
+        let parts = run.parts(of: name)
+        let isRescaled = parts.contains { $0.parallelism != scope.parallelism }
+        let states = Dictionary(uniqueKeysWithValues: scope.states.map { ($0.id, $0.state) })
+        let groups = KeyGroup.groups(ofInstance: instance, parallelism: scope.parallelism)
+        var versions: [String: Int] = [:]
+        for state in parts.flatMap(\.states) { versions[state.id] = state.version }
+        for (from, section) in run.sections[name] ?? [] {
+            guard let state = states[section.id] else { continue }
+            if section.group >= 0 {
+                guard groups.contains(section.group) else { continue }
+            } else if !state.isKeyed, isRescaled ? instance != 0 || from != 0 : from != instance {
+                continue
+            }
+            do {
+                var portion = RestoredPortion(
+                    group: section.group, version: versions[section.id] ?? 1,
+                    reader: try BinaryReader(section.bytes))
+                try state.restore(&portion) { groups.contains($0) }
+            } catch {
+                try refuse(section.id, state, error)
+            }
         }
     }
 }

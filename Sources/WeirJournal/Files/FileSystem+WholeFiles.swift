@@ -19,17 +19,7 @@ extension FileSystem {
         guard size <= limit else {
             throw StorageError(.tooLarge, path: path, action: "read")
         }
-        if size == 0 { return [] }
-        var failure: StorageError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            do throws(StorageError) {
-                count = try file.read(at: 0, into: UnsafeMutableRawBufferPointer(buffer))
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        return bytes
+        return try file.read(size, at: 0)
     }
 
     /// Writes a file so that after a crash it has either all the old bytes or all the new.
@@ -41,15 +31,7 @@ extension FileSystem {
         do throws(StorageError) {
             let file = try open(temporary, .createNew)
             defer { file.close() }
-            var failure: StorageError?
-            bytes.withUnsafeBytes { pointer in
-                do throws(StorageError) {
-                    try file.write(pointer, at: 0)
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
+            try file.write(bytes, at: 0)
             try file.synchronize()
         } catch {
             // Best effort: the next attempt removes what stays.

@@ -100,7 +100,8 @@ package final class JournalScanner {
 
     private func openedCursor() throws(StorageError) -> SegmentCursor {
         if let cursor { return cursor }
-        let opened = try open(segments[current].file)
+        let opened = try SegmentCursor.open(
+            "\(directory)/\(segments[current].file)", files, options)
         cursor = opened
         return opened
     }
@@ -151,23 +152,11 @@ package final class JournalScanner {
         for name in try files.list(directory) {
             guard let first = SegmentHeader.first(of: name) else { continue }
             if let newest, first <= newest { continue }
-            let cursor = try open(name)
+            let cursor = try SegmentCursor.open(
+                "\(directory)/\(name)", files, options)
             segments.append(Segment(file: name, first: first, bytes: cursor.size))
         }
         if newest == nil { position = segments.first?.first ?? 0 }
-    }
-
-    private func open(_ name: String) throws(StorageError) -> SegmentCursor {
-        let path = directory + "/" + name
-        let cursor = try SegmentCursor(
-            try files.open(path, .read), path: path, windowSize: options.readAheadBytes)
-        guard cursor.header.format == options.format else {
-            throw StorageError(
-                .unsupported(
-                    reason: "its format \(cursor.header.format) is not \(options.format)"),
-                path: path, action: "open")
-        }
-        return cursor
     }
 
     private func opened(

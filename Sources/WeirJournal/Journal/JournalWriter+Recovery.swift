@@ -5,7 +5,7 @@ extension JournalWriter {
         for name in try files.list(directory) {
             if name.hasSuffix(".wj.new") { try files.remove(directory + "/" + name) }
             guard let first = SegmentHeader.first(of: name) else { continue }
-            let cursor = try open(name)
+            let cursor = try SegmentCursor.open("\(directory)/\(name)", files, options)
             guard cursor.header.first == first else {
                 throw .corrupt(
                     name, offset: 24,
@@ -18,26 +18,13 @@ extension JournalWriter {
         }
         guard let last = index.segments.indices.last else { return (index, nil) }
         let name = SegmentHeader.fileName(first: index.segments[last].first)
-        let cursor = try open(name)
+        let cursor = try SegmentCursor.open("\(directory)/\(name)", files, options)
         let cut = try findEnd(cursor, name: name)
         end = cursor.position
         index.end = end
         index.segments[last].size = try resume(cursor, cutting: cut != nil)
         try files.syncDirectory(directory)
         return (index, cut)
-    }
-
-    private func open(_ name: String) throws(StorageError) -> SegmentCursor {
-        let path = directory + "/" + name
-        let cursor = try SegmentCursor(
-            try files.open(path, .read), path: path, windowSize: options.readAheadBytes)
-        guard cursor.header.format == options.format else {
-            throw StorageError(
-                .unsupported(
-                    reason: "its format \(cursor.header.format) is not \(options.format)"),
-                path: path, action: "open")
-        }
-        return cursor
     }
 
     /// Moves the cursor to the end of what is whole, and tells whether something follows.

@@ -187,3 +187,20 @@ final class SegmentCursor {
         return windowCount >= count
     }
 }
+
+extension SegmentCursor {
+    /// Opens a segment of a journal with these options.
+    static func open(
+        _ path: String, _ files: any FileSystem, _ options: JournalOptions
+    ) throws(StorageError) -> SegmentCursor {
+        let cursor = try SegmentCursor(
+            try files.open(path, .read), path: path, windowSize: options.readAheadBytes)
+        guard cursor.header.format == options.format else {
+            throw StorageError(
+                .unsupported(
+                    reason: "its format \(cursor.header.format) is not \(options.format)"),
+                path: path, action: "open")
+        }
+        return cursor
+    }
+}

@@ -58,7 +58,7 @@ extension [UInt8] {
         append(contentsOf: zeros)
     }
 
-    func withBytes<Value>(
+    package func withBytes<Value>(
         _ body: (UnsafeRawBufferPointer) throws(StorageError) -> Value
     ) throws(StorageError) -> Value {
         try withUnsafeBytes { buffer -> Result<Value, StorageError> in
@@ -70,7 +70,7 @@ extension [UInt8] {
         }.get()
     }
 
-    mutating func withMutableBytes<Value>(
+    package mutating func withMutableBytes<Value>(
         _ body: (UnsafeMutableRawBufferPointer) throws(StorageError) -> Value
     ) throws(StorageError) -> Value {
         try withUnsafeMutableBytes { buffer -> Result<Value, StorageError> in

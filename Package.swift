@@ -17,7 +17,11 @@ let package = Package(
         .library(name: "Weir", targets: ["Weir"]),
         .library(name: "WeirSupervisor", targets: ["WeirSupervisor"]),
         .library(name: "WeirTesting", targets: ["WeirTesting"]),
+        .library(name: "WeirRocksDB", targets: ["WeirRocksDB"]),
         .executable(name: "weir", targets: ["WeirTool"]),
+    ],
+    traits: [
+        .trait(name: "RocksDB", description: "State larger than memory, in RocksDB."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -30,6 +34,8 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
+            name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
         .systemLibrary(name: "CWeirIntrinsics"),
         .target(name: "CWeirProcess"),
         .target(name: "WeirJSON", swiftSettings: settings),
@@ -55,6 +61,13 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "WeirRocksDB",
+            dependencies: [
+                .target(name: "CRocksDB", condition: .when(traits: ["RocksDB"])),
+                "WeirCore", "WeirJournal",
             ],
             swiftSettings: settings),
         .target(
@@ -109,7 +122,7 @@ let package = Package(
         .testTarget(
             name: "WeirCoreTests",
             dependencies: [
-                "WeirCore", "WeirTesting", .product(name: "Metrics", package: "swift-metrics"),
+                "WeirCore", "WeirJournal", "WeirRocksDB", "WeirTesting", .product(name: "Metrics", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .testTarget(

@@ -54,14 +54,52 @@ import Testing
                     #expect(path.hasSuffix(segment))
                     #expect(offset <= bit / 8)
                 } else {
-                    // Without an error only the last commit may be missing: nothing on disk
-                    // tells a damaged last commit from one that the crash interrupted.
+                    // Without an error only the last commit may be missing, and only where its
+                    // headers are damaged: they may be those of a write that a crash tore.
                     #expect(count >= 27, "bit \(bit) of \(path)")
                     if index < paths.count - 1 { #expect(count == 30) }
                 }
             }
         }
         #expect(errors > 5000)
+    }
+
+    @Test func `says that a bit has flipped in a record of the last commit`() throws {
+        let files = SimulatedFileSystem()
+        var options = small
+        options.segmentBytes = 8_192
+        let journal = try openJournal(files, options)
+        for number in UInt64(0)..<3 {
+            try journal.append([UInt8](repeating: UInt8(number + 1), count: 700))
+            try journal.commit()
+        }
+        journal.close()
+        let path = "/journal/" + (try #require(files.list("/journal").first { $0.hasSuffix(".wj") }))
+        let last = 64 + 2 * (24 + 704)
+        for bit in stride(from: (last + 24) * 8, to: (last + 24 + 700) * 8, by: 7) {
+            let copy = files.fork()
+            copy.corrupt(path, bit: bit)
+            let error = #expect(throws: StorageError.self) { try openJournal(copy, options) }
+            guard case .corrupt(_, let offset, _) = error?.code else {
+                Issue.record("bit \(bit): \(String(describing: error))")
+                continue
+            }
+            #expect(offset == last)
+        }
+        // Whatever a torn write leaves is cut.
+        for torn in [last + 24, last + 300, 1_536, 2_048] {
+            let copy = files.fork()
+            try copy.open(path, .readWrite).write(
+                [UInt8](repeating: 0, count: last + 24 + 700 - torn), at: torn)
+            #expect(try openJournal(copy, options).endPosition == 2)
+        }
+        for sector in [1_536, 2_048] {
+            let copy = files.fork()
+            let end = min(sector + 512, last + 24 + 700)
+            try copy.open(path, .readWrite).write(
+                [UInt8](repeating: 0, count: end - sector), at: sector)
+            #expect(try openJournal(copy, options).endPosition == 2)
+        }
     }
 
     @Test func `is never read altered, wherever its last segment is cut`() throws {

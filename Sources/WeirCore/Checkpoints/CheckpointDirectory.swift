@@ -108,24 +108,47 @@ package struct CheckpointDirectory: Sendable {
 
     /// The sections of a part, checked.
     package func sections(of part: Manifest.Part, in directory: String) throws -> [PartSection] {
+        var sections: [PartSection] = []
+        try forEachSection(of: part, in: directory) { sections.append($0) }
+        return sections
+    }
+
+    /// Reads the sections of a part one by one, and checks those that are wanted.
+    ///
+    /// - Throws: ``StoreError`` when the file is damaged, and what `body` throws.
+    /// - Complexity: O(size of the largest section) in memory.
+    package func forEachSection(
+        of part: Manifest.Part, in directory: String,
+        where isWanted: ((_ id: String, _ group: Int) -> Bool)? = nil,
+        _ body: (PartSection) throws -> Void
+    ) throws {
         let file = "\(directory)/\(part.file)"
+        var failed: (any Error)?
         do throws(ManifestProblem) {
-            let bytes = try readFile(file)
-            guard bytes.count == part.bytes else {
+            let reader = try PartReader(files, file, cipher: cipher)
+            defer { reader.close() }
+            guard reader.size == part.bytes else {
                 throw ManifestProblem(
-                    description: "it has \(bytes.count) bytes, the manifest says \(part.bytes)")
+                    description: "it has \(reader.size) bytes, the manifest says \(part.bytes)")
             }
-            let sections = try PartSection.read(bytes, cipher: cipher)
-            guard sections.count == part.sections else {
+            let count = try reader.forEach(where: isWanted) { section in
+                do {
+                    try body(section)
+                } catch {
+                    failed = error
+                }
+                return failed == nil
+            }
+            guard failed != nil || count == part.sections else {
                 throw ManifestProblem(description: "it lacks sections")
             }
-            return sections
         } catch {
             throw StoreError(
                 store: path,
                 reason: "'\(file)' can't be used: \(error); restore the file, or begin with "
                     + "another checkpoint: .directory(…, from: .checkpoint(…))")
         }
+        if let failed { throw failed }
     }
 
     /// Removes all but the newest complete checkpoints, and what was never completed.
@@ -151,21 +174,30 @@ package struct CheckpointDirectory: Sendable {
     }
 }
 
-/// The state with which a run begins.
+/// The state with which a run begins: checked as a whole, then read section by section.
 package struct RestoredRun: Sendable {
     package let manifest: Manifest
-    /// Of each stage, what its instances had.
-    package let sections: [String: [(instance: Int, section: PartSection)]]
+    private let directory: CheckpointDirectory
+    private let path: String
 
     package init(_ directory: CheckpointDirectory, from path: String) throws {
+        self.directory = directory
+        self.path = path
         manifest = try directory.manifest(in: path)
-        var sections: [String: [(instance: Int, section: PartSection)]] = [:]
-        for part in manifest.parts {
-            for section in try directory.sections(of: part, in: path) {
-                sections[part.stage, default: []].append((part.instance, section))
-            }
+        for part in manifest.parts { try directory.forEachSection(of: part, in: path) { _ in } }
+    }
+
+    /// Reads what the instances of a stage had.
+    package func forEachSection(
+        of stage: String,
+        where isWanted: @escaping (_ instance: Int, _ id: String, _ group: Int) -> Bool,
+        _ body: (_ instance: Int, PartSection) throws -> Void
+    ) throws {
+        for part in manifest.parts where part.stage == stage {
+            try directory.forEachSection(
+                of: part, in: path, where: { isWanted(part.instance, $0, $1) }
+            ) { try body(part.instance, $0) }
         }
-        self.sections = sections
     }
 
     package func parts(of stage: String) -> [Manifest.Part] {

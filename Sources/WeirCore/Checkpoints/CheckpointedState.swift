@@ -21,27 +21,43 @@ package protocol CheckpointedState: AnyObject {
     /// - Parameter ownsGroup: Whether this instance owns a key group; what it doesn't own is left
     ///   out.
     func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws
+    /// All portions have been taken in.
+    func finishRestore()
 }
 
 extension CheckpointedState {
     package var version: Int { 1 }
+    @usableFromInline package func finishRestore() {}
 }
 
 /// A frozen portion of state, on its way to the store: encoded away from the stage.
 @usableFromInline
 package struct CapturedPortion: Sendable {
-    /// The key group, or -1 for state that has none.
-    package let group: Int
     package let entries: Int
-    package let encode: @Sendable () throws -> [UInt8]
+    /// The key group, or -1 for state that has none; nil when it has portions of several.
+    package let group: Int?
+    /// Gives the bytes, in one section or in several, each with its key group or -1 for state that
+    /// has none.
+    package let forEachSection:
+        @Sendable (_ body: (_ group: Int, _ bytes: [UInt8]) throws -> Void) throws -> Void
 
     @usableFromInline
     package init(
         group: Int = -1, entries: Int, encode: @escaping @Sendable () throws -> [UInt8]
     ) {
-        self.group = group
         self.entries = entries
-        self.encode = encode
+        self.group = group
+        forEachSection = { body in try body(group, try encode()) }
+    }
+
+    package init(
+        entries: Int,
+        each: @escaping @Sendable (_ body: (_ group: Int, _ bytes: [UInt8]) throws -> Void) throws
+            -> Void
+    ) {
+        self.entries = entries
+        group = nil
+        forEachSection = each
     }
 }
 
@@ -115,6 +131,7 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
     private let hash: (Key) -> UInt64
     private let captureGroup: () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
     private let codec = StateCodec<Value>.make()
+    private var cold: CapturedPortion?
     private let migrate: ((OldState, Int) throws -> Value)?
     @usableFromInline package let version: Int
 
@@ -153,12 +170,13 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
         codec == nil ? "\(Value.self) isn't Codable" : nil
     }
 
-    @usableFromInline package func beginCapture() {
+    @usableFromInline package func beginCapture() throws {
         table.beginCapture()
+        cold = try table.cold?.freeze()
     }
 
     @usableFromInline package func captureNext() -> CapturedPortion? {
-        guard let codec, let (group, entries) = captureGroup() else { return nil }
+        guard let codec, let (group, entries) = captureGroup() else { return cold.take() }
         let transferred = Transferred(entries)
         return CapturedPortion(group: group, entries: entries.count) {
             var writer = BinaryWriter()

@@ -1,4 +1,4 @@
-package import WeirJournal
+import WeirJournal
 
 /// A piece of a checkpoint's file: portions of state, one behind the other, each with a checksum.
 ///
@@ -44,57 +44,15 @@ package struct PartSection: Sendable {
         return body
     }
 
-    /// The sections of a file.
-    ///
-    /// - Parameter cipher: Opens what is encrypted; nil when the run has no keys.
-    /// - Throws: ``ManifestProblem`` that says at which offset the file is damaged.
-    package static func read(
-        _ file: [UInt8], cipher: (any RecordCipher)? = nil
-    ) throws(ManifestProblem) -> [PartSection] {
-        var sections: [PartSection] = []
-        var offset = 0
-        var opener: PartSealer?
-        if file.starts(with: PartSealer.magic) {
-            guard let cipher else {
-                throw ManifestProblem(description: "it is encrypted, and the run has no keys")
-            }
-            opener = PartSealer(cipher: cipher, header: file)
-            guard opener != nil else { throw damaged(0) }
-            offset = PartSealer.headerSize
-        }
-        while offset < file.count {
-            guard file.count - offset >= 8 else { throw damaged(offset) }
-            let length = Int(file.number(UInt32.self, at: offset))
-            let sum = file.number(UInt32.self, at: offset + 4)
-            guard length >= 4, length <= file.count - offset - 8 else { throw damaged(offset) }
-            let start = offset + 8
-            let isWhole = file.withUnsafeBytes {
-                Checksum.of(UnsafeRawBufferPointer(rebasing: $0[start..<(start + length)])) == sum
-            }
-            guard isWhole else { throw damaged(offset) }
-            var body = Array(file[start..<(start + length)])
-            if opener != nil {
-                do throws(StorageError) {
-                    body = try opener?.open(body) ?? body
-                } catch {
-                    throw ManifestProblem(description: "it can't be decrypted: \(error)")
-                }
-            }
-            guard body.count >= 4 else { throw damaged(offset) }
-            let nameLength = Int(body.number(UInt16.self, at: 0))
-            guard nameLength + 4 <= body.count else { throw damaged(offset) }
-            let group = Int(Int16(bitPattern: body.number(UInt16.self, at: 2 + nameLength)))
-            sections.append(
-                PartSection(
-                    id: String(decoding: body[2..<(2 + nameLength)], as: UTF8.self), group: group,
-                    bytes: Array(body[(4 + nameLength)...])))
-            offset = start + length
-        }
-        return sections
-    }
-
-    private static func damaged(_ offset: Int) -> ManifestProblem {
-        ManifestProblem(description: "it is damaged at offset \(offset)")
+    /// The section that has this body; nil when the body is too short for its name.
+    init?(body: [UInt8]) {
+        guard body.count >= 4 else { return nil }
+        let nameLength = Int(body.number(UInt16.self, at: 0))
+        guard nameLength + 4 <= body.count else { return nil }
+        self.init(
+            id: String(decoding: body[2..<(2 + nameLength)], as: UTF8.self),
+            group: Int(Int16(bitPattern: body.number(UInt16.self, at: 2 + nameLength))),
+            bytes: Array(body[(4 + nameLength)...]))
     }
 }
 

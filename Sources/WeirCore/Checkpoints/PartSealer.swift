@@ -75,9 +75,16 @@ struct PartSealer: Sendable {
     static func seal(file: [UInt8], with cipher: any RecordCipher) throws -> [UInt8] {
         var sealer = PartSealer(cipher)
         var sealed: [UInt8] = []
-        for section in try PartSection.read(file) {
-            try section.append(to: &sealed, sealer: &sealer)
+        var failed: (any Error)?
+        _ = try PartReader(file).forEach { section in
+            do {
+                try section.append(to: &sealed, sealer: &sealer)
+            } catch {
+                failed = error
+            }
+            return failed == nil
         }
+        if let failed { throw failed }
         return sealed
     }
 }

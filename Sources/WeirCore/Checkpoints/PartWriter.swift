@@ -43,7 +43,9 @@ final class PartWriter: Sendable {
     /// Has a portion written in the background.
     func add(id: String, _ portion: CapturedPortion) {
         submit { [self] in
-            try append(PartSection(id: id, group: portion.group, bytes: portion.encode()))
+            try portion.forEachSection { group, bytes in
+                try append(PartSection(id: id, group: group, bytes: bytes))
+            }
         }
     }
 

@@ -109,12 +109,12 @@ extension StageActor {
             let group = key.flatMap { Self.group(of: $0, in: state.contents) }
             try state.beginCapture()
             while let portion = state.captureNext() {
-                if let group, portion.group != group { continue }
-                sections.append(
-                    (
-                        state.contents,
-                        PartSection(id: id, group: portion.group, bytes: try portion.encode())
-                    ))
+                if let group, let one = portion.group, one != group { continue }
+                try portion.forEachSection { each, bytes in
+                    if let group, each != group { return }
+                    sections.append(
+                        (state.contents, PartSection(id: id, group: each, bytes: bytes)))
+                }
             }
         }
         return sections

@@ -7,7 +7,7 @@ extension Topology {
     /// a deployment, without running anything.
     ///
     /// Validates the topology, builds its stages and decodes all of the checkpoint's state. Opens no
-    /// socket, takes no lock, writes nothing; a run may have the store open meanwhile. `weir check`
+    /// socket, takes no lock, writes nothing (a state backend has its own directory); a run may have the store open meanwhile. `weir check`
     /// does this with a service's own binary.
     ///
     /// - Parameters:
@@ -15,7 +15,7 @@ extension Topology {
     ///   - configuration: As the run has it: its parallelism counts.
     /// - Returns: What is wrong; ``CheckReport/loads`` if nothing is.
     /// - Throws: ``StoreError`` when there is no such checkpoint, or its files are damaged.
-    /// - Complexity: O(size of the checkpoint), in time and in memory.
+    /// - Complexity: O(size of the checkpoint), in time and, without a state backend, in memory.
     public func check(
         _ store: StateStore, configuration: RunConfiguration = RunConfiguration()
     ) async throws -> CheckReport {
@@ -147,7 +147,8 @@ extension StageActor {
     /// Takes in the state that a checkpoint has for this instance; returns what can't be read.
     fileprivate func unreadable(in run: RestoredRun) -> [CheckReport.Problem] {
         var problems: [CheckReport.Problem] = []
-        restoreStates(run) { id, state, error in
+        do {
+            try restoreStates(run) { id, state, error in
             // One is enough of what is the same in every key group.
             if problems.contains(where: { $0.state == id }) { return }
             let path = (error as? BinaryCodingError)?.codingPath.joined(separator: ".")
@@ -156,6 +157,10 @@ extension StageActor {
                     stage: name, state: id, type: state.contents, path: path,
                     message: "the state '\(id)' of stage '\(name)' (\(state.contents)) "
                         + "can't be read: \(error)"))
+        }
+        } catch {
+            problems.append(
+                .init(stage: name, message: "the state of stage '\(name)' can't be read: \(error)"))
         }
         return problems
     }

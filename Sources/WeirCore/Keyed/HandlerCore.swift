@@ -175,15 +175,28 @@ extension HandlerCore: TransactionParticipant {
 @usableFromInline
 final class TableParticipant<Key: Hashable & Codable & Sendable, Value>: TransactionParticipant {
     @usableFromInline let table: KeyedTable<Key, Value>
+    /// Made where the types are known, and so specialised; nil when all entries are in memory.
+    private let settle: (() -> Void)?
+
+    @inlinable
+    convenience init(_ table: KeyedTable<Key, Value>) {
+        self.init(table, settle: table.cold == nil ? nil : { table.settle() })
+    }
 
     @usableFromInline
-    init(_ table: KeyedTable<Key, Value>) {
+    init(_ table: KeyedTable<Key, Value>, settle: (() -> Void)?) {
         self.table = table
+        self.settle = settle
     }
 
     @usableFromInline func beginBatch() { table.beginBatch() }
-    @usableFromInline func commitBatch() { table.commitBatch() }
     @usableFromInline func rollbackBatch() { table.rollbackBatch() }
+
+    @usableFromInline
+    func commitBatch() {
+        table.commitBatch()
+        settle?()
+    }
 }
 
 extension StageScope {
@@ -198,7 +211,9 @@ extension StageScope {
         _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil, version: Int = 1,
         migrate: ((OldState, Int) throws -> Value)? = nil
     ) -> KeyedTable<Key, Value> {
-        let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack, timeToLive: timeToLive)
+        let table = KeyedTable<Key, Value>(
+            tracksChanges: mayRollBack, timeToLive: timeToLive,
+            cold: coldEntries(Key.self, Value.self, expires: timeToLive != nil))
         register(TableParticipant(table))
         keep(
             CheckpointedTable(
@@ -208,14 +223,15 @@ extension StageScope {
 
     /// The same for state from which something else follows.
     ///
-    /// - Parameter onRestore: Runs after a key group of the table has been restored.
+    /// - Parameter onRestore: Runs for each key group of the table once all have been restored.
     @inlinable
     func makeTable<Key, Value>(
         _ key: Key.Type, _ value: Value.Type,
         hash: @escaping (Key) -> UInt64 = { stableHash($0) },
         onRestore: @escaping (_ table: KeyedTable<Key, Value>, _ group: Int) -> Void
     ) -> KeyedTable<Key, Value> {
-        let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack)
+        let table = KeyedTable<Key, Value>(
+            tracksChanges: mayRollBack, cold: coldEntries(Key.self, Value.self))
         register(TableParticipant(table))
         keep(
             FollowedState(CheckpointedTable(table, hash: hash)) { [unowned table] group in
@@ -229,7 +245,8 @@ extension StageScope {
     func makeTable<Key, Value>(
         of value: Value.Type, hash: @escaping (Key) -> UInt64
     ) -> KeyedTable<Key, Value> {
-        let table = KeyedTable<Key, Value>(tracksChanges: mayRollBack)
+        let table = KeyedTable<Key, Value>(
+            tracksChanges: mayRollBack, cold: coldEntries(Key.self, Value.self))
         register(TableParticipant(table))
         keep(CheckpointedTable(table, hash: hash))
         return table

@@ -38,6 +38,16 @@ public struct RunConfiguration: Sendable {
     /// Where state is kept over the end of the process; nil, the default, for nowhere.
     public var store: StateStore?
 
+    /// Where keyed state is while the topology runs.
+    ///
+    /// Default: in memory.
+    public var stateBackend = StateBackend.standard
+
+    /// Other backends for some stages, by their names.
+    ///
+    /// Default: none.
+    public var stageBackends: [String: StateBackend] = [:]
+
     package var clock: any RuntimeClock = SystemClock()
     package var executor: (any TaskExecutor)?
     /// Makes transactions fail on purpose, in a simulation.
@@ -51,12 +61,13 @@ public struct RunConfiguration: Sendable {
     /// The defaults, except for what is given.
     public init(
         batchSize: Int = 512, parallelism: Int = 1, logger: Logger = Logger(label: "weir"),
-        seed: UInt64? = nil, store: StateStore? = nil
+        seed: UInt64? = nil, store: StateStore? = nil, stateBackend: StateBackend? = nil
     ) {
         self.batchSize = max(1, batchSize)
         self.parallelism = max(1, parallelism)
         self.logger = logger
         self.store = store
         if let seed { self.seed = seed }
+        if let stateBackend { self.stateBackend = stateBackend }
     }
 }

@@ -16,13 +16,16 @@ package final class RunEnvironment: Sendable {
     package let checkpoints: CheckpointService?
     /// What stands in for sources and sinks; nil for the real ones.
     package let substitutes: Substitutes?
+    /// Where the keyed state of each stage is.
+    package let backends: StateBackends
 
     package init(
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,
         batchSize: Int, executor: (any TaskExecutor)?, topology: String = "",
         store: StateStore? = nil, faults: (any FaultInjector)? = nil,
-        substitutes: Substitutes? = nil
+        substitutes: Substitutes? = nil, backends: StateBackends = StateBackends()
     ) {
+        self.backends = backends
         self.substitutes = substitutes
         self.clock = clock
         self.seed = seed

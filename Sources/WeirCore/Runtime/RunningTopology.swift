@@ -39,7 +39,9 @@ public final class RunningTopology: Sendable {
             deadLetters: deadLetters, batchSize: max(1, configuration.batchSize),
             executor: configuration.executor, topology: topology.name,
             store: configuration.store, faults: configuration.faults,
-            substitutes: configuration.substitutes)
+            substitutes: configuration.substitutes,
+            backends: StateBackends(
+                configuration.stateBackend, stages: configuration.stageBackends))
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(
@@ -85,9 +87,19 @@ public final class RunningTopology: Sendable {
             environment.checkpoints?.add(instance)
             try await instance.prepare()
         }
-        guard let service = environment.checkpoints else { return }
         var problems: [TopologyError.Problem] = []
         for instance in instances.compactMap(\.first) {
+            for obstacle in await instance.backendObstacles {
+                problems.append(
+                    .init(
+                        code: .notStorable,
+                        message: """
+                            the state of stage '\(instance.name)' can't be kept in its state backend: \(obstacle); \
+                            make the type Codable, or keep the stage's state in memory: \
+                            stageBackends["\(instance.name)"] = .memory
+                            """, location: plan.nodes[plan.stages[instance.stage].head].location))
+            }
+            guard environment.checkpoints != nil else { continue }
             for obstacle in await instance.obstacles {
                 problems.append(
                     .init(
@@ -99,7 +111,7 @@ public final class RunningTopology: Sendable {
             }
         }
         if !problems.isEmpty { throw TopologyError(topology: name, problems: problems) }
-        guard let restored else { return }
+        guard let service = environment.checkpoints, let restored else { return }
         let misfits = await restored.problems(
             with: instances, dropsUnknown: service.store.dropsUnknownState)
         if !misfits.isEmpty {

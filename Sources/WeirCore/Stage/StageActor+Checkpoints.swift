@@ -176,9 +176,10 @@ extension StageActor {
             try state.beginCapture()
             while let portion = state.captureNext() {
                 part.states[index].entries += portion.entries
-                PartSection(id: id, group: portion.group, bytes: try portion.encode())
-                    .append(to: &bytes)
-                part.sections += 1
+                try portion.forEachSection { group, section in
+                    PartSection(id: id, group: group, bytes: section).append(to: &bytes)
+                    part.sections += 1
+                }
             }
         }
         part.bytes = bytes.count
@@ -206,12 +207,15 @@ extension StageActor {
     func restore(_ run: RestoredRun) throws {
         let parts = run.parts(of: name)
         if parts.isEmpty { return }
-        for (from, section) in run.sections[name] ?? []
-        where section.id.hasPrefix("sink/") && from == instance {
-            guard let index = Int(section.id.dropFirst(5)), index < scope.writers.count else {
-                continue
+        if !scope.writers.isEmpty {
+            try run.forEachSection(
+                of: name, where: { [instance] from, id, _ in from == instance && id.hasPrefix("sink/") }
+            ) { _, section in
+                guard let index = Int(section.id.dropFirst(5)), index < scope.writers.count else {
+                    return
+                }
+                scope.writers[index].restore(section.bytes)
             }
-            scope.writers[index].restore(section.bytes)
         }
         try restoreStates(run) { id, state, error in
             throw StoreError(
@@ -236,23 +240,24 @@ extension StageActor {
     /// Gives each of the operators' states what this instance owns of it.
     ///
     /// - Parameter refuse: Called with what a state can't take in.
+    /// - Throws: What `refuse` throws, and what reading the checkpoint's files does.
     func restoreStates(
         _ run: RestoredRun,
         refuse: (_ id: String, _ state: any CheckpointedState, _ error: any Error) throws -> Void
-    ) rethrows {
+    ) throws {
         let parts = run.parts(of: name)
         let isRescaled = parts.contains { $0.parallelism != scope.parallelism }
         let states = Dictionary(uniqueKeysWithValues: scope.states.map { ($0.id, $0.state) })
         let groups = KeyGroup.groups(ofInstance: instance, parallelism: scope.parallelism)
         var versions: [String: Int] = [:]
         for state in parts.flatMap(\.states) { versions[state.id] = state.version }
-        for (from, section) in run.sections[name] ?? [] {
-            guard let state = states[section.id] else { continue }
-            if section.group >= 0 {
-                guard groups.contains(section.group) else { continue }
-            } else if !state.isKeyed, isRescaled ? instance != 0 || from != 0 : from != instance {
-                continue
-            }
+        let isOurs = { [instance] (from: Int, id: String, group: Int) -> Bool in
+            guard let state = states[id] else { return false }
+            if group >= 0 { return groups.contains(group) }
+            return state.isKeyed || (isRescaled ? instance == 0 && from == 0 : from == instance)
+        }
+        try run.forEachSection(of: name, where: isOurs) { _, section in
+            guard let state = states[section.id] else { return }
             do {
                 var portion = RestoredPortion(
                     group: section.group, version: versions[section.id] ?? 1,
@@ -262,6 +267,8 @@ extension StageActor {
                 try refuse(section.id, state, error)
             }
         }
+        for (_, state) in scope.states { state.finishRestore() }
+        try scope.backend?.check()
     }
 }
 

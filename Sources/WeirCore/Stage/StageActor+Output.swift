@@ -4,6 +4,14 @@ import Synchronization
 // Handing over to the next stages and to sinks.
 extension StageActor {
     func flush() async throws {
+        // Nothing leaves that follows from state which could not be read.
+        if let backend = scope.backend {
+            do {
+                try backend.check()
+            } catch {
+                throw StageFailure(stage: name, cause: error)
+            }
+        }
         for port in scope.ports {
             while let blocked = try await sendReady(port) {
                 metrics.beginBlocked(

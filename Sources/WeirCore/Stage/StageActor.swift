@@ -84,7 +84,9 @@ package actor StageActor: SupervisedChild {
         scope.endTrial = { [supervisors, unowned self] trial, isPoison in
             supervisors.endTrial(trial, of: self, isPoison: isPoison)
         }
+        scope.backend = try environment.backends.open(for: name)
         heads = makeHeads(scope)
+        try scope.backend?.check()
         hasWriters.store(!scope.writers.isEmpty, ordering: .relaxed)
     }
 
@@ -108,6 +110,9 @@ package actor StageActor: SupervisedChild {
 
     /// What keeps the stage's state from being stored.
     var obstacles: [String] { scope.states.compactMap { $0.state.obstacle } }
+
+    /// What keeps the stage's keyed state from being in its backend.
+    var backendObstacles: [String] { scope.backend?.obstacles ?? [] }
 
     /// Runs until all inputs have ended, the mailbox is closed, or the supervisors give up (then it throws).
     package func run() async throws {

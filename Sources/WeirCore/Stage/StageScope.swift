@@ -52,6 +52,9 @@ package final class StageScope {
     private var stateCount = 0
     private var barrierActions: [(Int) throws -> Void] = []
 
+    /// What the stage's tables have in a state backend; nil when all state is in memory.
+    var backend: StageBackend?
+
     package init(
         name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
         metrics: StageMetrics

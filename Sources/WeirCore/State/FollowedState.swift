@@ -4,10 +4,11 @@ package final class FollowedState: CheckpointedState {
     private let state: any CheckpointedState
     private let follow: (_ group: Int) -> Void
     private let element: Any.Type?
+    private var restored: Set<Int> = []
 
     /// - Parameters:
     ///   - element: The type of the user's that has to be Codable, to name it when it isn't.
-    ///   - follow: Runs after a portion has been restored, with its key group or -1.
+    ///   - follow: Runs when all has been restored, once for each key group; -1 for state without.
     @usableFromInline
     package init(
         _ state: any CheckpointedState, holding element: Any.Type? = nil,
@@ -33,7 +34,14 @@ package final class FollowedState: CheckpointedState {
     @usableFromInline
     package func restore(_ portion: inout RestoredPortion, ownsGroup: (Int) -> Bool) throws {
         try state.restore(&portion, ownsGroup: ownsGroup)
-        follow(portion.group)
+        restored.insert(portion.group)
+    }
+
+    @usableFromInline
+    package func finishRestore() {
+        state.finishRestore()
+        for group in restored.sorted() { follow(group) }
+        restored = []
     }
 }
 

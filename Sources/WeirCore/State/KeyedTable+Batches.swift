@@ -25,7 +25,8 @@ extension KeyedTable {
         @usableFromInline var activeEpoch: UInt32 = 0
         /// The epoch of the snapshot under way, 0 when there is none.
         @usableFromInline var snapshotEpoch: UInt32 = 0
-        /// The larger of the two: entries of an earlier epoch are recorded before they change.
+        /// The larger of the two, and of the current generation in a table with cold entries:
+        /// entries of an earlier epoch are recorded before they change.
         @usableFromInline var recordEpoch: UInt32 = 0
         /// An update looks for more to do at entries of an earlier epoch: those that are not yet
         /// recorded, and all entries of a table with a time-to-live.
@@ -45,6 +46,9 @@ extension KeyedTable {
         /// No registration is due before this time.
         @usableFromInline var nextDue = Int64.max
         @usableFromInline var sweepCursor = 0
+        @usableFromInline var recency = Recency()
+        /// Whether entries of the current generation are told from older ones.
+        @usableFromInline let hasCold: Bool
         @usableFromInline var expiry: ContiguousArray<BinaryHeap<Registration>>
         // Safety: shared by all groups without a capacity; never written after `init`, freed with
         // the table.
@@ -52,12 +56,15 @@ extension KeyedTable {
         @usableFromInline let noEntries: UnsafeMutablePointer<Entry>
 
         @inlinable
-        init(expires: Bool) {
+        init(expires: Bool, hasCold: Bool) {
+            self.hasCold = hasCold
             emptyTags = .allocate(capacity: 16)
             emptyTags.initialize(repeating: 0, count: 16)
             noEntries = .allocate(capacity: 1)
             undo = .allocate(capacity: 0)
-            attentionEpoch = expires ? .max : 0
+            attentionEpoch = expires ? .max : hasCold ? 1 : 0
+            recordEpoch = hasCold ? 1 : 0
+            lastEpoch = hasCold ? 1 : 0
             expiry = expires ? .init(repeating: .init(), count: KeyGroup.count) : []
         }
 
@@ -125,7 +132,10 @@ extension KeyedTable {
 
     @inlinable
     func setRecordEpoch() {
-        let epoch = Swift.max(shared.pointee.activeEpoch, shared.pointee.snapshotEpoch)
+        var epoch = Swift.max(shared.pointee.activeEpoch, shared.pointee.snapshotEpoch)
+        if shared.pointee.hasCold {
+            epoch = Swift.max(epoch, shared.pointee.recency.generations.3)
+        }
         shared.pointee.recordEpoch = epoch
         if timeToLive == 0 { shared.pointee.attentionEpoch = epoch }
     }
@@ -202,5 +212,6 @@ extension KeyedTable {
         }
         shared.pointee.snapshotEpoch = snapshot == 0 ? 0 : 1
         shared.pointee.lastEpoch = 1
+        shared.pointee.recency.generations = (1, 1, 1, 1)
     }
 }

@@ -33,7 +33,8 @@ extension KeyedTable {
 
     /// Removes entries that have expired at `now`, looking at no more than `limit`.
     ///
-    /// The caller goes on calling it from batch to batch; it resumes where it stopped.
+    /// The caller goes on calling it from batch to batch; it resumes where it stopped. Cold entries
+    /// follow when the batch is done.
     ///
     /// - Returns: How many entries were removed.
     /// - Complexity: O(limit · log n) at most, O(1) while nothing is due, whatever the size of the
@@ -41,9 +42,9 @@ extension KeyedTable {
     @inlinable
     @discardableResult
     package func sweep(now: EventTime, limit: Int = 1_024) -> Int {
-        guard timeToLive != 0, now > .min, shared.pointee.nextDue <= now.nanoseconds else {
-            return 0
-        }
+        guard timeToLive != 0, now > .min else { return 0 }
+        shared.pointee.recency.now = now.nanoseconds
+        guard shared.pointee.nextDue <= now.nanoseconds else { return 0 }
         precondition(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
         var removed = 0
         var budget = limit

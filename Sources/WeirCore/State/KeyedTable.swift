@@ -21,6 +21,10 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @usableFromInline let shared: UnsafeMutablePointer<Shared>
     @usableFromInline let timeToLive: Int64
     @usableFromInline let refreshesOnRead: Bool
+    /// Whether reading an entry notes something.
+    @usableFromInline let attendsReads: Bool
+    /// What memory has no room for; nil when it has room for all.
+    @usableFromInline package let cold: ColdEntries<Key, Value>?
 
     /// Whether batches can be rolled back; when false, the three batch methods do nothing.
     @usableFromInline package let tracksChanges: Bool
@@ -34,17 +38,22 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     ///   - timeToLive: When entries expire (default never).
     ///   - maximumKeys: How many keys it takes before ``StateError`` `tooManyKeys` (default: as
     ///     memory allows, since refusing a key stops the stage).
+    ///   - cold: Takes what memory has no room for (default: memory has all). The owner calls
+    ///     ``settle()`` after each batch.
     @inlinable
     package init(
-        tracksChanges: Bool = false, timeToLive: StateTTL? = nil, maximumKeys: Int = .max
+        tracksChanges: Bool = false, timeToLive: StateTTL? = nil, maximumKeys: Int = .max,
+        cold: ColdEntries<Key, Value>? = nil
     ) {
         self.tracksChanges = tracksChanges
         self.maximumKeys = maximumKeys
         self.timeToLive = timeToLive.map { Swift.max(1, $0.duration.nanosecondsClamped) } ?? 0
         self.refreshesOnRead = timeToLive?.refresh.onRead ?? false
+        self.cold = cold
+        attendsReads = timeToLive != nil || cold != nil
         groups = .allocate(capacity: KeyGroup.count)
         shared = .allocate(capacity: 1)
-        shared.initialize(to: Shared(expires: timeToLive != nil))
+        shared.initialize(to: Shared(expires: timeToLive != nil, hasCold: cold != nil))
         for index in 0..<KeyGroup.count {
             (groups + index).initialize(
                 to: Group(
@@ -67,7 +76,11 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
 
     /// How many keys the table holds, expired ones that are not yet swept included.
     @inlinable
-    package var count: Int { shared.pointee.count }
+    package var count: Int { shared.pointee.count + (cold?.count ?? 0) }
+
+    /// How many of its keys are in memory.
+    @inlinable
+    package var hotCount: Int { shared.pointee.count }
 
     /// Changes the value of `key` in place, after storing a default value if the key is absent or
     /// has expired.
@@ -88,7 +101,11 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     ) throws -> Result {
         let group = enter(hash)
         defer { shared.pointee.isBusy = false }
-        let (slot, isFound) = group.pointee.search(key, hash)
+        var (slot, isFound) = group.pointee.search(key, hash)
+        if !isFound, cold != nil {
+            let loaded = load(key, hash: hash, group, at: slot)
+            if loaded >= 0 { (slot, isFound) = (loaded, true) }
+        }
         if isFound {
             let entry = group.pointee.entries + slot
             if entry.pointee.epoch < shared.pointee.attentionEpoch {
@@ -101,7 +118,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
             }
             return try body(&entry.pointee.value)
         }
-        guard shared.pointee.count < maximumKeys else {
+        guard count < maximumKeys else {
             throw StateError.tooManyKeys(maximumKeys)
         }
         let inserted = insertNew(
@@ -112,7 +129,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
 
     /// Stores `value` if `key` is absent; false, and no change, if the table has the key.
     ///
-    /// Meant for tables without a time-to-live and without ``maximumKeys``.
+    /// Meant for tables without a time-to-live, without ``maximumKeys`` and without cold entries.
     ///
     /// - Complexity: O(1), amortised.
     @inlinable
@@ -133,16 +150,25 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         let group = enter(hash)
         defer { shared.pointee.isBusy = false }
         let slot = group.pointee.find(key, hash)
-        guard slot >= 0 else { return nil }
-        if timeToLive != 0 {
-            if group.pointee.deadline(slot) <= now.nanoseconds { return nil }
-            if refreshesOnRead {
-                if group.pointee.entries[slot].epoch < shared.pointee.recordEpoch {
-                    record(group, slot, hash: hash)
-                }
-                _ = renew(group, slot, now: now)
+        guard slot >= 0 else {
+            return cold == nil ? nil : coldValue(key, hash: hash, group, at: ~slot, now: now)
+        }
+        if attendsReads { return attendedValue(group, slot, hash: hash, now: now) }
+        return group.pointee.entries[slot].value
+    }
+
+    /// The value of an entry whose reading has to be noted, or that may have expired.
+    @inlinable
+    func attendedValue(
+        _ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64, now: EventTime
+    ) -> Value? {
+        if timeToLive != 0, group.pointee.deadline(slot) <= now.nanoseconds { return nil }
+        if cold != nil || refreshesOnRead {
+            if group.pointee.entries[slot].epoch < shared.pointee.recordEpoch {
+                record(group, slot, hash: hash)
             }
         }
+        if refreshesOnRead { _ = renew(group, slot, now: now) }
         return group.pointee.entries[slot].value
     }
 
@@ -154,7 +180,8 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     package func remove(_ key: Key, hash: UInt64, now: EventTime = .min) -> Value? {
         let group = enter(hash)
         defer { shared.pointee.isBusy = false }
-        let slot = group.pointee.find(key, hash)
+        var slot = group.pointee.find(key, hash)
+        if slot < 0, cold != nil { slot = load(key, hash: hash, group, at: ~slot) }
         guard slot >= 0 else { return nil }
         let isExpired = timeToLive != 0 && group.pointee.deadline(slot) <= now.nanoseconds
         let value = take(group, slot, hash: hash)
@@ -169,6 +196,12 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     package func restore(_ key: Key, _ value: Value, hash: UInt64, expiry: EventTime? = nil) {
         let group = enter(hash)
         defer { shared.pointee.isBusy = false }
+        if let cold {
+            let slot = group.pointee.find(key, hash)
+            if slot < 0 { _ = load(key, hash: hash, group, at: ~slot) }
+            if shared.pointee.count >= cold.capacity + 64 { evict(64, cold) }
+            if cold.hasManyChanges { cold.flush() }
+        }
         put(key, value, hash: hash, group, deadline: expiry?.nanoseconds ?? .max)
     }
 
@@ -177,15 +210,20 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     ///
     /// Entries that have expired but are not yet swept are among them.
     ///
-    /// - Complexity: O(capacity of the group).
+    /// - Complexity: O(capacity of the group and its cold entries).
     @inlinable
-    package func forEach(
-        inGroup index: Int, _ body: (Key, Value, EventTime?) throws -> Void
-    ) rethrows {
+    package func forEach<Failure: Error>(
+        inGroup index: Int, _ body: (Key, Value, EventTime?) throws(Failure) -> Void
+    ) throws(Failure) {
         let wasBusy = shared.pointee.isBusy
         shared.pointee.isBusy = true
         defer { shared.pointee.isBusy = wasBusy }
         let group = groups + index
+        if let cold {
+            try cold.forEach(inGroup: index) { key, value, deadline throws(Failure) in
+                try body(key, value, timeToLive == 0 ? nil : EventTime(nanoseconds: deadline))
+            }
+        }
         guard group.pointee.count > 0 else { return }
         for slot in 0...group.pointee.mask where group.pointee.tags[slot] != 0 {
             let entry = group.pointee.entries + slot
@@ -195,7 +233,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         }
     }
 
-    /// How many keys one key group holds.
+    /// How many keys one key group of a table without cold entries holds.
     @inlinable
     package func count(inGroup index: Int) -> Int { groups[index].count }
 }

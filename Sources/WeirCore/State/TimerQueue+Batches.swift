@@ -128,7 +128,7 @@ extension TimerQueue {
     /// Drops dead elements once they are the majority; within a batch they may come alive again.
     @inlinable
     func compact() {
-        guard !isInBatch, heap.count > 2 * index.count + 64 else { return }
+        guard !isInBatch, heap.count > 2 * index.hotCount + 64 else { return }
         heap.filter { isAlive($0) }
     }
 }

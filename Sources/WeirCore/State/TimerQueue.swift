@@ -48,7 +48,7 @@ package final class TimerQueue<Key: Hashable & Codable & Sendable> {
 
     /// How many timers are waiting.
     @inlinable
-    package var count: Int { index.count }
+    package var count: Int { index.hotCount }
 
     /// How many timers the heap holds, cancelled ones included: between batches at most 64 more
     /// than twice ``count``.
@@ -119,11 +119,12 @@ package final class TimerQueue<Key: Hashable & Codable & Sendable> {
     ///
     /// - Complexity: O(timers in the group).
     @inlinable
-    package func forEach(
+    package func forEach<Failure: Error>(
         inGroup group: Int,
-        _ body: (_ key: Key, _ time: EventTime, _ tag: UInt32, _ sequence: UInt64) throws -> Void
-    ) rethrows {
-        try index.forEach(inGroup: group) { identity, sequence, _ in
+        _ body: (_ key: Key, _ time: EventTime, _ tag: UInt32, _ sequence: UInt64)
+            throws(Failure) -> Void
+    ) throws(Failure) {
+        try index.forEach(inGroup: group) { identity, sequence, _ throws(Failure) in
             try body(identity.key, identity.time, identity.tag, sequence)
         }
     }

@@ -115,8 +115,9 @@ package final class JournalScanner {
         }
         // A writer may have gone on since the file was looked at.
         try cursor.dropWindow()
+        let isDamaged = try cursor.isWrittenWhole()
         let remainder = try cursor.remainder()
-        if remainder.laterCommit != nil {
+        if isDamaged || remainder.laterCommit != nil {
             try cursor.dropWindow()
             let offset = cursor.offset
             guard try recovers(cursor) else {

@@ -34,8 +34,9 @@ extension JournalWriter {
         while true {
             guard case .end(let ending) = try cursor.next() else { continue }
             if ending == .endOfFile { return nil }
+            let isDamaged = try cursor.isWrittenWhole()
             let remainder = try cursor.remainder()
-            if remainder.laterCommit != nil {
+            if isDamaged || remainder.laterCommit != nil {
                 throw .corrupt(cursor.path, offset: cursor.offset, ending.reason)
             }
             if remainder.isZero { return nil }

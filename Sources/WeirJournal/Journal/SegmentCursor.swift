@@ -137,6 +137,35 @@ final class SegmentCursor {
         return result
     }
 
+    /// Whether the record at `offset`, which is not valid, was written to its end: then no crash
+    /// can have made it so, and it is damaged.
+    ///
+    /// A segment has zeros where nothing was written. A crash leaves a write's beginning, or some of
+    /// its sectors; either way the record's last byte is zero, or all that it has in some sector. A
+    /// record that has such zeros of its own proves nothing, nor does one with a damaged header.
+    func isWrittenWhole() throws(StorageError) -> Bool {
+        guard let head = try bytes(at: offset, count: RecordHeader.size) else { return false }
+        let record = RecordHeader(head)
+        guard record.flags & RecordHeader.present != 0, record.position == position,
+            record.group == lastGroup ?? offset || record.group == offset,
+            record.stride <= size - offset,
+            let whole = try bytes(at: offset, count: RecordHeader.size + record.length),
+            !record.isValid(whole, seed: seed), whole.last != 0
+        else { return false }
+        var start = 0
+        while start < whole.count {
+            let end = min(whole.count, start + Self.sector - (offset + start) % Self.sector)
+            if UnsafeRawBufferPointer(rebasing: whole[start..<end]).allSatisfy({ $0 == 0 }) {
+                return false
+            }
+            start = end
+        }
+        return true
+    }
+
+    /// What a device writes at once, at least.
+    private static let sector = 512
+
     /// What ``remainder()`` found.
     struct Remainder {
         var laterCommit: Int?

@@ -2,7 +2,7 @@ import Testing
 import WeirCore
 import WeirTesting
 
-@Suite struct `Aggregates go on from a checkpoint` {
+@Suite(.everyStateBackend) struct `Aggregates go on from a checkpoint` {
     private func expectSame<Summary: Aggregate>(
         _ summary: Summary, sourceLocation: Testing.SourceLocation = #_sourceLocation
     ) throws where Summary.Input == Reading {

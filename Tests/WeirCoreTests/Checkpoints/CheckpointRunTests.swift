@@ -7,7 +7,7 @@ private struct Total: Codable, Sendable, Equatable {
     var value: Int
 }
 
-@Suite struct `A run with a store` {
+@Suite(.everyStateBackend) struct `A run with a store` {
     private func totals(
         _ events: Int, file: String, parallelism: Int? = nil
     ) -> Topology {

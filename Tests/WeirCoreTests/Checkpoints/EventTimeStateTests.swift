@@ -17,7 +17,7 @@ private struct CountingGenerator: WatermarkGenerator, Codable {
     }
 }
 
-@Suite struct `Event time goes on from a checkpoint` {
+@Suite(.everyStateBackend) struct `Event time goes on from a checkpoint` {
     static let strategies: [WatermarkStrategy<Reading>] = [
         .boundedOutOfOrderness(.nanoseconds(6)), .monotonic,
         .punctuated { $0.value % 4 == 0 ? $0.at : nil }, .custom { CountingGenerator() },

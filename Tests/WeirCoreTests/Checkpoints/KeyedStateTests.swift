@@ -26,7 +26,7 @@ private struct Gap: KeyedHandler {
     }
 }
 
-@Suite struct `Keyed state goes on from a checkpoint` {
+@Suite(.everyStateBackend) struct `Keyed state goes on from a checkpoint` {
     private let readings = randomReadings(seed: 21, count: 80)
 
     /// In event time they are this far apart too.

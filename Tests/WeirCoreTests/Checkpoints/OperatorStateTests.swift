@@ -7,7 +7,7 @@ private struct Numbered: Equatable, Sendable {
     var reading: Reading
 }
 
-@Suite struct `Operators go on from a checkpoint` {
+@Suite(.everyStateBackend) struct `Operators go on from a checkpoint` {
     private let readings = randomReadings(seed: 11, count: 60)
 
     private func expectSame<Output: Sendable & Equatable>(

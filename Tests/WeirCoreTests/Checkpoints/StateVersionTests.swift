@@ -63,7 +63,7 @@ private struct CarelessAccount: Account {
     func on(_ event: Int, state: inout State, _ context: inout Context<Int, Int>) {}
 }
 
-@Suite struct `State of another version` {
+@Suite(.everyStateBackend) struct `State of another version` {
     private func run<Handler: Account>(
         _ handler: Handler.Type, _ events: [Int], _ store: StateStore
     ) throws -> [Int] {

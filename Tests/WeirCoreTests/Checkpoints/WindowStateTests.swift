@@ -2,7 +2,7 @@ import Testing
 import WeirCore
 import WeirTesting
 
-@Suite struct `Windows go on from a checkpoint` {
+@Suite(.everyStateBackend) struct `Windows go on from a checkpoint` {
     static let kinds: [(String, Window, Duration, WindowTrigger)] = [
         ("tumbling", .tumbling(.nanoseconds(20)), .zero, .atEnd),
         ("tumbling, lateness", .tumbling(.nanoseconds(20)), .nanoseconds(15), .atEnd),

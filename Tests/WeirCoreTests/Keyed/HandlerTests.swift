@@ -1,7 +1,7 @@
 import Testing
 import WeirCore
 
-@Suite struct `A keyed handler` {
+@Suite(.everyStateBackend) struct `A keyed handler` {
     struct Sum: KeyedHandler {
         func initialState(for key: Int) -> Int { 0 }
         func on(_ event: Reading, state: inout Int, _ context: inout Context<Int, [Int]>) {
@@ -237,7 +237,7 @@ import WeirCore
     }
 }
 
-@Suite struct `Keyed state without a handler` {
+@Suite(.everyStateBackend) struct `Keyed state without a handler` {
     @Test(arguments: [1, 4]) func `scans, reduces and finds what is new`(parallelism: Int)
         async throws
     {

@@ -366,7 +366,7 @@ private struct Bad: Error, CustomStringConvertible {
     }
 }
 
-@Suite struct `Enriching from a table` {
+@Suite(.everyStateBackend) struct `Enriching from a table` {
     private struct Row: Sendable {
         let id: Int
         let name: String

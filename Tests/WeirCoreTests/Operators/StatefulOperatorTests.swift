@@ -2,7 +2,7 @@ import Testing
 import WeirCore
 import WeirTesting
 
-@Suite struct `Operators with state` {
+@Suite(.everyStateBackend) struct `Operators with state` {
     /// Runs a collection through an operator with small batches and returns what comes out.
     private func run<Element: Sendable, Output: Sendable>(
         _ events: [Element], batchSize: Int = 3,

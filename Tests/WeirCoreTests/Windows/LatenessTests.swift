@@ -37,7 +37,7 @@ struct LatenessModel {
     }
 }
 
-@Suite struct `Lateness` {
+@Suite(.everyStateBackend) struct `Lateness` {
     /// Random events among random watermarks, so that many are late.
     func script(seed: UInt64) -> [Reading] {
         var random = SplitMix64(seed: seed)

@@ -89,7 +89,7 @@ func expectedSessions(_ readings: [Reading], gap: Int64) -> [SumOfWindow] {
     return result.sorted()
 }
 
-@Suite struct `Windows over random events` {
+@Suite(.everyStateBackend) struct `Windows over random events` {
     static let shapes: [(batchSize: Int, parallelism: Int)] = [
         (1, 1), (7, 1), (512, 1), (1, 4), (7, 4), (512, 4),
     ]

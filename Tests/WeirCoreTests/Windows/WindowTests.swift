@@ -3,7 +3,7 @@ import Testing
 
 @testable import WeirCore
 
-@Suite struct `A window` {
+@Suite(.everyStateBackend) struct `A window` {
     @Test func `costs nothing for stretches without events`() async throws {
         // A thousand years in milliseconds would be 3·10^13 windows.
         let readings = [Reading(1, 1, at: -4e9), Reading(1, 2, at: 0.5), Reading(1, 4, at: 4e9)]

@@ -1,0 +1,60 @@
+import Testing
+import WeirCore
+import WeirRocksDB
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Runs each test of a suite once with each state backend; all but the first have room for so few
+/// entries in memory that most are cold.
+struct EveryStateBackend: SuiteTrait, TestScoping {
+    var isRecursive: Bool { true }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        for backend in StateBackend.all {
+            try await StateBackend.$standard.withValue(backend) { try await function() }
+        }
+    }
+}
+
+extension Trait where Self == EveryStateBackend {
+    static var everyStateBackend: Self { EveryStateBackend() }
+}
+
+/// The kinds of engines that there are for cold entries.
+enum EngineKind: CaseIterable, Sendable, CustomTestStringConvertible {
+    case memory
+    #if RocksDB
+        case rocksDB
+    #endif
+
+    func open() throws -> any ColdEngine {
+        switch self {
+        case .memory: MemoryEngine()
+        #if RocksDB
+            case .rocksDB: try RocksEngine(directory: Self.directory, RocksDBOptions())
+        #endif
+        }
+    }
+
+    /// A directory for all tests of this process.
+    static let directory = "/tmp/weir-rocks-tests-\(getpid())"
+
+    var testDescription: String { "\(self)" }
+}
+
+extension StateBackend {
+    static var all: [StateBackend] {
+        [.memory]
+            + EngineKind.allCases.map { kind in
+                var backend = StateBackend(cache: StateCache(entries: 3)) { try kind.open() }
+                backend.keepsUncodable = true
+                return backend
+            }
+    }
+}

@@ -12,6 +12,8 @@ package protocol CheckpointedState: AnyObject {
     var isKeyed: Bool { get }
     /// The version of what it holds, told apart by its owner.
     var version: Int { get }
+    /// Takes note of the state as it is in a new run.
+    func noteInitial()
     /// Freezes the state as it is now, between batches.
     func beginCapture() throws
     /// The next portion of what was frozen; nil when all of it has been given.
@@ -27,6 +29,7 @@ package protocol CheckpointedState: AnyObject {
 
 extension CheckpointedState {
     package var version: Int { 1 }
+    @usableFromInline package func noteInitial() {}
     @usableFromInline package func finishRestore() {}
 }
 
@@ -36,6 +39,8 @@ package struct CapturedPortion: Sendable {
     package let entries: Int
     /// The key group, or -1 for state that has none; nil when it has portions of several.
     package let group: Int?
+    /// What the bytes are in a new run; nil when that is not known.
+    private let initial: [UInt8]?
     /// Gives the bytes, in one section or in several, each with its key group or -1 for state that
     /// has none.
     package let forEachSection:
@@ -43,10 +48,12 @@ package struct CapturedPortion: Sendable {
 
     @usableFromInline
     package init(
-        group: Int = -1, entries: Int, encode: @escaping @Sendable () throws -> [UInt8]
+        group: Int = -1, entries: Int, initial: [UInt8]? = nil,
+        encode: @escaping @Sendable () throws -> [UInt8]
     ) {
         self.entries = entries
         self.group = group
+        self.initial = initial
         forEachSection = { body in try body(group, try encode()) }
     }
 
@@ -57,7 +64,18 @@ package struct CapturedPortion: Sendable {
     ) {
         self.entries = entries
         group = nil
+        initial = nil
         forEachSection = each
+    }
+
+    /// Gives the sections; returns whether they are others than in a new run.
+    func encode(_ body: (_ group: Int, _ bytes: [UInt8]) throws -> Void) throws -> Bool {
+        var isChanged = initial == nil
+        try forEachSection { group, bytes in
+            if bytes != initial { isChanged = true }
+            try body(group, bytes)
+        }
+        return isChanged
     }
 }
 
@@ -92,6 +110,7 @@ package final class CheckpointedValue<Value>: CheckpointedState {
     private let set: (Value) -> Void
     private let codec: StateCodec<Value>?
     private var frozen: Value?
+    private var initial: [UInt8]?
 
     package init(get: @escaping () -> Value, set: @escaping (Value) -> Void) {
         self.get = get
@@ -103,6 +122,10 @@ package final class CheckpointedValue<Value>: CheckpointedState {
     package var isKeyed: Bool { false }
     package var obstacle: String? { codec == nil ? "\(Value.self) isn't Codable" : nil }
 
+    package func noteInitial() {
+        initial = try? codec?.encode(get())
+    }
+
     package func beginCapture() {
         frozen = get()
     }
@@ -111,10 +134,8 @@ package final class CheckpointedValue<Value>: CheckpointedState {
         guard let value = frozen, let codec else { return nil }
         frozen = nil
         let transferred = Transferred(value)
-        return CapturedPortion(entries: 1) {
-            var writer = BinaryWriter()
-            try codec.write(transferred.value, &writer)
-            return writer.finish()
+        return CapturedPortion(entries: 1, initial: initial) {
+            try codec.encode(transferred.value)
         }
     }
 

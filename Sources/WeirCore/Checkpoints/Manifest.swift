@@ -9,6 +9,7 @@ package struct Manifest: Codable, Sendable {
         package var id: String
         package var contents: String
         package var isKeyed: Bool
+        /// How many there are that a new run doesn't have.
         package var entries: Int
         /// The version of what is in it; 1 when nil.
         package var version: Int?
@@ -23,6 +24,8 @@ package struct Manifest: Codable, Sendable {
         package var bytes = 0
         package var sections = 0
         package var watermark: Int64
+        /// Of each input of a stage with several channels, the watermarks of its channels.
+        package var inputs: [[Int64]]?
         package var random: UInt64
         package var hasEnded: Bool
         package var position: SourcePosition?

@@ -12,6 +12,8 @@ final class PartWriter: Sendable {
         var file: (any StoredFile)?
         var written = 0
         var sections = 0
+        /// How many entries of each state are as in a new run.
+        var unchanged: [String: Int] = [:]
         var error: (any Error)?
     }
 
@@ -43,9 +45,10 @@ final class PartWriter: Sendable {
     /// Has a portion written in the background.
     func add(id: String, _ portion: CapturedPortion) {
         submit { [self] in
-            try portion.forEachSection { group, bytes in
+            let isChanged = try portion.encode { group, bytes in
                 try append(PartSection(id: id, group: group, bytes: bytes))
             }
+            if !isChanged { state.withLock { $0.unchanged[id, default: 0] += portion.entries } }
         }
     }
 
@@ -57,6 +60,9 @@ final class PartWriter: Sendable {
             state.withLock { state in
                 part.bytes = state.written
                 part.sections = state.sections
+                for index in part.states.indices {
+                    part.states[index].entries -= state.unchanged[part.states[index].id] ?? 0
+                }
             }
             service.partDone(part, checkpoint: checkpoint)
         }

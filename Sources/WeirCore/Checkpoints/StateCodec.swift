@@ -12,6 +12,13 @@ package struct StateCodec<Value>: @unchecked Sendable {
         return make(type)
     }
 
+    /// The value alone.
+    func encode(_ value: Value) throws -> [UInt8] {
+        var writer = BinaryWriter()
+        try write(value, &writer)
+        return writer.finish()
+    }
+
     private static func make<Coded: Codable>(_ type: Coded.Type) -> StateCodec {
         StateCodec(
             write: { value, writer in

@@ -60,10 +60,13 @@ package struct InputChannels: Sendable {
         for index in channels.indices { channels[index].hasBarrier = false }
     }
 
-    /// Begins with a watermark that all inputs had reached before.
-    package mutating func restore(watermark: EventTime) {
+    /// Begins with a watermark that the inputs together had reached before, and each its own.
+    package mutating func restore(watermark: EventTime, channels watermarks: [EventTime]) {
         self.watermark = watermark
-        for index in channels.indices { channels[index].watermark = watermark }
+        for index in channels.indices {
+            channels[index].watermark =
+                index < watermarks.count ? watermarks[index] : watermark
+        }
     }
 
     /// The state of each channel, for a look at who holds things up.

@@ -132,13 +132,47 @@ extension StageActor {
         Manifest.Part(
             stage: name, instance: instance, parallelism: scope.parallelism,
             file: Self.fileName(stage: name, instance: instance),
-            watermark: scope.watermark.nanoseconds, random: scope.random.state,
+            watermark: scope.watermark.nanoseconds,
+            inputs: inputOfChannel.count > 1 ? inputWatermarks : nil, random: scope.random.state,
             hasEnded: hasEnded, position: sourcePosition,
             states: scope.states.map { id, state in
                 Manifest.State(
                     id: id, contents: state.contents, isKeyed: state.isKeyed, entries: 0,
                     version: state.version)
             })
+    }
+
+    /// Of each input, the watermarks of its channels.
+    private var inputWatermarks: [[Int64]] {
+        var inputs = [[Int64]](repeating: [], count: (inputOfChannel.max() ?? 0) + 1)
+        for (input, channel) in zip(inputOfChannel, channels.states) {
+            inputs[input].append(channel.watermark.nanoseconds)
+        }
+        return inputs
+    }
+
+    /// The watermark with which each channel begins: its own if the channels are the same ones, else
+    /// the lowest of the same input.
+    private func channelWatermarks(
+        _ parts: [Manifest.Part], merged: EventTime
+    ) -> [EventTime] {
+        let own = parts.first { $0.instance == instance && $0.parallelism == scope.parallelism }
+        var taken: [Int: Int] = [:]
+        return inputOfChannel.map { input in
+            let index = taken[input, default: 0]
+            taken[input] = index + 1
+            let counts = inputOfChannel.reduce(0) { $0 + ($1 == input ? 1 : 0) }
+            let stored = parts.compactMap { part in
+                part.inputs.flatMap { input < $0.count ? $0[input] : nil }
+            }
+            var time = stored.joined().filter { $0 < EventTime.max.nanoseconds }.min()
+            if let inputs = own?.inputs, input < inputs.count, inputs[input].count == counts {
+                time = inputs[input][index]
+            }
+            // What had ended is told to have ended once more.
+            guard let time, time < EventTime.max.nanoseconds else { return merged }
+            return EventTime(nanoseconds: time)
+        }
     }
 
     /// A name that is safe in every file system and different for different stages.
@@ -175,11 +209,11 @@ extension StageActor {
             let (id, state) = scope.states[index]
             try state.beginCapture()
             while let portion = state.captureNext() {
-                part.states[index].entries += portion.entries
-                try portion.forEachSection { group, section in
+                let isChanged = try portion.encode { group, section in
                     PartSection(id: id, group: group, bytes: section).append(to: &bytes)
                     part.sections += 1
                 }
+                if isChanged { part.states[index].entries += portion.entries }
             }
         }
         part.bytes = bytes.count
@@ -228,7 +262,8 @@ extension StageActor {
         // What had ended is told to have ended once more.
         if watermark < .max {
             scope.watermark = watermark
-            channels.restore(watermark: watermark)
+            channels.restore(
+                watermark: watermark, channels: channelWatermarks(parts, merged: watermark))
         }
         if let own = parts.first(where: { $0.instance == instance }) {
             scope.random = SplitMix64(seed: own.random)
@@ -316,12 +351,15 @@ extension RestoredRun {
                     problems.append(
                         "the state '\(state.id)' of stage '\(part.stage)' was \(state.contents) and "
                             + "is \(now.contents)")
-                } else if !state.isKeyed, part.parallelism != stage.parallelism, state.entries > 0,
-                    max(part.parallelism, stage.parallelism) > 1
+                } else if !state.isKeyed, part.parallelism != stage.parallelism,
+                    max(part.parallelism, stage.parallelism) > 1,
+                    stored.contains(where: { part in
+                        part.states.contains { $0.id == state.id && $0.entries > 0 }
+                    })
                 {
                     problems.append(
                         "the state '\(state.id)' of stage '\(part.stage)' (\(state.contents)) isn't "
-                            + "kept by key, so it can't go from \(part.parallelism) to "
+                            + "kept by key and isn't what it is in a new run, so it can't go from \(part.parallelism) to "
                             + "\(stage.parallelism) instances: keep the parallelism")
                 }
             }

@@ -87,6 +87,9 @@ package actor StageActor: SupervisedChild {
         scope.backend = try environment.backends.open(for: name)
         heads = makeHeads(scope)
         try scope.backend?.check()
+        if environment.checkpoints != nil {
+            for (_, state) in scope.states { state.noteInitial() }
+        }
         hasWriters.store(!scope.writers.isEmpty, ordering: .relaxed)
     }
 

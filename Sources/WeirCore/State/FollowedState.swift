@@ -28,6 +28,7 @@ package final class FollowedState: CheckpointedState {
     }
     @usableFromInline package var isKeyed: Bool { state.isKeyed }
     @usableFromInline package var version: Int { state.version }
+    @usableFromInline package func noteInitial() { state.noteInitial() }
     @usableFromInline package func beginCapture() throws { try state.beginCapture() }
     @usableFromInline package func captureNext() -> CapturedPortion? { state.captureNext() }
 

@@ -60,6 +60,32 @@ private struct Total: Codable, Sendable, Equatable {
         try expectExact(file, events)
     }
 
+    @Test func `spreads state that isn't kept by key only while it is as in a new run`()
+        async throws
+    {
+        for keepsCount in [false, true] {
+            let directory = try TemporaryDirectory()
+            let store = StateStore.directory(directory("store"), checkpointEvery: .zero)
+            let topology = { (parallelism: Int) in
+                Topology("counted") {
+                    EventStream("numbers", from: .collection(0..<1_000))
+                        .keyed(by: { $0 % 10 }, parallelism: parallelism)
+                        .reduce(into: 0, name: "sum") { $0 += $1 }
+                        .scan(0) { count, _ in keepsCount ? count + 1 : count }
+                        .sink(.forEach { _ in })
+                }
+            }
+            try await topology(2).run(.init(store: store))
+            do {
+                try await topology(3).run(.init(store: store))
+                #expect(!keepsCount)
+            } catch let error as StoreError {
+                #expect(keepsCount)
+                #expect(error.description.contains("isn't kept by key"))
+            }
+        }
+    }
+
     @Test(arguments: [(1, 3), (3, 1), (2, 4)])
     func `restores with another parallelism`(_ before: Int, _ after: Int) async throws {
         let directory = try TemporaryDirectory()

@@ -48,6 +48,42 @@ private struct CountingGenerator: WatermarkGenerator, Codable {
         }.expectSame(readings.steps(seed: 1, upTo: .nanoseconds(6)))
     }
 
+    @Test func `and each of several inputs with its own`() throws {
+        let store = continuationStore()
+        func run(
+            _ steps: (SourceProbe<Reading>, SourceProbe<Reading>, TopologyTest) throws -> Void
+        ) throws -> [String] {
+            let (ahead, behind) = (SourceProbe<Reading>(), SourceProbe<Reading>())
+            let results = SinkProbe<String>("results")
+            var configuration = TopologyTest.configuration
+            configuration.store = store
+            let topology = Topology("merged") {
+                EventStream("ahead", from: ahead.source).eventTime(\.at, .monotonic)
+                    .merge(EventStream("behind", from: behind.source).eventTime(\.at, .monotonic))
+                    .keyed(by: \.key).window(.tumbling(.seconds(10))).aggregate(.count())
+                    .map { "\($0.key) \($0.value)" }.sink(results.sink)
+            }
+            let test = try TopologyTest(topology, configuration: configuration)
+            try test.run()
+            try steps(ahead, behind, test)
+            return results.received
+        }
+        let first = try run { ahead, behind, test in
+            ahead.send(Reading(1, at: 100))
+            behind.send(Reading(2, at: 5))
+            try test.run()
+            test.start { [running = test.running] in _ = try? await running.suspend() }
+            try test.run()
+        }
+        #expect(first.isEmpty)
+        // Nothing more has to come by the input that was ahead for time to go on.
+        let second = try run { ahead, behind, test in
+            behind.send(Reading(2, at: 50))
+            try test.run()
+        }
+        #expect(second == ["2 1"])
+    }
+
     @Test func `and an idle stream becomes idle anew`() throws {
         let steps = randomReadings(seed: 9, count: 30).steps + [.advance(.seconds(60))]
         try Continuation<Reading, Windowed<Int, Int>>(

@@ -13,8 +13,10 @@ import WeirRocksDB
 struct EveryStateBackend: SuiteTrait, TestScoping {
     var isRecursive: Bool { true }
 
+    @concurrent
     func provideScope(
-        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+        for test: Test, testCase: Test.Case?,
+        performing function: @Sendable @concurrent () async throws -> Void
     ) async throws {
         for backend in StateBackend.all {
             try await StateBackend.$standard.withValue(backend) { try await function() }

@@ -10,7 +10,7 @@
     package final class RocksEngine: ColdEngine, @unchecked Sendable {
         let database: OpaquePointer
         let writing: OpaquePointer
-        let path: String
+        package let path: String
         private let options: OpaquePointer
         private let tables: OpaquePointer
         private let blocks: OpaquePointer
@@ -21,7 +21,8 @@
             try files.createDirectory(directory)
             let options: OpaquePointer = rocksdb_options_create()
             let tables: OpaquePointer = rocksdb_block_based_options_create()
-            let blocks: OpaquePointer = rocksdb_cache_create_lru(max(1 << 20, settings.blockCacheBytes))
+            let blocks: OpaquePointer = rocksdb_cache_create_lru(
+                max(1 << 20, settings.blockCacheBytes))
             rocksdb_block_based_options_set_block_cache(tables, blocks)
             rocksdb_block_based_options_set_cache_index_and_filter_blocks(tables, 1)
             rocksdb_block_based_options_set_filter_policy(
@@ -30,7 +31,8 @@
             rocksdb_options_set_create_if_missing(options, 1)
             rocksdb_options_set_write_buffer_size(options, max(64 << 10, settings.writeBufferBytes))
             rocksdb_options_set_max_write_buffer_number(options, 3)
-            rocksdb_options_set_max_open_files(options, Int32(clamping: max(16, settings.openFiles)))
+            rocksdb_options_set_max_open_files(
+                options, Int32(clamping: max(16, settings.openFiles)))
             rocksdb_options_increase_parallelism(options, Int32(clamping: max(1, settings.threads)))
             Self.removeLeftovers(in: directory, files, options)
             let path = "\(directory)/run-\(String(UInt64.random(in: .min ... .max), radix: 16))"

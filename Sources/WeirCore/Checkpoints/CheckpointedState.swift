@@ -59,7 +59,8 @@ package struct CapturedPortion: Sendable {
 
     package init(
         entries: Int,
-        each: @escaping @Sendable (_ body: (_ group: Int, _ bytes: [UInt8]) throws -> Void) throws
+        each:
+            @escaping @Sendable (_ body: (_ group: Int, _ bytes: [UInt8]) throws -> Void) throws
             -> Void
     ) {
         self.entries = entries

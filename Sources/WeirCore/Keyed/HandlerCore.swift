@@ -14,6 +14,9 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     private var isEnding = false
     private var alarm: StageTimer?
     private var savedRandom: SplitMix64?
+    private var isInBatch = false
+    /// Whether the batch has done something to the timers.
+    private var hasTouchedTimers = false
     private var fire: (DueTimer<Key>, TimeDomain) throws -> Void = { _, _ in }
     private var sweep: () -> Void = {}
 
@@ -50,6 +53,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
 
     func setTimer(_ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain) {
         if isEnding { return }
+        touchTimers()
         let queue = domain == .eventTime ? eventTimers : processingTimers
         // Refused only beyond the queue's bound, and this queue has none.
         _ = try? queue.schedule(key, hash: hash, at: time)
@@ -58,6 +62,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     func cancelTimer(
         _ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain
     ) -> Bool {
+        touchTimers()
         let queue = domain == .eventTime ? eventTimers : processingTimers
         return queue.cancel(key, hash: hash, at: time)
     }
@@ -79,6 +84,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     private func fireDue(
         _ timers: TimerQueue<Key>, in domain: TimeDomain, upTo time: EventTime
     ) throws -> Bool {
+        touchTimers()
         for _ in 0..<max(1, scope.portion) {
             guard let timer = timers.popDue(upTo: time) else { return false }
             try fire(timer, domain)
@@ -87,6 +93,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     }
 
     private func abandon(_ timers: TimerQueue<Key>, upTo time: EventTime) -> (any Sendable)? {
+        touchTimers()
         guard let timer = timers.popDue(upTo: time) else { return nil }
         return "timer of key \(timer.key) at \(timer.time.nanoseconds) ns"
     }
@@ -149,6 +156,13 @@ extension HandlerCore: TransactionParticipant {
     @usableFromInline
     func beginBatch() {
         savedRandom = scope.random
+        isInBatch = true
+    }
+
+    /// Most batches leave the timers alone, and so need nothing to undo them with.
+    private func touchTimers() {
+        guard isInBatch, !hasTouchedTimers else { return }
+        hasTouchedTimers = true
         eventTimers.beginBatch()
         processingTimers.beginBatch()
     }
@@ -156,6 +170,9 @@ extension HandlerCore: TransactionParticipant {
     @usableFromInline
     func commitBatch() {
         savedRandom = nil
+        isInBatch = false
+        guard hasTouchedTimers else { return }
+        hasTouchedTimers = false
         eventTimers.commitBatch()
         processingTimers.commitBatch()
     }
@@ -165,8 +182,12 @@ extension HandlerCore: TransactionParticipant {
         if let savedRandom { scope.random = savedRandom }
         savedRandom = nil
         sidePending = Batch()
-        eventTimers.rollbackBatch()
-        processingTimers.rollbackBatch()
+        isInBatch = false
+        if hasTouchedTimers {
+            hasTouchedTimers = false
+            eventTimers.rollbackBatch()
+            processingTimers.rollbackBatch()
+        }
         armAlarm()
     }
 }

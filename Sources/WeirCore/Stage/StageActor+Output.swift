@@ -12,7 +12,7 @@ extension StageActor {
                 throw StageFailure(stage: name, cause: error)
             }
         }
-        for port in scope.ports {
+        for port in scope.ports where port.hasReady {
             while let blocked = try await sendReady(port) {
                 metrics.beginBlocked(
                     on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())

@@ -28,6 +28,9 @@ extension KeyedTable {
         /// The larger of the two, and of the current generation in a table with cold entries:
         /// entries of an earlier epoch are recorded before they change.
         @usableFromInline var recordEpoch: UInt32 = 0
+        /// The number of the current batch while all that an entry has to be recorded for is to undo
+        /// that batch, and it has no deadline; else 0.
+        @usableFromInline var undoEpoch: UInt32 = 0
         /// An update looks for more to do at entries of an earlier epoch: those that are not yet
         /// recorded, and all entries of a table with a time-to-live.
         @usableFromInline var attentionEpoch: UInt32
@@ -137,7 +140,10 @@ extension KeyedTable {
             epoch = Swift.max(epoch, shared.pointee.recency.generations.3)
         }
         shared.pointee.recordEpoch = epoch
-        if timeToLive == 0 { shared.pointee.attentionEpoch = epoch }
+        if timeToLive != 0 { return }
+        shared.pointee.attentionEpoch = epoch
+        shared.pointee.undoEpoch =
+            shared.pointee.snapshotEpoch == 0 ? shared.pointee.activeEpoch : 0
     }
 
     @inlinable
@@ -170,6 +176,16 @@ extension KeyedTable {
                     deadline: group.pointee.deadline(slot)))
         }
         entry.pointee.epoch = shared.pointee.recordEpoch
+    }
+
+    /// The same where nothing else is to be done: what most first changes in a batch need.
+    @inlinable
+    @inline(__always)
+    func recordForUndo(_ entry: UnsafeMutablePointer<Entry>, hash: UInt64) {
+        appendUndo(
+            Undo(
+                key: entry.pointee.key, hash: hash, value: entry.pointee.value, deadline: .max))
+        entry.pointee.epoch = shared.pointee.undoEpoch
     }
 
     @inlinable

@@ -109,7 +109,9 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         if isFound {
             let entry = group.pointee.entries + slot
             if entry.pointee.epoch < shared.pointee.attentionEpoch {
-                if entry.pointee.epoch < shared.pointee.recordEpoch {
+                if entry.pointee.epoch < shared.pointee.undoEpoch {
+                    recordForUndo(entry, hash: hash)
+                } else if entry.pointee.epoch < shared.pointee.recordEpoch {
                     record(group, slot, hash: hash)
                 }
                 if timeToLive != 0, renew(group, slot, now: now) {

@@ -2,6 +2,11 @@ import Synchronization
 import Testing
 import WeirBinary
 import WeirCore
+import WeirRocksDB
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 /// A table of which few entries are in memory.
 private struct ColdTable<Value: Codable & Equatable> {
@@ -269,3 +274,84 @@ extension KeyedTable where Key == Int, Value == Int {
         #expect(entries.failure as? MemoryEngine.Failure != nil)
     }
 }
+
+#if RocksDB && os(Linux)
+    @Suite struct `A table in RocksDB` {
+        /// How much memory the process has.
+        private func residentBytes() throws -> Int {
+            let file = try #require(fopen("/proc/self/statm", "r"))
+            defer { fclose(file) }
+            var total = 0
+            var resident = 0
+            withUnsafeMutablePointer(to: &total) { total in
+                withUnsafeMutablePointer(to: &resident) { resident in
+                    _ = withVaList([total, resident]) { vfscanf(file, "%ld %ld", $0) }
+                }
+            }
+            return resident * Int(getpagesize())
+        }
+
+        @Test func `holds 200 MB of state in a fraction of it, also while it is captured`() throws {
+            var options = RocksDBOptions()
+            options.blockCacheBytes = 8 << 20
+            options.writeBufferBytes = 4 << 20
+            let engine = try RocksEngine(directory: EngineKind.directory, options)
+            let codec = try #require(StateCodec<[UInt8]>.make())
+            let entries = ColdEntries<Int, [UInt8]>(
+                try engine.makeStorage(), codec: codec, cache: StateCache(bytes: 2 << 20),
+                expires: false)
+            let table = KeyedTable<Int, [UInt8]>(cold: entries)
+            let state = CheckpointedTable(table, hash: { stableHash($0) })
+            let before = try residentBytes()
+            let keys = 50_000
+            for key in 0..<keys {
+                let value = [UInt8](repeating: UInt8(truncatingIfNeeded: key), count: 4_096)
+                try table.update(key, hash: stableHash(key), default: value) { _ in }
+                table.settle()
+            }
+            var bytes = 0
+            var longest = 0
+            try state.beginCapture()
+            while let portion = state.captureNext() {
+                try portion.forEachSection {
+                    bytes += $1.count
+                    longest = max(longest, $1.count)
+                }
+            }
+            #expect(table.count == keys)
+            #expect(table.hotCount <= 512)
+            #expect(bytes > 200_000_000)
+            #expect(longest < 1 << 20)
+            // Other tests run meanwhile; half of the state would show all the same.
+            #expect(try residentBytes() - before < 100 << 20)
+            for key in stride(from: 0, to: keys, by: 997) {
+                let value = table.value(for: key, hash: stableHash(key))
+                #expect(value?.first == UInt8(truncatingIfNeeded: key))
+                #expect(value?.count == 4_096)
+            }
+        }
+
+        @Test func `leaves nothing behind, and removes what a killed run has left`() throws {
+            let directory = EngineKind.directory + "-leftovers"
+            for path in ["", "/run-dead", "/kept"] { mkdir(directory + path, 0o755) }
+            do {
+                let first = try RocksEngine(directory: directory, RocksDBOptions())
+                let second = try RocksEngine(directory: directory, RocksDBOptions())
+                #expect(access(first.path, F_OK) == 0)
+                #expect(access(second.path, F_OK) == 0)
+                #expect(access("\(directory)/run-dead", F_OK) != 0)
+            }
+            #expect(access("\(directory)/kept", F_OK) == 0)
+            rmdir("\(directory)/kept")
+            // Nothing is left in it.
+            #expect(rmdir(directory) == 0)
+        }
+
+        @Test func `refuses a directory that can't be made, naming it`() {
+            let error = #expect(throws: (any Error).self) {
+                try RocksEngine(directory: "/proc/nowhere", RocksDBOptions())
+            }
+            #expect(error.map { "\($0)" }?.contains("/proc/nowhere") == true)
+        }
+    }
+#endif

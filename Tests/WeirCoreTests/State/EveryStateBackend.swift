@@ -10,7 +10,7 @@ import WeirRocksDB
 
 /// Runs each test of a suite once with each state backend; all but the first have room for so few
 /// entries in memory that most are cold.
-struct EveryStateBackend: SuiteTrait, TestScoping {
+struct EveryStateBackend: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
     @concurrent
@@ -24,7 +24,7 @@ struct EveryStateBackend: SuiteTrait, TestScoping {
     }
 }
 
-extension Trait where Self == EveryStateBackend {
+extension SuiteTrait where Self == EveryStateBackend {
     static var everyStateBackend: Self { EveryStateBackend() }
 }
 

@@ -177,9 +177,11 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
         if let failure { throw failure }
         guard count > 0 else { return nil }
         let (snapshot, coder) = (try storage.freeze(), coder)
-        return CapturedPortion(entries: count, each: { emit in
-            try coder.copy(snapshot, emit)
-        })
+        return CapturedPortion(
+            entries: count,
+            each: { emit in
+                try coder.copy(snapshot, emit)
+            })
     }
 
     // MARK: Buckets

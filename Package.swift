@@ -21,7 +21,7 @@ let package = Package(
         .executable(name: "weir", targets: ["WeirTool"]),
     ],
     traits: [
-        .trait(name: "RocksDB", description: "State larger than memory, in RocksDB."),
+        .trait(name: "RocksDB", description: "State larger than memory, in RocksDB.")
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -122,7 +122,8 @@ let package = Package(
         .testTarget(
             name: "WeirCoreTests",
             dependencies: [
-                "WeirCore", "WeirJournal", "WeirRocksDB", "WeirTesting", .product(name: "Metrics", package: "swift-metrics"),
+                "WeirCore", "WeirJournal", "WeirRocksDB", "WeirTesting",
+                .product(name: "Metrics", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .testTarget(

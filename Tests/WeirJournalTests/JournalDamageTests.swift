@@ -74,7 +74,8 @@ import Testing
             try journal.commit()
         }
         journal.close()
-        let path = "/journal/" + (try #require(files.list("/journal").first { $0.hasSuffix(".wj") }))
+        let name = try #require(files.list("/journal").first { $0.hasSuffix(".wj") })
+        let path = "/journal/\(name)"
         let last = 64 + 2 * (24 + 704)
         for bit in stride(from: (last + 24) * 8, to: (last + 24 + 700) * 8, by: 7) {
             let copy = files.fork()

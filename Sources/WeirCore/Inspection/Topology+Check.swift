@@ -149,15 +149,15 @@ extension StageActor {
         var problems: [CheckReport.Problem] = []
         do {
             try restoreStates(run) { id, state, error in
-            // One is enough of what is the same in every key group.
-            if problems.contains(where: { $0.state == id }) { return }
-            let path = (error as? BinaryCodingError)?.codingPath.joined(separator: ".")
-            problems.append(
-                .init(
-                    stage: name, state: id, type: state.contents, path: path,
-                    message: "the state '\(id)' of stage '\(name)' (\(state.contents)) "
-                        + "can't be read: \(error)"))
-        }
+                // One is enough of what is the same in every key group.
+                if problems.contains(where: { $0.state == id }) { return }
+                let path = (error as? BinaryCodingError)?.codingPath.joined(separator: ".")
+                problems.append(
+                    .init(
+                        stage: name, state: id, type: state.contents, path: path,
+                        message: "the state '\(id)' of stage '\(name)' (\(state.contents)) "
+                            + "can't be read: \(error)"))
+            }
         } catch {
             problems.append(
                 .init(stage: name, message: "the state of stage '\(name)' can't be read: \(error)"))

@@ -242,9 +242,10 @@ extension StageActor {
         let parts = run.parts(of: name)
         if parts.isEmpty { return }
         if !scope.writers.isEmpty {
-            try run.forEachSection(
-                of: name, where: { [instance] from, id, _ in from == instance && id.hasPrefix("sink/") }
-            ) { _, section in
+            let isOurs = { [instance] (from: Int, id: String, _: Int) -> Bool in
+                from == instance && id.hasPrefix("sink/")
+            }
+            try run.forEachSection(of: name, where: isOurs) { _, section in
                 guard let index = Int(section.id.dropFirst(5)), index < scope.writers.count else {
                     return
                 }

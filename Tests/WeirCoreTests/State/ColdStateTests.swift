@@ -279,15 +279,13 @@ extension KeyedTable where Key == Int, Value == Int {
     @Suite struct `A table in RocksDB` {
         /// How much memory the process has.
         private func residentBytes() throws -> Int {
-            let file = try #require(fopen("/proc/self/statm", "r"))
-            defer { fclose(file) }
-            var total = 0
-            var resident = 0
-            withUnsafeMutablePointer(to: &total) { total in
-                withUnsafeMutablePointer(to: &resident) { resident in
-                    _ = withVaList([total, resident]) { vfscanf(file, "%ld %ld", $0) }
-                }
-            }
+            let file = open("/proc/self/statm", O_RDONLY)
+            defer { close(file) }
+            var text = [UInt8](repeating: 0, count: 256)
+            let count = read(file, &text, text.count)
+            let numbers = String(decoding: text.prefix(max(0, count)), as: UTF8.self)
+                .split(separator: " ")
+            let resident = try #require(numbers.count > 1 ? Int(numbers[1]) : nil)
             return resident * Int(getpagesize())
         }
 

@@ -38,8 +38,10 @@ extension KeyedTable {
     @inlinable
     static func coldID(_ hash: UInt64) -> UInt64 { hash & 0xfe00_007f_ffff_ffff }
 
-    /// The value of a key that is not in memory. Each fourth such read brings the entry in, so that
-    /// keys that are read often end up in memory and others don't push them out.
+    /// The value of a key that is not in memory.
+    ///
+    /// Each fourth such read brings the entry in, so that keys that are read often end up in memory
+    /// and others don't push them out.
     @inlinable
     @inline(never)
     func coldValue(

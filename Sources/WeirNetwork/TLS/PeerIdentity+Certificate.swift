@@ -2,7 +2,9 @@ import COpenSSL
 
 extension PeerIdentity {
     /// Names of each sort that are taken of one certificate.
-    private static let namesMax = 64
+    ///
+    /// With the bytes of each this bounds what an ingest journal keeps of a peer below 60,000 bytes.
+    private static let namesMax = 16
     /// Bytes that are taken of one name.
     private static let nameBytesMax = 255
 
@@ -55,8 +57,8 @@ extension PeerIdentity {
         guard let name, let output = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(output) }
         cossl_print_name(output, name)
-        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1_024) { buffer in
-            let count = BIO_read(output, buffer.baseAddress, 1_024)
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 512) { buffer in
+            let count = BIO_read(output, buffer.baseAddress, 512)
             return String(decoding: buffer.prefix(Int(max(0, count))), as: UTF8.self)
         }
     }

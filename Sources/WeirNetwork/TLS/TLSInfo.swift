@@ -1,3 +1,5 @@
+import WeirJSON
+
 /// What a TLS handshake has agreed on.
 public struct TLSInfo: Sendable, Hashable {
     /// The version spoken.
@@ -22,9 +24,9 @@ public struct PeerIdentity: Sendable, Hashable, Codable {
     public let subject: String
     /// The subject's last common name; nil without one.
     public let commonName: String?
-    /// DNS names among the alternative names.
+    /// DNS names among the alternative names, at most 16.
     public let names: [String]
-    /// Other alternative names: e-mail addresses, URIs, IP addresses.
+    /// Other alternative names, at most 16: e-mail addresses, URIs, IP addresses.
     public let otherNames: [String]
     /// The issuer's subject.
     public let issuer: String
@@ -52,5 +54,36 @@ extension ConnectionInfo: CustomStringConvertible {
     /// The address, with the peer's subject when there is one.
     public var description: String {
         peer.map { "\(remoteAddress) \($0.subject)" } ?? remoteAddress
+    }
+}
+
+extension ConnectionInfo {
+    /// The text form in an ingest journal: the address, and the peer as JSON behind a tab.
+    var recorded: String {
+        guard let peer, let json = try? JSONEventEncoder().encode(peer) else {
+            return remoteAddress
+        }
+        return "\(remoteAddress)\t\(String(decoding: json, as: UTF8.self))"
+    }
+
+    /// Reads the text form.
+    init(recorded text: String) {
+        guard let tab = text.utf8.firstIndex(of: 0x09) else {
+            self.init(remoteAddress: text)
+            return
+        }
+        var json = String(text[text.index(after: tab)...])
+        let peer = json.withUTF8 {
+            try? JSONEventDecoder().decode(PeerIdentity.self, from: UnsafeRawBufferPointer($0))
+        }
+        self.init(remoteAddress: String(text[..<tab]), peer: peer)
+    }
+}
+
+extension TCPConnection {
+    /// What sources are told about the connection, while it is open.
+    public var connectionInfo: ConnectionInfo {
+        ConnectionInfo(
+            remoteAddress: remoteAddress?.description ?? "unknown", peer: tlsInfo?.peer)
     }
 }

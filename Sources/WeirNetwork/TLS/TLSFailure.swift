@@ -60,6 +60,8 @@ struct TLSFailure {
             return "the peer has shown no certificate; it needs one from a trusted authority"
         case SSL_R_NO_APPLICATION_PROTOCOL:
             return "no application protocol (ALPN) in common"
+        case SSL_R_CALLBACK_FAILED:
+            return "the peer asked for a name that no certificate has"
         case SSL_R_UNEXPECTED_EOF_WHILE_READING:
             return "the peer ended the connection"
         default: return text

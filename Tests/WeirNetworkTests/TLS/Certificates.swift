@@ -172,7 +172,8 @@ final class RunningOpenSSL: Sendable {
     }
 
     func stop() async {
-        if process.isRunning { process.terminate() }
+        // It inherits the blocked signals of whichever thread started it.
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         _ = await exit.wait(for: 1)
     }
 }

@@ -110,7 +110,7 @@ import WeirCore
         await probe.stop()
         let topology = Topology("mixed") {
             WebPage("/", port: port, tls: certificates.server(), .html("a"))
-            WebPage("/b", port: port, .html("b"))
+            EventStream("in", from: .webSocket("/b", port: port, as: Reading.self)).sink(.discard)
         }
         let error = await #expect(throws: NetworkError.self) {
             _ = try await topology.start(.quiet())

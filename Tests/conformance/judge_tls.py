@@ -38,7 +38,7 @@ def judge_sslyze(path):
         names = [suite["cipher_suite"]["name"] for suite in suites]
         fact(version, names and all(map(is_strong, names)), ", ".join(names))
     curves = [curve["name"] for curve in result("elliptic_curves")["supported_curves"]]
-    fact("curves", set(curves) <= {"X25519", "prime256v1", "secp384r1"}, ", ".join(curves))
+    fact("curves", set(curves) <= {"X25519", "secp256r1", "prime256v1", "secp384r1"}, ", ".join(curves))
     fact("no compression", not result("tls_compression")["supports_compression"])
     fact("no early data", not result("tls_1_3_early_data")["supports_early_data"])
     fact("no CCS injection", not result("openssl_ccs_injection")["is_vulnerable_to_ccs_injection"])

@@ -109,11 +109,11 @@ extension TCPConnection {
 
     /// Says at the last moment that this side ends, as far as the kernel takes it.
     ///
-    /// Not when something is dropped: then the peer is to see that the end is missing.
+    /// Not when something is dropped or by a reset: the peer is to see that the end is missing.
     func sendLastClose(_ tls: TLSLayer) {
         let scratch = loop.scratch
         let dropsCork = scratch.corked === self && scratch.corkCount > 0
-        guard !tls.isHandshaking, isQueueEmpty, !dropsCork else { return }
+        guard !tls.isHandshaking, isQueueEmpty, !dropsCork, !socket.resetsOnClose else { return }
         tls.engine.sendClose()
         let bytes = UnsafeRawBufferPointer(start: scratch.cipher, count: scratch.cipherCount)
         scratch.cipherCount = 0

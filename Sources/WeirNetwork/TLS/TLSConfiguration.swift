@@ -162,7 +162,9 @@ public struct TLSClientConfiguration: Sendable, Hashable {
         public static let full = Verification(choice: .full)
         /// Its chain and its time: any server that the authorities vouch for will do.
         public static let withoutName = Verification(choice: .withoutName)
-        /// Not at all: whoever is in between can read and change everything. For tests only.
+        /// Not at all: whoever is in between can read and change everything.
+        ///
+        /// For tests only.
         public static let insecurelyOff = Verification(choice: .none)
     }
 }

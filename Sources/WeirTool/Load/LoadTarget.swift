@@ -27,7 +27,7 @@ struct LoadTarget: Sendable, Equatable {
             ("tls://", .tcp, true),
         ]
         guard let found = schemes.first(where: { lowercased.hasPrefix($0.0) }) else {
-            throw wrong("it begins with none of these")
+            throw wrong("it begins with neither ws:// nor tcp://, nor wss:// nor tls://")
         }
         let scheme: String
         (scheme, transport, isSecure) = found

@@ -102,6 +102,26 @@ import WeirCore
         try await running.drain()
     }
 
+    @Test func `a connection reads back as it was recorded`() throws {
+        let plain = ConnectionInfo(remoteAddress: "127.0.0.1:1")
+        #expect(plain.recorded == "127.0.0.1:1")
+        #expect(ConnectionInfo(recorded: plain.recorded) == plain)
+        let peer = PeerIdentity(
+            subject: "CN=tab\there", commonName: "\"quoted\"", names: ["a.test"],
+            otherNames: ["urn:ä"], issuer: "CN=ca", serialNumber: "01", fingerprint: "ff")
+        let known = ConnectionInfo(remoteAddress: "[::1]:1", peer: peer)
+        #expect(ConnectionInfo(recorded: known.recorded) == known)
+        // At its largest it fits into a record.
+        let long = String(repeating: "\u{1}", count: 255)
+        let largest = PeerIdentity(
+            subject: long + long, commonName: long, names: Array(repeating: long, count: 16),
+            otherNames: Array(repeating: long, count: 16), issuer: long + long,
+            serialNumber: String(repeating: "f", count: 128),
+            fingerprint: String(repeating: "f", count: 64))
+        let recorded = ConnectionInfo(remoteAddress: "[::1]:1", peer: largest).recorded
+        #expect(recorded.utf8.count < 60_000)
+    }
+
     @Test func `different TLS on one port is refused`() async throws {
         let certificates = try await Certificates.shared
         // A port that is free now; the second use fails before anything else could.

@@ -132,6 +132,11 @@ let package = Package(
         .testTarget(
             name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],
             swiftSettings: settings),
+        .executableTarget(
+            name: "WeirTLSFixture",
+            dependencies: ["WeirNetwork", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/WeirTLSFixture",
+            swiftSettings: settings),
         .testTarget(
             name: "WeirToolTests",
             dependencies: [

@@ -25,6 +25,23 @@ import Weir
         try plan.validate()
     }
 
+    @Test func `speaks TLS where the target says so`() throws {
+        for (url, isSecure) in [
+            ("ws://localhost:1/a", false), ("WSS://localhost:1/a", true),
+            ("tcp://localhost:1", false), ("tls://localhost:1", true),
+        ] {
+            #expect(try LoadTarget(url).isSecure == isSecure)
+        }
+        let plan = try LoadCommand.parse([
+            "wss://localhost:1/", "--ca", "/ca.pem", "--cert", "/c.pem", "--key", "/c.key",
+        ]).plan()
+        #expect(plan.tls.authorities == .file("/ca.pem"))
+        #expect(plan.tls.certificate == .files(chain: "/c.pem", key: "/c.key"))
+        // What cannot be read is told before anything is sent.
+        let error = #expect(throws: NetworkError.self) { _ = try LoadRun(plan) }
+        #expect(error?.message.contains("/ca.pem") == true)
+    }
+
     @Test(arguments: [
         (["http://127.0.0.1:1/"], "neither ws:// nor tcp://"),
         (["ws://127.0.0.1/"], "names no port"),
@@ -46,6 +63,7 @@ import Weir
         (["tcp://127.0.0.1:80", "--message", "a\nb"], "line break"),
         (["tcp://127.0.0.1:80", "--message", "{{time}}"], "{{time}} is not known"),
         (["tcp://example.com:80"], "--allow-remote"),
+        (["tls://127.0.0.1:80", "--cert", "a.pem"], "both of --cert and --key"),
     ])
     func `is refused with a sentence when an argument is wrong`(
         arguments: [String], text: String

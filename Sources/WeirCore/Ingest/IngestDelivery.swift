@@ -12,12 +12,16 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
 
     private let journal: IngestJournal
     private let inlet: Inlet<Element>
-    private let decode: Decode
+    private let decodeFrom: @Sendable (_ connection: String) -> Decode
 
-    package init(journal: IngestJournal, inlet: Inlet<Element>, decode: @escaping Decode) {
+    /// - Parameter decodeFrom: Makes what decodes the messages of a connection.
+    package init(
+        journal: IngestJournal, inlet: Inlet<Element>,
+        decodeFrom: @escaping @Sendable (_ connection: String) -> Decode
+    ) {
         self.journal = journal
         self.inlet = inlet
-        self.decode = decode
+        self.decodeFrom = decodeFrom
     }
 
     /// Hands on what is durable and not yet part of the stage's state.
@@ -58,9 +62,10 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
             do {
                 try record.bytes.withUnsafeBytes { bytes in
                     let contents = try IngestRecordContents(bytes)
+                    let decode = decodeFrom(contents.connection)
                     try contents.forEachMessage { index, message in
                         if index < done { return }
-                        decodeOne(message, contents, &open)
+                        decodeOne(message, contents, decode, &open)
                         position =
                             index + 1 == contents.count
                             ? SourcePosition(offset: number + 1)
@@ -84,7 +89,7 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
 
     private func decodeOne(
         _ message: UnsafeRawBufferPointer, _ contents: IngestRecordContents,
-        _ batch: inout Batch<Element>
+        _ decode: Decode, _ batch: inout Batch<Element>
     ) {
         do {
             try decode(message, &batch)

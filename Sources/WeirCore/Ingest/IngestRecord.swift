@@ -26,7 +26,7 @@ package struct IngestRecord: Sendable {
     /// Makes a record without messages.
     ///
     /// - Parameters:
-    ///   - origin: The peer's address, cut at 1,000 bytes.
+    ///   - origin: The peer's address, and details of the connection behind a tab; cut at 60,000 bytes.
     ///   - producer: At most 255 bytes.
     ///   - time: When it was read, in processing time: a replay goes by it.
     package init(
@@ -35,7 +35,7 @@ package struct IngestRecord: Sendable {
     ) {
         self.producer = producer
         self.firstSequence = firstSequence
-        let origin = origin.utf8.prefix(1_000)
+        let origin = origin.utf8.prefix(60_000)
         bytes.reserveCapacity(512)
         bytes.appendNumber(time.nanoseconds)
         bytes.appendNumber(UInt16(origin.count))
@@ -67,7 +67,10 @@ package struct IngestRecord: Sendable {
 package struct IngestRecordContents {
     /// When it was read.
     package let time: EventTime
+    /// The peer's address.
     package let origin: String
+    /// The peer's address with all that is known of the connection.
+    package let connection: String
     package let producer: String
     package let firstSequence: UInt64
     package let count: Int
@@ -79,8 +82,11 @@ package struct IngestRecordContents {
     package init(_ bytes: UnsafeRawBufferPointer) throws(IngestFormatError) {
         var reader = IngestBytes(bytes)
         time = EventTime(nanoseconds: try reader.number(Int64.self))
-        origin = String(
+        let connection = String(
             decoding: try reader.take(Int(try reader.number(UInt16.self))), as: UTF8.self)
+        self.connection = connection
+        origin =
+            connection.utf8.firstIndex(of: 0x09).map { String(connection[..<$0]) } ?? connection
         producer = String(
             decoding: try reader.take(Int(try reader.number(UInt8.self))), as: UTF8.self)
         firstSequence = try reader.number(UInt64.self)

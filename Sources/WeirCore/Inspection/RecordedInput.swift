@@ -63,9 +63,14 @@ package final class RecordedInput: Sendable {
 
 extension Source {
     /// The same source, of which a replay decodes what the ingest journal has.
+    package func recorded(_ decode: @escaping IngestDelivery<Element>.Decode) -> Source {
+        recorded(decodeFrom: { _ in decode })
+    }
+
+    /// The same source, of which a replay decodes what the ingest journal has by its connection.
     package func recorded(
-        _ decode:
-            @escaping @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+        decodeFrom:
+            @escaping @Sendable (_ connection: String) -> IngestDelivery<Element>.Decode
     ) -> Source {
         var definition = definition
         definition.connectRecorded = { mailbox, context, input in
@@ -73,7 +78,8 @@ extension Source {
             mailbox.attach(core)
             let inlet = Inlet(core: core, context: context)
             return RunnableSource(
-                run: { try await inlet.replay(input, decode) }, flush: { try await core.flush() })
+                run: { try await inlet.replay(input, decodeFrom) },
+                flush: { try await core.flush() })
         }
         return Source(label: label, endpoint: endpoint, definition: definition)
     }
@@ -82,13 +88,14 @@ extension Source {
 extension Inlet {
     fileprivate func replay(
         _ input: RecordedInput,
-        _ decode:
-            @escaping @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+        _ decodeFrom:
+            @escaping @Sendable (_ connection: String) -> IngestDelivery<Element>.Decode
     ) async throws {
         while let portion = await input.next() {
             var batch = Batch<Element>()
             try portion.record.withUnsafeBytes { bytes in
                 let contents = try IngestRecordContents(bytes)
+                let decode = decodeFrom(contents.connection)
                 try contents.forEachMessage { index, message in
                     guard portion.messages.contains(index) else { return }
                     do {

@@ -8,6 +8,15 @@ public struct EventDecoder<Element: Sendable>: Sendable {
     /// Made where the element type is known, so that a message costs no look-up of types.
     @usableFromInline
     let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    /// Makes what appends for one connection; nil when all connections are alike.
+    @usableFromInline
+    let makeAppend:
+        (
+            @Sendable (ConnectionInfo) ->
+                @Sendable (
+                    UnsafeRawBufferPointer, inout Batch<Element>
+                ) throws -> Void
+        )?
 
     /// Decodes with a closure.
     ///
@@ -15,6 +24,51 @@ public struct EventDecoder<Element: Sendable>: Sendable {
     @inlinable
     public init(_ decode: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Element) {
         append = { bytes, batch in batch.append(try decode(bytes)) }
+        makeAppend = nil
+    }
+
+    /// Decodes with a closure that is told which connection a message came by.
+    ///
+    /// ```swift
+    /// EventDecoder<Reading>(withConnection: { bytes, connection in
+    ///     Reading(device: connection.peer?.commonName ?? "", try json.decode(Double.self, from: bytes))
+    /// })
+    /// ```
+    ///
+    /// The connection is journaled with its messages where there is a store, so that a replay sees the same. What the
+    /// closure throws sends the bytes to the dead letters with the error's text.
+    @inlinable
+    public init(
+        withConnection decode:
+            @escaping @Sendable (UnsafeRawBufferPointer, ConnectionInfo) throws -> Element
+    ) {
+        let make:
+            @Sendable (ConnectionInfo) ->
+                @Sendable (
+                    UnsafeRawBufferPointer, inout Batch<Element>
+                ) throws -> Void = { connection in
+                    { bytes, batch in batch.append(try decode(bytes, connection)) }
+                }
+        append = make(ConnectionInfo())
+        makeAppend = make
+    }
+}
+
+extension EventDecoder {
+    typealias Append = @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+
+    /// Whether events depend on the connection they came by.
+    var asksForConnection: Bool { makeAppend != nil }
+
+    /// What appends the events of one connection.
+    func appender(for connection: ConnectionInfo) -> Append {
+        makeAppend.map { $0(connection) } ?? append
+    }
+
+    /// What appends the events of a record in the ingest journal.
+    @Sendable
+    func appender(forRecorded connection: String) -> Append {
+        makeAppend.map { $0(ConnectionInfo(recorded: connection)) } ?? append
     }
 }
 

@@ -6,7 +6,7 @@ import WeirCore
 /// mailbox leaves it here, the connection is not read, and the mailbox's call-back goes on.
 final class Ingest<Element: Sendable>: MessageIntake {
     private let inlet: Inlet<Element>
-    private let decoder: EventDecoder<Element>
+    private let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
     private let origin: String
     private let loop: Loop
     private let batchSize: Int
@@ -21,12 +21,12 @@ final class Ingest<Element: Sendable>: MessageIntake {
     private var lastOffered: UInt64 = 0
 
     init(
-        _ inlet: Inlet<Element>, decoder: EventDecoder<Element>, origin: String, loop: Loop,
-        resume: @escaping () -> Void
+        _ inlet: Inlet<Element>, decoder: EventDecoder<Element>, from info: ConnectionInfo,
+        loop: Loop, resume: @escaping () -> Void
     ) {
         self.inlet = inlet
-        self.decoder = decoder
-        self.origin = origin
+        append = decoder.appender(for: info)
+        origin = info.description
         self.loop = loop
         self.resume = resume
         batchSize = inlet.context.preferredBatchSize
@@ -36,7 +36,7 @@ final class Ingest<Element: Sendable>: MessageIntake {
     func take(_ bytes: UnsafeRawBufferPointer, sequence: UInt64) -> Flow {
         lastTaken = sequence
         do {
-            try decoder.append(bytes, &open)
+            try append(bytes, &open)
         } catch {
             inlet.context.deadLetter(
                 [UInt8](bytes), reason: String(describing: error), origin: origin)

@@ -15,19 +15,33 @@ package final class SharedServer: Sendable {
     }
 
     /// The server of a run for this host and port, made at the first call.
+    ///
+    /// - Throws: ``NetworkError`` when the certificates cannot be used, or the port is asked for with other TLS too.
     package static func of(
-        _ resources: RunResources, host: String, port: Int, logger: Logger
+        _ resources: RunResources, host: String, port: Int, tls: TLSServerConfiguration? = nil,
+        logger: Logger
     ) throws -> SharedServer {
-        try resources.shared("http://\(host):\(port)") {
+        let name = "\(tls == nil ? "http" : "https")://\(host):\(port)"
+        let other = "\(tls == nil ? "https" : "http")://\(host):\(port)"
+        let isMixed =
+            port != 0 && resources.all(of: SharedServer.self).contains { $0.name == other }
+        let shared = try resources.shared(name) {
             var configuration = NetworkServer.Configuration(host: host, port: port)
+            configuration.tls = tls
             configuration.logger = logger
-            return SharedServer(
-                name: "http://\(host):\(port)", server: try NetworkServer(configuration))
+            return SharedServer(name: name, server: try NetworkServer(configuration))
         } close: { shared in
             await shared.server.stop()
             // The port is free when the loop has closed the listener's descriptor, at the end of its turn.
             for _ in 0..<2 { try? await shared.server.loop.run {} }
         }
+        guard !isMixed, shared.server.configuration.tls == tls else {
+            throw NetworkError(
+                .invalidArgument,
+                "\(host):\(port) is asked for with different TLS; give all sources, sinks and"
+                    + " pages of one port the same")
+        }
+        return shared
     }
 
     /// Listens, at the first call.
@@ -65,7 +79,7 @@ extension RunningTopology {
     /// Where the topology listens: the actual address of what was asked for.
     ///
     /// The keys are `http://host:port` for WebSockets and pages, `tcp://host:port` for TCP, with the host and port that the
-    /// topology names: `running.addresses["http://127.0.0.1:0"]`.
+    /// topology names: `running.addresses["http://127.0.0.1:0"]`. With TLS they are `https://` and `tls://`.
     public var addresses: [String: SocketAddress] {
         var result: [String: SocketAddress] = [:]
         for shared in environment.resources.all(of: SharedServer.self) {
@@ -75,6 +89,25 @@ extension RunningTopology {
             if let address = endpoint.address { result[endpoint.name] = address }
         }
         return result
+    }
+}
+
+extension RunningTopology {
+    /// Reads the certificate files of all its TLS servers again; from any thread.
+    ///
+    /// New connections get what is there now; open ones go on.
+    ///
+    /// - Throws: The first ``NetworkError``; a server whose files cannot be used keeps the old ones.
+    public func reloadCertificates() throws {
+        var failure: NetworkError?
+        let servers = environment.resources.all(of: SharedServer.self).map(\.server)
+        let services = environment.resources.all(of: TCPService.self)
+        for reload in servers.map({ $0.reloadCertificates })
+            + services.map({ $0.reloadCertificates })
+        {
+            do throws(NetworkError) { try reload() } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
     }
 }
 
@@ -90,6 +123,7 @@ public struct WebPage: TopologyComponent {
     private let path: String
     private let host: String
     private let port: Int
+    private let tls: TLSServerConfiguration?
     private let page: StaticPage
 
     /// Shows a page.
@@ -98,11 +132,16 @@ public struct WebPage: TopologyComponent {
     ///   - path: Its path, such as `/`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with sources and sinks of the same host and port.
+    ///   - tls: Speaks TLS (`https://`); nil, the default, does not. All on one port give the same.
     ///   - page: What it shows.
-    public init(_ path: String, host: String = "127.0.0.1", port: Int, _ page: StaticPage) {
+    public init(
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        _ page: StaticPage
+    ) {
         self.path = path
         self.host = host
         self.port = port
+        self.tls = tls
         self.page = page
     }
 
@@ -112,7 +151,7 @@ public struct WebPage: TopologyComponent {
     /// Adds the page to its server and starts that.
     public func start(_ context: SourceContext) async throws {
         let shared = try SharedServer.of(
-            context.resources, host: host, port: port, logger: context.logger)
+            context.resources, host: host, port: port, tls: tls, logger: context.logger)
         shared.server.addPage(path, page)
         try await shared.start()
     }

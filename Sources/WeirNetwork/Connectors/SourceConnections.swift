@@ -26,23 +26,26 @@ final class SourceConnections<Element: Sendable> {
     ///
     /// Returns nil when the source has ended; the connection is closed then.
     func add(
-        _ key: AnyObject, _ peer: any IngestPeer, origin: String,
+        _ key: AnyObject, _ peer: any IngestPeer, from info: ConnectionInfo,
         opening: IngestConnection.Opening
     ) -> IngestConnection? {
         if hasStopped {
             peer.goAway()
             return nil
         }
+        let origin = info.description
         let intake: any MessageIntake
         var direct: Ingest<Element>?
         if let journal {
             let context = inlet.context
-            intake = JournaledIngest(journal, origin: origin, now: { context.now }) {
+            // What a decoder asks about the connection has to be there when the record is decoded.
+            let recorded = decoder.asksForConnection ? info.recorded : origin
+            intake = JournaledIngest(journal, origin: recorded, now: { context.now }) {
                 bytes, reason in
                 context.deadLetter(bytes, reason: reason, origin: origin)
             }
         } else {
-            let ingest = Ingest(inlet, decoder: decoder, origin: origin, loop: loop) {
+            let ingest = Ingest(inlet, decoder: decoder, from: info, loop: loop) {
                 [weak peer] in peer?.resume()
             }
             direct = ingest
@@ -151,8 +154,8 @@ struct ConnectionSource<Element: Sendable>: Sendable {
         open: @escaping @Sendable () -> Void, close: @escaping @Sendable () -> Void
     ) async throws {
         guard let journal else { return try await runWithoutStore(open: open, close: close) }
-        let append = decoder.append
-        let delivery = IngestDelivery(journal: journal, inlet: inlet) { try append($0, &$1) }
+        let delivery = IngestDelivery(
+            journal: journal, inlet: inlet, decodeFrom: decoder.appender(forRecorded:))
         try await delivery.begin()
         let (connections, loop) = (connections, loop)
         journal.onFlow { _ in loop.execute { connections.value.followJournal() } }

@@ -1,11 +1,12 @@
 public import WeirCore
 
 extension Sink {
-    /// Sends every event to a TCP server in JSON, one a line by default; see ``tcp(host:port:framing:encoder:)``.
+    /// Sends every event to a TCP server in JSON, one a line by default; see ``tcp(host:port:tls:framing:encoder:)``.
     public static func tcp(
-        host: String, port: Int, framing: StreamFraming = .lines()
+        host: String, port: Int, tls: TLSClientConfiguration? = nil,
+        framing: StreamFraming = .lines()
     ) -> Sink where Element: Encodable {
-        tcp(host: host, port: port, framing: framing, encoder: .json)
+        tcp(host: host, port: port, tls: tls, framing: framing, encoder: .json)
     }
 
     /// Sends every event to a TCP server.
@@ -17,15 +18,17 @@ extension Sink {
     /// - Parameters:
     ///   - host: The server's name or address.
     ///   - port: Its port.
+    ///   - tls: Speaks TLS; nil, the default, does not.
     ///   - framing: How messages are told apart.
     ///   - encoder: How an event becomes a message.
     public static func tcp(
-        host: String, port: Int, framing: StreamFraming = .lines(),
-        encoder: EventEncoder<Element>
+        host: String, port: Int, tls: TLSClientConfiguration? = nil,
+        framing: StreamFraming = .lines(), encoder: EventEncoder<Element>
     ) -> Sink {
         Sink("tcp") { context in
             let loop = try Loop.shared()
-            let client = try await TCPClient.connect(host: host, port: port, on: loop)
+            let tls = try tls.map { tls throws(NetworkError) in try TLSClientContext(tls) }
+            let client = try await TCPClient.connect(host: host, port: port, tls: tls, on: loop)
             return TCPWriter(client: client, framing: framing, encoder: encoder, context: context)
         }
     }
@@ -127,10 +130,12 @@ final class TCPClient: Sendable {
         self.state = state
     }
 
-    static func connect(host: String, port: Int, on loop: Loop) async throws -> TCPClient {
+    static func connect(
+        host: String, port: Int, tls: TLSClientContext? = nil, on loop: Loop
+    ) async throws -> TCPClient {
         try await withCheckedThrowingContinuation { continuation in
             loop.execute {
-                TCPConnection.connect(to: host, port: port, on: loop) { result in
+                TCPConnection.connect(to: host, port: port, on: loop, tls: tls) { result in
                     continuation.resume(
                         with: result.map { connection in
                             let state = State(connection)

@@ -7,10 +7,10 @@ extension Source {
     /// See the source with a decoder of one's own.
     @inlinable
     public static func tcp(
-        host: String = "127.0.0.1", port: Int, framing: StreamFraming = .lines(),
-        as type: Element.Type = Element.self
+        host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        framing: StreamFraming = .lines(), as type: Element.Type = Element.self
     ) -> Source where Element: Decodable {
-        tcp(host: host, port: port, framing: framing, decoder: .json)
+        tcp(host: host, port: port, tls: tls, framing: framing, decoder: .json)
     }
 
     /// Events from TCP clients: each frame of each connection is one event.
@@ -28,22 +28,25 @@ extension Source {
     /// - Parameters:
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port; 0 lets the system choose, `running.addresses` then says which.
+    ///   - tls: Speaks TLS; nil, the default, does not.
     ///   - framing: How messages are told apart; lines by default.
     ///   - decoder: How a message becomes an event.
     ///   - limits: What is kept, in memory and in the ingest journal.
     public static func tcp(
-        host: String = "127.0.0.1", port: Int, framing: StreamFraming = .lines(),
-        decoder: EventDecoder<Element>, limits: IngestLimits = IngestLimits()
+        host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        framing: StreamFraming = .lines(), decoder: EventDecoder<Element>,
+        limits: IngestLimits = IngestLimits()
     ) -> Source {
         let name = "\(host):\(port)"
         return Source(
             "tcp", endpoint: "tcp \(name)",
             prepare: { context in
                 try await ConnectionSource<Element>.prepare(context, limits)
-                _ = try await TCPService.of(context, host: host, port: port)
+                _ = try await TCPService.of(context, host: host, port: port, tls: tls)
             }
         ) { inlet in
-            let service = try await TCPService.of(inlet.context, host: host, port: port)
+            let service = try await TCPService.of(
+                inlet.context, host: host, port: port, tls: tls)
             let source = try await ConnectionSource(
                 inlet, decoder: decoder, limits: limits, loop: service.loop)
             let receiver = TCPReceiver(
@@ -53,7 +56,7 @@ extension Source {
             } close: {
                 service.setAcceptor(nil)
             }
-        }.recorded { try decoder.append($0, &$1) }
+        }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
 }
 
@@ -61,6 +64,7 @@ extension Source {
 final class TCPService: Sendable {
     let loop: Loop
     private let endpoint: TCPEndpoint
+    private let tls: TLSServerContext?
     private let state: LoopBound<State>
 
     private final class State {
@@ -70,30 +74,40 @@ final class TCPService: Sendable {
         var waiting: [TCPConnection] = []
     }
 
-    private init(loop: Loop, endpoint: TCPEndpoint) {
+    private init(loop: Loop, endpoint: TCPEndpoint, tls: TLSServerContext?) {
         self.loop = loop
+        self.tls = tls
         self.endpoint = endpoint
         state = LoopBound(State(), on: loop)
     }
 
-    static func of(_ context: SourceContext, host: String, port: Int) async throws -> TCPService {
-        let name = "tcp://\(host):\(port)"
+    static func of(
+        _ context: SourceContext, host: String, port: Int, tls: TLSServerConfiguration?
+    ) async throws -> TCPService {
+        let name = "\(tls == nil ? "tcp" : "tls")://\(host):\(port)"
         let endpoint = context.resources.shared("\(name) endpoint") {
             TCPEndpoint(name: name)
         } close: { _ in
         }
         let service = try context.resources.shared(name) {
-            TCPService(loop: try Loop.shared(), endpoint: endpoint)
+            TCPService(
+                loop: try Loop.shared(), endpoint: endpoint,
+                tls: try tls.map { tls throws(NetworkError) in
+                    try TLSServerContext(tls, logger: context.logger)
+                })
         } close: { service in
             service.loop.execute { service.close() }
         }
         if endpoint.address == nil {
             var configuration = TCPListener.Configuration(host: host, port: port)
             configuration.logger = context.logger
+            configuration.tls = service.tls
             try await service.listen(configuration)
         }
         return service
     }
+
+    func reloadCertificates() throws(NetworkError) { try tls?.reload() }
 
     private func listen(_ configuration: TCPListener.Configuration) async throws {
         let (state, endpoint, loop) = (state, endpoint, loop)
@@ -156,11 +170,12 @@ private final class TCPReceiver<Element: Sendable>: Sendable {
     }
 
     func accept(_ tcp: TCPConnection) {
-        let origin = tcp.remoteAddress?.description ?? "unknown"
+        let info = tcp.connectionInfo
+        let origin = info.description
         let all = connections.value
         let logger = logger
         let peer = TCPPeer(tcp, framing)
-        guard let connection = all.add(tcp, peer, origin: origin, opening: .firstFrameTells)
+        guard let connection = all.add(tcp, peer, from: info, opening: .firstFrameTells)
         else { return }
         _ = framing.makeReader(
             tcp,
@@ -174,6 +189,9 @@ private final class TCPReceiver<Element: Sendable>: Sendable {
             },
             { [unowned tcp] error in
                 all.remove(tcp)
+                if let error = error as? NetworkError, error.code == .truncated {
+                    logger.notice("\(error)", metadata: ["origin": "\(origin)"])
+                }
                 guard let error = error as? FramingError else { return }
                 logger.notice(
                     "connection closed: its bytes can't be cut into messages",

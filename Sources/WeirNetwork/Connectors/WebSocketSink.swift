@@ -10,19 +10,21 @@ extension Sink {
     ///   - path: The path of the handshake, such as `/alerts`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with other sources, sinks and pages on it.
+    ///   - tls: Speaks TLS (`wss://`); nil, the default, does not. All on one port give the same.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil
     ) -> Sink where Element: Encodable {
-        webSocket(path, host: host, port: port, encoder: .json)
+        webSocket(path, host: host, port: port, tls: tls, encoder: .json)
     }
 
     /// The same with messages encoded in a way of your own.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int, encoder: EventEncoder<Element>
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        encoder: EventEncoder<Element>
     ) -> Sink {
         Sink("webSocket", endpoint: "webSocket \(host):\(port)\(path)") { context in
             let shared = try SharedServer.of(
-                context.resources, host: host, port: port, logger: context.logger)
+                context.resources, host: host, port: port, tls: tls, logger: context.logger)
             let clients = LoopBound(BroadcastClients(), on: shared.server.loop)
             shared.server.addWebSocket(path) { _ in .accept(clients.value) }
             try await shared.start()

@@ -16,28 +16,30 @@ extension Source {
     ///   - path: The path of the handshake, such as `/payments`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port; 0 lets the system choose, `running.addresses` then says which.
+    ///   - tls: Speaks TLS (`wss://`); nil, the default, does not. All on one port give the same.
     ///   - type: The type of the events.
     ///   - decoder: How a message becomes an event.
     @inlinable
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int, as type: Element.Type = Element.self
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        as type: Element.Type = Element.self
     ) -> Source where Element: Decodable {
-        webSocket(path, host: host, port: port, decoder: .json)
+        webSocket(path, host: host, port: port, tls: tls, decoder: .json)
     }
 
     /// Events from WebSocket clients, decoded in a way of your own.
     ///
     /// - Parameter limits: What is kept, in memory and in the ingest journal.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int, decoder: EventDecoder<Element>,
-        limits: IngestLimits = IngestLimits()
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        decoder: EventDecoder<Element>, limits: IngestLimits = IngestLimits()
     ) -> Source {
         Source(
             "webSocket", endpoint: "webSocket \(host):\(port)\(path)",
             prepare: { context in
                 try await ConnectionSource<Element>.prepare(context, limits)
                 let shared = try SharedServer.of(
-                    context.resources, host: host, port: port, logger: context.logger)
+                    context.resources, host: host, port: port, tls: tls, logger: context.logger)
                 let gate = WebSocketGate.of(shared, path, context.resources)
                 shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate) }
                 try await shared.start()
@@ -45,7 +47,7 @@ extension Source {
         ) { inlet in
             let resources = inlet.context.resources
             let shared = try SharedServer.of(
-                resources, host: host, port: port, logger: inlet.context.logger)
+                resources, host: host, port: port, tls: tls, logger: inlet.context.logger)
             let source = try await ConnectionSource(
                 inlet, decoder: decoder, limits: limits, loop: shared.server.loop)
             let receiver = try await shared.server.loop.run {
@@ -58,7 +60,7 @@ extension Source {
             } close: {
                 shared.server.removeRoute(path)
             }
-        }.recorded { try decoder.append($0, &$1) }
+        }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
 }
 
@@ -128,7 +130,7 @@ private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
         let acknowledges = connection.subprotocol == AcknowledgingProtocol.subprotocol
         _ = connections.add(
             connection, WebSocketPeer(connection),
-            origin: connection.tcp.remoteAddress?.description ?? "unknown",
+            from: connection.tcp.connectionInfo,
             opening: acknowledges ? .acknowledging : .plain)
     }
 

@@ -7,17 +7,38 @@ final class LoopScratch {
     /// Bytes gathered from several small writes before they go to the socket.
     static let corkCapacity = 64 * 1_024
 
+    /// Encrypted bytes gathered before they go to the socket: what a full cork becomes.
+    static let cipherCapacity = 68 * 1_024
+
     /// Where the socket that is being read puts its bytes.
     let read: UnsafeMutableRawPointer
     /// Where the connection that is corked gathers its writes.
     let cork: UnsafeMutableRawPointer
     var corkCount = 0
     unowned(unsafe) var corked: TCPConnection?
+    /// Where a TLS connection gathers encrypted bytes during one call of OpenSSL.
+    private(set) lazy var cipher = UnsafeMutableRawPointer.allocate(
+        byteCount: Self.cipherCapacity, alignment: 64)
+    var cipherCount = 0
+    private var plain: UnsafeMutableRawBufferPointer?
     private var jobs: [Loop.Work] = []
 
     init() {
         read = .allocate(byteCount: Self.readCapacity, alignment: 64)
         cork = .allocate(byteCount: Self.corkCapacity, alignment: 64)
+    }
+
+    /// Takes the buffer for decrypted bytes; another one while it is in use.
+    func takePlain() -> UnsafeMutableRawBufferPointer {
+        if let plain {
+            self.plain = nil
+            return plain
+        }
+        return .allocate(byteCount: Self.readCapacity, alignment: 64)
+    }
+
+    func giveBack(plain buffer: UnsafeMutableRawBufferPointer) {
+        if plain == nil { plain = buffer } else { buffer.deallocate() }
     }
 
     func takeJobs() -> [Loop.Work] {
@@ -30,5 +51,7 @@ final class LoopScratch {
     deinit {
         read.deallocate()
         cork.deallocate()
+        cipher.deallocate()
+        plain?.deallocate()
     }
 }

@@ -49,6 +49,15 @@ public struct NetworkError: Error, Sendable, CustomStringConvertible {
         public static let protocolViolation = Code(description: "protocolViolation")
         /// An argument (a URL, a port, a limit) is not valid.
         public static let invalidArgument = Code(description: "invalidArgument")
+        /// The TLS handshake failed; retrying does not help until one side is set up differently.
+        public static let handshakeFailed = Code(description: "handshakeFailed")
+        /// A certificate is missing, expired, not trusted or for another name: this side refuses
+        /// the peer's, or the peer this side's; retrying does not help until it is replaced.
+        public static let certificateRefused = Code(description: "certificateRefused")
+        /// A TLS connection ended without the peer saying so (no close_notify).
+        ///
+        /// Somebody may have cut off what the peer sent last; worth a new connection.
+        public static let truncated = Code(description: "truncated")
         /// Any other failure of the operating system.
         public static let system = Code(description: "system")
     }

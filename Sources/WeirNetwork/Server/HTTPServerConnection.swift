@@ -111,7 +111,8 @@ final class HTTPServerConnection: TCPConnectionHandler {
             refuse(error, request, allow: error.status == 405 ? "GET" : nil)
             return
         }
-        let question = WebSocketRequest(head: request, remoteAddress: tcp.remoteAddress)
+        let question = WebSocketRequest(
+            head: request, remoteAddress: tcp.remoteAddress, tls: tcp.tlsInfo)
         switch acceptor(question).choice {
         case .refuse(let error): refuse(error, request)
         case .accept(let handler, let subprotocol):

@@ -17,6 +17,8 @@ public final class NetworkServer: Sendable {
     public struct Configuration: Sendable {
         /// Where to listen, how many connections.
         public var listener: TCPListener.Configuration
+        /// Speaks TLS, for `https://` and `wss://`; nil, the default, does not.
+        public var tls: TLSServerConfiguration?
         /// Bounds on the head of a request.
         public var http = HTTPLimits()
         /// Time for the head of a request to come, from the first byte or the connection's begin;
@@ -54,16 +56,24 @@ public final class NetworkServer: Sendable {
     private let routes = Mutex<[String: Route]>([:])
     private let cells = ServerCounterCells()
     private let core: LoopBound<ServerCore>
+    private let tls: TLSServerContext?
 
     /// Creates a server that does not listen yet.
     ///
-    /// - Throws: ``NetworkError`` when no loop is given and the shared one cannot start.
+    /// - Throws: ``NetworkError`` when no loop is given and the shared one cannot start, and when the
+    ///   certificates for TLS cannot be used.
     public init(
         _ configuration: Configuration = Configuration(), loop: Loop? = nil
     ) throws(NetworkError) {
         let loop = if let loop { loop } else { try Loop.shared() }
         self.loop = loop
         self.configuration = configuration
+        var configuration = configuration
+        if var tls = configuration.tls {
+            if tls.applicationProtocols.isEmpty { tls.applicationProtocols = ["http/1.1"] }
+            configuration.listener.tls = try TLSServerContext(tls, logger: configuration.logger)
+        }
+        tls = configuration.listener.tls
         let core = ServerCore(configuration, cells)
         self.core = LoopBound(core, on: loop)
     }
@@ -88,6 +98,11 @@ public final class NetworkServer: Sendable {
     func route(_ path: String) -> Route? { routes.withLock { $0[path] } }
 
     // MARK: Life
+
+    /// Reads the files of the TLS certificates again; from any thread.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument``: the old ones stay in use then.
+    public func reloadCertificates() throws(NetworkError) { try tls?.reload() }
 
     /// Listens and returns the address with the actual port.
     ///
@@ -124,6 +139,8 @@ public struct WebSocketRequest {
     public let head: HTTPRequestHead
     /// The peer's address.
     public let remoteAddress: SocketAddress?
+    /// What the TLS handshake has agreed on, with who the peer is; nil without TLS.
+    public var tls: TLSInfo?
 
     /// The subprotocols the client offers, in its order of preference.
     public var subprotocols: [String] { head.headers.elements("Sec-WebSocket-Protocol") }

@@ -55,6 +55,9 @@ final class ServerCore {
         counters.connectionsAccepted.set(listener.acceptedCount)
         counters.connectionsRefused.set(listener.refusedCount)
         counters.acceptFailures.set(listener.failureCount)
+        counters.handshakes.set(listener.handshakeCount)
+        counters.handshakesResumed.set(listener.resumedCount)
+        counters.handshakeFailures.set(listener.handshakeFailureCount)
     }
 
     func stop(_ deadline: Duration, _ completion: @escaping () -> Void) {

@@ -10,6 +10,12 @@ public struct ServerCounters: Sendable, Hashable {
     public var connectionsRefused = 0
     /// Times that accepting failed, for instance without free descriptors.
     public var acceptFailures = 0
+    /// TLS handshakes that succeeded.
+    public var handshakes = 0
+    /// TLS handshakes that resumed an earlier session, among those.
+    public var handshakesResumed = 0
+    /// TLS handshakes that failed, for whatever reason.
+    public var handshakeFailures = 0
     /// WebSocket connections opened.
     public var webSocketsOpened = 0
     /// Bytes received on connections that are closed or were read, protocols and all.
@@ -51,6 +57,9 @@ final class ServerCounterCells: Sendable {
     let connectionsAccepted = Cell()
     let connectionsRefused = Cell()
     let acceptFailures = Cell()
+    let handshakes = Cell()
+    let handshakesResumed = Cell()
+    let handshakeFailures = Cell()
     let webSocketsOpened = Cell()
     let bytesIn = Cell()
     let bytesOut = Cell()
@@ -72,7 +81,10 @@ final class ServerCounterCells: Sendable {
             connectionsOpen: connectionsOpen.current,
             connectionsAccepted: connectionsAccepted.current,
             connectionsRefused: connectionsRefused.current,
-            acceptFailures: acceptFailures.current, webSocketsOpened: webSocketsOpened.current,
+            acceptFailures: acceptFailures.current, handshakes: handshakes.current,
+            handshakesResumed: handshakesResumed.current,
+            handshakeFailures: handshakeFailures.current,
+            webSocketsOpened: webSocketsOpened.current,
             bytesIn: bytesIn.current, bytesOut: bytesOut.current, messagesIn: messagesIn.current,
             messagesOut: messagesOut.current, requests: requests.current,
             slowConsumerDrops: slowConsumerDrops.current,

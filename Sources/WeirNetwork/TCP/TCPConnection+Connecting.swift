@@ -4,13 +4,15 @@ extension TCPConnection {
     /// Connects to a host, trying its addresses in turn; reconnecting is up to the caller.
     ///
     /// The completion runs on the loop's thread, once; it sets the handler and calls
-    /// `resumeReading()`. `timeout` covers resolving and connecting; 10 s by default.
+    /// `resumeReading()`. `timeout` covers resolving, connecting and the TLS handshake; 10 s by
+    /// default. `tls` speaks TLS; nil, the default, does not.
     public static func connect(
         to host: String, port: Int, on loop: Loop, timeout: Duration = .seconds(10),
+        tls: TLSClientContext? = nil,
         completion: @escaping (Result<TCPConnection, NetworkError>) -> Void
     ) {
         loop.preconditionOnLoop()
-        Connector(host: host, port: port, loop: loop, completion).start(timeout)
+        Connector(host: host, port: port, tls: tls, loop: loop, completion).start(timeout)
     }
 }
 
@@ -19,20 +21,24 @@ private final class Connector {
     private let name: String
     private let host: String
     private let port: Int
+    private let tls: TLSClientContext?
     private let loop: Loop
     private let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
     private var completion: ((Result<TCPConnection, NetworkError>) -> Void)?
     private var rest: ArraySlice<SocketAddress> = []
     private var socket: SocketHandle?
+    /// A connection in its TLS handshake.
+    private var handshaking: TCPConnection?
     private var timer: LoopTimer?
 
     init(
-        host: String, port: Int, loop: Loop,
+        host: String, port: Int, tls: TLSClientContext?, loop: Loop,
         _ completion: @escaping (Result<TCPConnection, NetworkError>) -> Void
     ) {
         self.name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         self.host = host
         self.port = port
+        self.tls = tls
         self.loop = loop
         self.completion = completion
     }
@@ -41,6 +47,7 @@ private final class Connector {
         do {
             timer = try LoopTimer(on: loop) { [self] in
                 let text = "connecting to \(name) took longer than \(timeout)"
+                self.handshaking?.close()
                 finish(.failure(NetworkError(.timedOut, text)))
             }
             timer?.start(after: timeout)
@@ -93,7 +100,24 @@ private final class Connector {
         }
         self.socket = nil
         socket.setNoDelay(true)
-        finish(.success(TCPConnection(socket: socket)))
+        let connection = TCPConnection(socket: socket)
+        if let tls { secure(connection, tls) } else { finish(.success(connection)) }
+    }
+
+    private func secure(_ connection: TCPConnection, _ tls: TLSClientContext) {
+        do {
+            let engine = try tls.makeEngine(host: host, port: port)
+            handshaking = connection
+            // The connector's own time covers the handshake too.
+            connection.startTLS(engine, timeout: .seconds(24 * 3_600)) {
+                [self, unowned connection] result in
+                handshaking = nil
+                finish(result.map { _ in connection })
+            }
+        } catch {
+            finish(.failure(error))
+            connection.close(error)
+        }
     }
 
     private func failed(_ status: Int32) {

@@ -1,8 +1,10 @@
 import CLibUV
 
 extension TCPConnection {
-    /// Bytes that wait for the kernel.
-    public var queuedByteCount: Int { queue.byteCount }
+    /// Bytes that wait for the kernel, or with TLS to be encrypted.
+    public var queuedByteCount: Int { queue.byteCount + (tls?.waiting.byteCount ?? 0) }
+
+    var isQueueEmpty: Bool { queue.isEmpty && tls?.waiting.isEmpty ?? true }
 
     /// Writes bytes, which are copied only as far as the kernel does not take them now.
     ///
@@ -38,6 +40,7 @@ extension TCPConnection {
         if gather(first, second, count) { return .sent }
         guard phase == .open else { return .closed }
         if let refusal = admit(count, isForced) { return refusal }
+        if let tls { return encrypt(first, second, tls) }
         var sent = 0
         if queue.isEmpty, let result = tryWrite(first, second) { sent = result }
         guard phase == .open else { return .closed }
@@ -58,6 +61,7 @@ extension TCPConnection {
         if gather(bytes, none, shared.count) { return .sent }
         guard phase == .open else { return .closed }
         if let refusal = admit(shared.count, false) { return refusal }
+        if let tls { return encrypt(shared, tls) }
         var sent = 0
         if queue.isEmpty, let result = tryWrite(bytes, none) { sent = result }
         guard phase == .open else { return .closed }
@@ -69,6 +73,10 @@ extension TCPConnection {
     /// Queues shared bytes whatever the limit says, for an answer that was begun.
     func writeAnyway(_ shared: SharedBytes) {
         guard phase == .open else { return }
+        if let tls {
+            _ = encrypt(shared, tls)
+            return
+        }
         queue.append(shared, from: 0)
         _ = writeQueued()
     }
@@ -94,10 +102,10 @@ extension TCPConnection {
         _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, _ count: Int
     ) -> Bool {
         let scratch = loop.scratch
-        guard scratch.corked === self, queue.isEmpty else { return false }
+        guard scratch.corked === self, isQueueEmpty else { return false }
         if count > LoopScratch.corkCapacity - scratch.corkCount {
             flushCork()
-            if !queue.isEmpty || count > LoopScratch.corkCapacity / 2 || phase != .open {
+            if !isQueueEmpty || count > LoopScratch.corkCapacity / 2 || phase != .open {
                 return false
             }
         }
@@ -120,6 +128,10 @@ extension TCPConnection {
         scratch.corkCount = 0
         guard phase == .open else { return }
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        if let tls {
+            _ = encrypt(bytes, none, tls)
+            return
+        }
         var sent = 0
         if queue.isEmpty, let result = tryWrite(bytes, none) { sent = result }
         guard phase == .open, sent < bytes.count else { return }
@@ -128,13 +140,14 @@ extension TCPConnection {
     }
 
     private func admit(_ count: Int, _ isForced: Bool) -> WriteOutcome? {
-        if isForced || queue.isEmpty || queue.byteCount + count <= writeLimit { return nil }
+        let waiting = queuedByteCount
+        if isForced || waiting == 0 || waiting + count <= writeLimit { return nil }
         mustReportDrained = true
         return .refused
     }
 
     /// Hands bytes to the kernel now; `nil` after a failure, which closes the connection.
-    private func tryWrite(
+    func tryWrite(
         _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
     ) -> Int? {
         let result = socket.tryWrite(first, second)
@@ -148,7 +161,7 @@ extension TCPConnection {
     }
 
     /// Gives the queue to libuv, one request at a time.
-    private func writeQueued() -> WriteOutcome {
+    func writeQueued() -> WriteOutcome {
         if !isWriting { startWrite() }
         return phase == .open ? .queued : .closed
     }
@@ -170,8 +183,10 @@ extension TCPConnection {
         }
         countSent(count)
         queue.removeFirst(count)
+        if queue.isEmpty, let tls { encryptWaiting(tls) }
+        guard phase != .closed else { return }
         if !queue.isEmpty {
-            startWrite()
+            if !isWriting { startWrite() }
         } else if phase == .flushing {
             endSending()
         } else if mustReportDrained {

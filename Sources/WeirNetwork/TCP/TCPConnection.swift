@@ -32,12 +32,16 @@ public final class TCPConnection {
     var onFinished: (() -> Void)?
     /// Where the server counts bytes.
     var counters: ServerCounterCells?
+    /// The encryption; nil for a plain connection.
+    var tls: TLSLayer?
+    /// What the TLS handshake has agreed on; nil for a plain connection.
+    public internal(set) var tlsInfo: TLSInfo?
     private var held: UnsafeMutableRawBufferPointer?
     private var heldOffset = 0
-    private var isDelivering = false
+    var isDelivering = false
     private var resumeCount = 0
     private var isSocketReading = false
-    private var timer: LoopTimer?
+    private(set) var timer: LoopTimer?
     private(set) var lastReadAt: UInt64 = 0
 
     init(socket: SocketHandle) {
@@ -53,7 +57,9 @@ public final class TCPConnection {
     public private(set) var isReadingPaused = true
 
     /// Bytes held back for a handler that was full; at most one read buffer (64 KiB).
-    public var heldByteCount: Int { (held?.count ?? 0) - heldOffset }
+    ///
+    /// With TLS as much again may wait to be decrypted.
+    public var heldByteCount: Int { (held?.count ?? 0) - heldOffset + (tls?.heldByteCount ?? 0) }
 
     /// Stops reading the socket: the peer's data stays in the kernel, and its sends will block.
     public func pauseReading() {
@@ -71,11 +77,16 @@ public final class TCPConnection {
     }
 
     /// Offers what is held, then reads the socket, unless somebody pauses.
-    private func goOn() {
+    func goOn() {
+        offerHeld()
+        if let tls, tls.hasMore { decryptHeld(tls) }
+        if phase == .open, !isReadingPaused { startSocket() }
+    }
+
+    func offerHeld() {
         while phase == .open, !isReadingPaused, let held {
             deliver(UnsafeMutableRawBufferPointer(rebasing: held[heldOffset...]), isHeld: true)
         }
-        if phase == .open, !isReadingPaused { startSocket() }
     }
 
     /// Runs a handler's user; pauses when it is full, unless it was resumed meanwhile.
@@ -85,14 +96,14 @@ public final class TCPConnection {
         return isReadingPaused ? .stop : .proceed
     }
 
-    private func startSocket() {
+    func startSocket() {
         guard !isSocketReading, phase != .closed, !hasReachedEnd else { return }
         isSocketReading = true
         let status = socket.startReading()
         if status < 0 { close(NetworkError(uv: status, "reading from a connection")) }
     }
 
-    private func stopSocket() {
+    func stopSocket() {
         guard isSocketReading else { return }
         isSocketReading = false
         socket.stopReading()
@@ -104,11 +115,15 @@ public final class TCPConnection {
         counters?.bytesIn.add(bytes.count)
         lastReadAt = loop.now
         guard phase == .open else { return }
+        if let tls {
+            received(bytes, tls)
+            return
+        }
         deliver(bytes, isHeld: false)
         goOn()
     }
 
-    private func deliver(_ bytes: UnsafeMutableRawBufferPointer, isHeld: Bool) {
+    func deliver(_ bytes: UnsafeMutableRawBufferPointer, isHeld: Bool) {
         isDelivering = true
         corked {
             let used = offer(bytes)
@@ -154,6 +169,15 @@ public final class TCPConnection {
     }
 
     func reachedEnd() {
+        if let tls, phase == .open {
+            close(tls.truncation)
+            return
+        }
+        reportEnd()
+    }
+
+    /// The peer sends nothing more.
+    func reportEnd() {
         hasReachedEnd = true
         stopSocket()
         switch phase {
@@ -189,7 +213,7 @@ public final class TCPConnection {
         }
     }
 
-    private func armTimer(after delay: Duration, _ body: @escaping () -> Void) {
+    func armTimer(after delay: Duration, _ body: @escaping () -> Void) {
         do {
             if let timer {
                 timer.onFire = body
@@ -208,8 +232,10 @@ public final class TCPConnection {
     public func close(_ error: NetworkError? = nil) {
         loop.preconditionOnLoop()
         guard phase != .closed else { return }
+        let wasOpen = phase == .open
         phase = .closed
-        failure = error
+        failure = error ?? failure
+        if error == nil, wasOpen, let tls { sendLastClose(tls) }
         if loop.scratch.corked === self { loop.scratch.corkCount = 0 }
         isSocketReading = false
         timer?.close()
@@ -234,14 +260,29 @@ public final class TCPConnection {
         guard phase == .open else { return }
         flushCork()
         guard phase == .open else { return }
+        if tls?.isHandshaking == true {
+            close()
+            return
+        }
+        finishSending(within: deadline)
+    }
+
+    /// Lets what waits go out, then ends the sending side.
+    func finishSending(within deadline: Duration) {
         phase = .flushing
         armTimer(after: deadline) { [unowned(unsafe) self] in close() }
-        if queue.isEmpty { endSending() }
+        if isQueueEmpty { endSending() }
     }
 
     /// Everything is written: ends the sending side and discards what still comes.
     func endSending() {
         guard phase == .flushing else { return }
+        if let tls, !tls.isHandshaking {
+            tls.engine.sendClose()
+            flushCipher()
+            // Runs again when the kernel has it.
+            guard phase == .flushing, queue.isEmpty else { return }
+        }
         phase = .lingering
         if socket.shutdown() < 0 {
             close()
@@ -258,6 +299,7 @@ public final class TCPConnection {
     func finishedClose() {
         dropHeld()
         queue.removeAll()
+        tls = nil
         let handler = handler
         self.handler = nil
         handler?.connectionClosed(self, error: failure)

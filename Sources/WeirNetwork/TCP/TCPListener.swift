@@ -18,6 +18,10 @@ public final class TCPListener {
         public var maximumConnections = 10_000
         /// Pause after the process ran out of descriptors; 100 ms by default.
         public var retryDelay: Duration = .milliseconds(100)
+        /// Speaks TLS on every connection; nil, the default, does not.
+        ///
+        /// Connections are given out when their handshake is done.
+        public var tls: TLSServerContext?
         /// Where the listener reports what an operator should know.
         public var logger = Logger(label: "weir.network")
 
@@ -41,6 +45,13 @@ public final class TCPListener {
     /// Times that accepting failed, for instance without free descriptors.
     public private(set) var failureCount = 0
 
+    /// TLS handshakes that succeeded.
+    public private(set) var handshakeCount = 0
+    /// TLS handshakes that resumed an earlier session, among those.
+    public private(set) var resumedCount = 0
+    /// TLS handshakes that failed: no TLS, no common version, a certificate refused, no time left.
+    public private(set) var handshakeFailureCount = 0
+
     /// Runs when one of the counts has changed.
     var onChange: () -> Void = {}
 
@@ -49,6 +60,9 @@ public final class TCPListener {
     private let onAccept: (TCPConnection) -> Void
     private var retry: LoopTimer?
     private var hasLoggedFailure = false
+    private var handshaking: [ObjectIdentifier: TCPConnection] = [:]
+    private var handshakeLogBegan: UInt64?
+    private var handshakeLogLeft = 0
 
     /// Connections accepted in one turn of the loop, so that open ones get their turn as well.
     private static let acceptsPerTurn = 64
@@ -100,6 +114,7 @@ public final class TCPListener {
         retry?.close()
         retry = nil
         handle.closeHandle()
+        for connection in Array(handshaking.values) { connection.close() }
     }
 
     private func acceptAll() {
@@ -145,12 +160,56 @@ public final class TCPListener {
             }
             socket.setNoDelay(true)
             let connection = TCPConnection(socket: socket)
+            if let tls = configuration.tls {
+                secure(connection, tls)
+                return
+            }
             onAccept(connection)
             if connection.handler == nil { connection.close() }
         } catch {
             failureCount += 1
             closeDescriptor(descriptor)
         }
+    }
+
+    /// Gives a connection out when its TLS handshake is done.
+    private func secure(_ connection: TCPConnection, _ tls: TLSServerContext) {
+        let peer = connection.remoteAddress?.description ?? "the peer"
+        let key = ObjectIdentifier(connection)
+        do {
+            let engine = try tls.makeEngine(peerName: peer)
+            handshaking[key] = connection
+            connection.startTLS(engine, timeout: tls.configuration.handshakeTimeout) {
+                [self, unowned connection] result in
+                handshaking[key] = nil
+                switch result {
+                case .success(let info):
+                    handshakeCount += 1
+                    if info.isResumed { resumedCount += 1 }
+                    onAccept(connection)
+                case .failure(let error): countFailure(error, peer)
+                }
+                onChange()
+            }
+        } catch {
+            countFailure(error, peer)
+            connection.close(error)
+        }
+    }
+
+    /// Failed handshakes that are logged in ten seconds: anybody can bring them about.
+    private static let handshakeLogsMax = 10
+
+    private func countFailure(_ error: NetworkError, _ peer: String) {
+        handshakeFailureCount += 1
+        if handshakeLogBegan.map({ loop.now - $0 >= 10_000 }) ?? true {
+            handshakeLogBegan = loop.now
+            handshakeLogLeft = Self.handshakeLogsMax
+        }
+        guard handshakeLogLeft > 0 else { return }
+        handshakeLogLeft -= 1
+        configuration.logger.info(
+            "TLS handshake failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
     }
 
     private func backOff(_ status: Int32) {

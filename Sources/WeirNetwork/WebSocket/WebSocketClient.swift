@@ -10,7 +10,7 @@ public final class WebSocketClient: Sendable {
 
     private init(_ session: LoopBound<ClientSession>) { self.session = session }
 
-    /// Connects to `ws://host:port/path`.
+    /// Connects to `ws://host:port/path` or `wss://host:port/path`.
     ///
     /// - Throws: ``NetworkError``, also when the server refuses the handshake.
     public static func connect(

@@ -4,6 +4,8 @@ public struct WebSocketClientConfiguration: Sendable {
     public var connectTimeout: Duration = .seconds(10)
     /// Subprotocols to offer, the preferred one first; none by default.
     public var subprotocols: [String] = []
+    /// Trust, certificates and sessions for `wss://`; nil, the default, trusts the system's authorities.
+    public var tls: TLSClientContext?
     /// Bounds on the server's answer.
     public var http = HTTPLimits()
     /// Times and limits of the open connection; a full write queue is reported to the sender.
@@ -17,7 +19,7 @@ public struct WebSocketClientConfiguration: Sendable {
 }
 
 extension WebSocketConnection {
-    /// Connects to `ws://host:port/path` as a client; to be called on the loop's thread.
+    /// Connects to `ws://host:port/path` or `wss://host:port/path` as a client; to be called on the loop's thread.
     ///
     /// The completion runs once on the loop's thread, before any message is given to `handler`.
     /// Reconnecting is up to the caller.
@@ -63,7 +65,7 @@ private final class ClientHandshake: TCPConnectionHandler {
         reader = HTTPHeadReader(limits: configuration.http)
     }
 
-    private var name: String { "ws://\(url.authority)\(url.target)" }
+    private var name: String { url.description }
 
     func start() throws(NetworkError) {
         let timeout = configuration.connectTimeout
@@ -71,8 +73,13 @@ private final class ClientHandshake: TCPConnectionHandler {
             fail(NetworkError(.timedOut, "connecting to \(name) took longer than \(timeout)"))
         }
         timer?.start(after: timeout)
-        TCPConnection.connect(to: url.host, port: url.port, on: loop, timeout: timeout) {
-            [self] result in
+        var tls: TLSClientContext?
+        if url.isSecure {
+            tls = if let tls = configuration.tls { tls } else { try .shared() }
+        }
+        TCPConnection.connect(
+            to: url.host, port: url.port, on: loop, timeout: timeout, tls: tls
+        ) { [self] result in
             switch result {
             case .failure(let error): fail(error)
             case .success(let tcp): begin(tcp)

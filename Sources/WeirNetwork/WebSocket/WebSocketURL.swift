@@ -1,5 +1,7 @@
-/// The parts of a `ws://host:port/path` address.
+/// The parts of a `ws://host:port/path` or `wss://host:port/path` address.
 struct WebSocketURL {
+    /// Whether it asks for TLS.
+    let isSecure: Bool
     let host: String
     let port: Int
     /// Path and query, at least `/`.
@@ -12,9 +14,11 @@ struct WebSocketURL {
         func wrong(_ why: String) -> NetworkError {
             NetworkError(.invalidArgument, "\(text) is not a WebSocket address: \(why)")
         }
-        let scheme = "ws://"
-        guard text.lowercased().hasPrefix(scheme) else {
-            throw wrong("it has to begin with ws://")
+        let lowercased = text.lowercased()
+        isSecure = lowercased.hasPrefix("wss://")
+        let scheme = isSecure ? "wss://" : "ws://"
+        guard lowercased.hasPrefix(scheme) else {
+            throw wrong("it has to begin with ws:// or wss://")
         }
         guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw wrong("it has characters that are not allowed")
@@ -36,7 +40,7 @@ struct WebSocketURL {
         }
         guard !host.isEmpty, !host.contains("@") else { throw wrong("it has no host") }
         if portText.isEmpty {
-            port = 80
+            port = isSecure ? 443 : 80
         } else {
             guard portText.hasPrefix(":"), let number = Int(portText.dropFirst()),
                 (1...65_535).contains(number)
@@ -45,9 +49,12 @@ struct WebSocketURL {
         }
     }
 
+    /// The address in full, for errors.
+    var description: String { "\(isSecure ? "wss" : "ws")://\(authority)\(target)" }
+
     /// The value of the Host header.
     var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
-        return port == 80 ? name : "\(name):\(port)"
+        return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
     }
 }

@@ -42,11 +42,12 @@ final class WebSocketChannel: LoadChannel, WebSocketHandler {
     }
 
     static func connect(
-        _ plan: LoadPlan, on loop: Loop, events: LoadChannelEvents,
+        _ plan: LoadPlan, tls: TLSClientContext?, on loop: Loop, events: LoadChannelEvents,
         completion: @escaping (Result<any LoadChannel, NetworkError>) -> Void
     ) {
         let channel = WebSocketChannel(events)
         var configuration = WebSocketClientConfiguration()
+        configuration.tls = tls
         configuration.connection.writeLimit = writeLimit
         configuration.connection.closeTimeout = closeTimeout
         WebSocketConnection.connect(
@@ -110,11 +111,13 @@ final class TCPChannel<Cutter: Framing>: LoadChannel, TCPConnectionHandler {
     }
 
     static func connect(
-        _ plan: LoadPlan, framing: Cutter, wrap: @escaping Wrap, on loop: Loop,
-        events: LoadChannelEvents,
+        _ plan: LoadPlan, framing: Cutter, wrap: @escaping Wrap, tls: TLSClientContext?,
+        on loop: Loop, events: LoadChannelEvents,
         completion: @escaping (Result<any LoadChannel, NetworkError>) -> Void
     ) {
-        TCPConnection.connect(to: plan.target.host, port: plan.target.port, on: loop) { result in
+        TCPConnection.connect(
+            to: plan.target.host, port: plan.target.port, on: loop, tls: tls
+        ) { result in
             completion(
                 result.map { connection in
                     let channel = TCPChannel(events, plan.expectsEcho ? framing : nil, wrap)
@@ -179,19 +182,20 @@ final class TCPChannel<Cutter: Framing>: LoadChannel, TCPConnectionHandler {
 extension LoadPlan {
     /// Opens one connection to the target; the completion runs once, on the loop's thread.
     func connect(
-        on loop: Loop, events: LoadChannelEvents,
+        tls: TLSClientContext?, on loop: Loop, events: LoadChannelEvents,
         completion: @escaping (Result<any LoadChannel, NetworkError>) -> Void
     ) {
         switch (target.transport, framing) {
         case (.webSocket, _):
-            WebSocketChannel.connect(self, on: loop, events: events, completion: completion)
+            WebSocketChannel.connect(
+                self, tls: tls, on: loop, events: events, completion: completion)
         case (.tcp, .lines):
             TCPChannel.connect(
                 self, framing: LineFraming(maximumLength: Limits.messageByteCount),
                 wrap: { message, bytes in
                     bytes.append(contentsOf: message)
                     bytes.append(UInt8(ascii: "\n"))
-                }, on: loop, events: events, completion: completion)
+                }, tls: tls, on: loop, events: events, completion: completion)
         case (.tcp, .length):
             TCPChannel.connect(
                 self, framing: LengthFraming(.fourBytes),
@@ -199,7 +203,7 @@ extension LoadPlan {
                     let length = UInt32(message.count).bigEndian
                     withUnsafeBytes(of: length) { bytes.append(contentsOf: $0) }
                     bytes.append(contentsOf: message)
-                }, on: loop, events: events, completion: completion)
+                }, tls: tls, on: loop, events: events, completion: completion)
         }
     }
 }

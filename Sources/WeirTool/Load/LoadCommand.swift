@@ -14,7 +14,7 @@ struct LoadCommand: AsyncParsableCommand {
             the message, which is called send delay. Ctrl-C ends early and still reports.
             """)
 
-    @Argument(help: "ws://host:port/path or tcp://host:port")
+    @Argument(help: "ws://host:port/path or tcp://host:port; wss:// or tls:// with TLS")
     var target: String
 
     @Option(help: "Connections, 1 to 10,000; messages go to them in turn.")
@@ -40,6 +40,15 @@ struct LoadCommand: AsyncParsableCommand {
 
     @Option(help: "How messages are told apart over TCP: lines, or length (4 bytes, big endian).")
     var framing = LoadPlan.Framing.lines
+
+    @Option(help: "With TLS: a PEM file of the authorities to trust. (default: the system's)")
+    var ca: String?
+
+    @Option(help: "With TLS: a PEM file of the certificate to show, and its chain.")
+    var cert: String?
+
+    @Option(help: "With TLS: a PEM file of that certificate's private key.")
+    var key: String?
 
     @Flag(help: "Expect each message to be answered by one, and time the answer.")
     var expectEcho = false
@@ -106,6 +115,11 @@ struct LoadCommand: AsyncParsableCommand {
         plan.expectsEcho = expectEcho
         plan.seed = seed
         plan.allowsRemote = allowRemote
+        guard (cert == nil) == (key == nil) else {
+            throw LoadError("give both of --cert and --key, or none")
+        }
+        if let ca { plan.tls.authorities = .file(ca) }
+        if let cert, let key { plan.tls.certificate = .files(chain: cert, key: key) }
         if let size { plan.payload = .random(byteCount: size) }
         if let message { plan.payload = .templates([try MessageTemplate(message)]) }
         return plan

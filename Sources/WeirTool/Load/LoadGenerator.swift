@@ -41,8 +41,11 @@ final class LoadGenerator {
     private var onFinished: (() -> Void)?
     private var onAllClosed: (() -> Void)?
 
-    init(_ plan: LoadPlan) {
+    private let tls: TLSClientContext?
+
+    init(_ plan: LoadPlan, tls: TLSClientContext? = nil) {
         self.plan = plan
+        self.tls = tls
         schedule = plan.schedule
         total = schedule.count
         writer = PayloadWriter(plan.payload, seed: plan.seed)
@@ -78,7 +81,7 @@ final class LoadGenerator {
             },
             onDrained: { [unowned self, unowned line] in flush(line) },
             onClosed: { [self, line] failure in closed(line, failure) })
-        plan.connect(on: loop, events: events) { [self] result in
+        plan.connect(tls: tls, on: loop, events: events) { [self] result in
             switch result {
             case .success(let channel):
                 line.channel = channel

@@ -1,3 +1,5 @@
+import Weir
+
 /// Everything that decides what a load does.
 struct LoadPlan: Sendable {
     /// How messages are told apart on a TCP connection.
@@ -32,6 +34,8 @@ struct LoadPlan: Sendable {
     /// How long to wait, after the last message was due, for what is still under way.
     var grace = Duration.seconds(5)
     var allowsRemote = false
+    /// Trust and certificates for a target with TLS.
+    var tls = TLSClientConfiguration()
 
     init(target: LoadTarget) {
         self.target = target

@@ -16,12 +16,13 @@ final class LoadRun: Sendable {
 
     /// Prepares a load.
     ///
-    /// - Throws: A ``LoadError`` when the plan is not valid.
+    /// - Throws: A ``LoadError`` when the plan is not valid, a `NetworkError` when its certificates can't be used.
     init(_ plan: LoadPlan) throws {
         try plan.validate()
         self.plan = plan
+        let tls = plan.target.isSecure ? try TLSClientContext(plan.tls) : nil
         loop = try Loop(name: "weir-load")
-        generator = LoopBound(LoadGenerator(plan), on: loop)
+        generator = LoopBound(LoadGenerator(plan, tls: tls), on: loop)
     }
 
     /// Sends the load.

@@ -1,4 +1,4 @@
-/// What a load is sent to: the parts of `ws://host:port/path` or `tcp://host:port`.
+/// What a load is sent to: the parts of `ws://host:port/path` or `tcp://host:port`, with TLS `wss://` or `tls://`.
 struct LoadTarget: Sendable, Equatable {
     enum Transport: Sendable, Equatable {
         case webSocket
@@ -6,6 +6,8 @@ struct LoadTarget: Sendable, Equatable {
     }
 
     let transport: Transport
+    /// Whether it speaks TLS.
+    let isSecure: Bool
     let url: String
     let host: String
     let port: Int
@@ -16,17 +18,19 @@ struct LoadTarget: Sendable, Equatable {
     init(_ text: String) throws(LoadError) {
         func wrong(_ why: String) -> LoadError {
             LoadError(
-                "\(text) is not a target: \(why); write ws://host:port/path or tcp://host:port")
+                "\(text) is not a target: \(why); write ws://host:port/path or tcp://host:port, or"
+                    + " wss:// or tls:// for TLS")
         }
         let lowercased = text.lowercased()
-        let scheme: String
-        if lowercased.hasPrefix("ws://") {
-            (transport, scheme) = (.webSocket, "ws://")
-        } else if lowercased.hasPrefix("tcp://") {
-            (transport, scheme) = (.tcp, "tcp://")
-        } else {
-            throw wrong("it begins with neither ws:// nor tcp://")
+        let schemes: [(String, Transport, Bool)] = [
+            ("ws://", .webSocket, false), ("wss://", .webSocket, true), ("tcp://", .tcp, false),
+            ("tls://", .tcp, true),
+        ]
+        guard let found = schemes.first(where: { lowercased.hasPrefix($0.0) }) else {
+            throw wrong("it begins with neither ws:// nor tcp://, nor wss:// nor tls://")
         }
+        let scheme: String
+        (scheme, transport, isSecure) = found
         let rest = text.dropFirst(scheme.count)
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         if transport == .tcp, rest.dropFirst(authority.count).contains(where: { $0 != "/" }) {

@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import Testing
 
@@ -18,6 +19,18 @@ import Testing
             _ = add()
             return count
         }
+    }
+
+    /// Nothing else keeps a write to a peer that is gone from ending the process.
+    @Test func `takes no SIGPIPE`() async throws {
+        let loop = try Loop()
+        let isBlocked = try await loop.run {
+            var signals = sigset_t()
+            pthread_sigmask(SIG_BLOCK, nil, &signals)
+            return sigismember(&signals, SIGPIPE) == 1
+        }
+        #expect(isBlocked)
+        await loop.stop()
     }
 
     @Test func `runs actors that are pinned to it on its thread`() async throws {

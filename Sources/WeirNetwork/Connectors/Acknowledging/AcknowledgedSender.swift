@@ -3,7 +3,7 @@ import Synchronization
 /// Sends numbered messages to a source and keeps them until the source says that they are safe.
 ///
 /// It speaks the acknowledging protocol (`docs/acknowledging-protocol.md`) over `ws://host:port/path` or
-/// `tcp://host:port`. A lost connection is made again with growing pauses, and what was not acknowledged is sent
+/// `tcp://host:port`, with TLS over `wss://` or `tls://`. A lost connection is made again with growing pauses, and what was not acknowledged is sent
 /// again; the source drops what it has, so that each message counts exactly once.
 ///
 /// ```swift
@@ -29,7 +29,10 @@ public final class AcknowledgedSender: Sendable {
         public var longestPause: Duration = .seconds(5)
         /// Time for connecting and the server's first answer; 10 s by default.
         public var connectTimeout: Duration = .seconds(10)
-        /// How messages are told apart over `tcp://`; lines by default.
+        /// Trust, certificates and sessions for `wss://` and `tls://`; nil, the default, trusts the system's
+        /// authorities.
+        public var tls: TLSClientContext?
+        /// How messages are told apart over `tcp://` and `tls://`; lines by default.
         public var framing = StreamFraming.lines()
 
         /// Creates the default configuration.
@@ -59,7 +62,7 @@ public final class AcknowledgedSender: Sendable {
     /// Connects, and returns when the source has said how far it has this producer's messages.
     ///
     /// - Parameters:
-    ///   - url: `ws://host:port/path` or `tcp://host:port`.
+    ///   - url: `ws://host:port/path` or `tcp://host:port`; with TLS `wss://` or `tls://`.
     ///   - producer: The name under which the source numbers; 1 to 128 bytes of visible ASCII.
     ///   - loop: The loop that owns the connection; the shared one by default.
     /// - Throws: ``NetworkError`` when the first connection fails.
@@ -138,16 +141,17 @@ public final class AcknowledgedSender: Sendable {
 /// Where a sender connects to.
 enum SenderTarget: Sendable {
     case webSocket(String)
-    case tcp(host: String, port: Int)
+    case tcp(host: String, port: Int, isSecure: Bool)
 
     init(_ url: String) throws(NetworkError) {
-        guard url.lowercased().hasPrefix("tcp://") else {
+        let isSecure = url.lowercased().hasPrefix("tls://")
+        guard isSecure || url.lowercased().hasPrefix("tcp://") else {
             _ = try WebSocketURL(url)
             self = .webSocket(url)
             return
         }
         // The same rules for host and port.
         let parts = try WebSocketURL("ws" + url.dropFirst(3))
-        self = .tcp(host: parts.host, port: parts.port)
+        self = .tcp(host: parts.host, port: parts.port, isSecure: isSecure)
     }
 }

@@ -95,10 +95,11 @@ final class SenderLink {
         switch target {
         case .webSocket(let url):
             WebSocketWire.connect(
-                url, on: loop, link: self, timeout: configuration.connectTimeout, completion)
-        case .tcp(let host, let port):
+                url, on: loop, link: self, configuration: configuration, completion)
+        case .tcp(let host, let port, let isSecure):
             TCPWire.connect(
-                host, port, on: loop, link: self, configuration: configuration, completion)
+                host, port, isSecure: isSecure, on: loop, link: self, configuration: configuration,
+                completion)
         }
     }
 

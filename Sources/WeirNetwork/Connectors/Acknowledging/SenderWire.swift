@@ -25,11 +25,13 @@ final class WebSocketWire: SenderWire, WebSocketHandler {
     ]
 
     static func connect(
-        _ url: String, on loop: Loop, link: SenderLink, timeout: Duration,
+        _ url: String, on loop: Loop, link: SenderLink,
+        configuration sender: AcknowledgedSender.Configuration,
         _ completion: @escaping (Result<any SenderWire, NetworkError>) -> Void
     ) {
         var configuration = WebSocketClientConfiguration()
-        configuration.connectTimeout = timeout
+        configuration.connectTimeout = sender.connectTimeout
+        configuration.tls = sender.tls
         configuration.subprotocols = [AcknowledgingProtocol.subprotocol]
         let wire = WebSocketWire(link)
         WebSocketConnection.connect(
@@ -107,12 +109,21 @@ final class TCPWire: SenderWire {
     }
 
     static func connect(
-        _ host: String, _ port: Int, on loop: Loop, link: SenderLink,
+        _ host: String, _ port: Int, isSecure: Bool, on loop: Loop, link: SenderLink,
         configuration: AcknowledgedSender.Configuration,
         _ completion: @escaping (Result<any SenderWire, NetworkError>) -> Void
     ) {
+        var tls: TLSClientContext?
+        do throws(NetworkError) {
+            if isSecure {
+                tls = if let tls = configuration.tls { tls } else { try .shared() }
+            }
+        } catch {
+            completion(.failure(error))
+            return
+        }
         TCPConnection.connect(
-            to: host, port: port, on: loop, timeout: configuration.connectTimeout
+            to: host, port: port, on: loop, timeout: configuration.connectTimeout, tls: tls
         ) { result in
             switch result {
             case .failure(let error): completion(.failure(error))

@@ -30,6 +30,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CWeirIntrinsics"),
         .target(name: "CWeirProcess"),
         .target(name: "WeirJSON", swiftSettings: settings),
@@ -60,7 +61,7 @@ let package = Package(
         .target(
             name: "WeirNetwork",
             dependencies: [
-                "CLibUV", "COpenSSL", "WeirCore", "WeirJSON",
+                "CLibUV", "COpenSSL", "CZlib", "WeirCore", "WeirJSON",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

@@ -13,6 +13,8 @@ final class LoopScratch {
     let cork: UnsafeMutableRawPointer
     var corkCount = 0
     unowned(unsafe) var corked: TCPConnection?
+    /// Compressors of WebSocket messages that stand alone, which connections share.
+    var deflaters: [WebSocketCompression: Deflater] = [:]
     private var jobs: [Loop.Work] = []
 
     init() {

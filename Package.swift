@@ -63,6 +63,7 @@ let package = Package(
             dependencies: [
                 "CLibUV", "COpenSSL", "CZlib", "WeirCore", "WeirJSON",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .target(

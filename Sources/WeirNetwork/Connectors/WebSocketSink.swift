@@ -10,21 +10,24 @@ extension Sink {
     ///   - path: The path of the handshake, such as `/alerts`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with other sources, sinks and pages on it.
+    ///   - options: Who may connect, subprotocols, limits and compression.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int
+        _ path: String, host: String = "127.0.0.1", port: Int,
+        options: WebSocketOptions = WebSocketOptions()
     ) -> Sink where Element: Encodable {
-        webSocket(path, host: host, port: port, encoder: .json)
+        webSocket(path, host: host, port: port, encoder: .json, options: options)
     }
 
     /// The same with messages encoded in a way of your own.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int, encoder: EventEncoder<Element>
+        _ path: String, host: String = "127.0.0.1", port: Int, encoder: EventEncoder<Element>,
+        options: WebSocketOptions = WebSocketOptions()
     ) -> Sink {
         Sink("webSocket", endpoint: "webSocket \(host):\(port)\(path)") { context in
             let shared = try SharedServer.of(
                 context.resources, host: host, port: port, logger: context.logger)
             let clients = LoopBound(BroadcastClients(), on: shared.server.loop)
-            shared.server.addWebSocket(path) { _ in .accept(clients.value) }
+            shared.server.addWebSocket(path) { options.decide($0, for: clients.value) }
             try await shared.start()
             return BroadcastWriter(
                 server: shared.server, path: path, clients: clients, encoder: encoder,

@@ -4,6 +4,8 @@ public struct WebSocketClientConfiguration: Sendable {
     public var connectTimeout: Duration = .seconds(10)
     /// Subprotocols to offer, the preferred one first; none by default.
     public var subprotocols: [String] = []
+    /// Further headers of the handshake, such as `Authorization`; none by default.
+    public var headers: [String: String] = [:]
     /// Bounds on the server's answer.
     public var http = HTTPLimits()
     /// Times and limits of the open connection; a full write queue is reported to the sender.
@@ -30,6 +32,7 @@ extension WebSocketConnection {
         loop.preconditionOnLoop()
         do {
             let url = try WebSocketURL(url)
+            try WebSocketHandshake.check(configuration)
             let attempt = ClientHandshake(url, loop, configuration, handler, completion)
             try attempt.start()
         } catch {
@@ -63,7 +66,7 @@ private final class ClientHandshake: TCPConnectionHandler {
         reader = HTTPHeadReader(limits: configuration.http)
     }
 
-    private var name: String { "ws://\(url.authority)\(url.target)" }
+    private var name: String { url.publicName }
 
     func start() throws(NetworkError) {
         let timeout = configuration.connectTimeout
@@ -90,7 +93,7 @@ private final class ClientHandshake: TCPConnectionHandler {
         tcp.write(
             WebSocketHandshake.request(
                 host: url.authority, target: url.target, key: key,
-                subprotocols: configuration.subprotocols,
+                subprotocols: configuration.subprotocols, headers: configuration.headers,
                 extensions: configuration.connection.compression.map(DeflateNegotiation.offer)))
         tcp.resumeReading()
     }

@@ -86,7 +86,7 @@ enum WebSocketHandshake {
     /// The request of a client.
     static func request(
         host: String, target: String, key: String, subprotocols: [String],
-        extensions: String? = nil
+        headers: [String: String] = [:], extensions: String? = nil
     ) -> String {
         var text = "GET \(target) HTTP/1.1\r\nHost: \(host)\r\nUpgrade: websocket\r\n"
         text += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \(key)\r\n"
@@ -94,7 +94,28 @@ enum WebSocketHandshake {
             text += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ", "))\r\n"
         }
         if let extensions { text += "Sec-WebSocket-Extensions: \(extensions)\r\n" }
+        for (name, value) in headers.sorted(by: { $0.key < $1.key }) {
+            text += "\(name): \(value)\r\n"
+        }
         return text + "\r\n"
+    }
+
+    /// Checks that subprotocols and headers can stand in a request.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument`` with the name of the one that can't.
+    static func check(_ configuration: WebSocketClientConfiguration) throws(NetworkError) {
+        func isToken(_ text: String) -> Bool {
+            !text.isEmpty && text.utf8.allSatisfy(HTTPSyntax.isToken)
+        }
+        for name in configuration.subprotocols where !isToken(name) {
+            throw NetworkError(.invalidArgument, "the subprotocol '\(name)' is not a token")
+        }
+        for (name, value) in configuration.headers {
+            let isText = value.utf8.allSatisfy { $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7F) }
+            guard isToken(name), isText else {
+                throw NetworkError(.invalidArgument, "the header '\(name)' is not valid")
+            }
+        }
     }
 
     /// What a server has agreed to.

@@ -45,6 +45,9 @@ struct WebSocketURL {
         }
     }
 
+    /// The address without its query, which may hold secrets, for logs and errors.
+    var publicName: String { "ws://\(authority)\(target.prefix { $0 != "?" })" }
+
     /// The value of the Host header.
     var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host

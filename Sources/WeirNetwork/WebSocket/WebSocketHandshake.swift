@@ -124,7 +124,6 @@ enum WebSocketHandshake {
         var deflate: DeflateAgreement?
     }
 
-
     /// Checks a server's answer and returns what it chose of the offers.
     ///
     /// - Throws: ``HTTPError`` with the server's status, or 502 for a false answer.

@@ -107,7 +107,7 @@ import WeirCore
         }
         let input = try await WebSocketClient.connect(
             to: "ws://\(try running.web)/in", configuration: configuration)
-        let readings = (0..<200).map { Reading(id: $0, value: Double($0)).json }
+        let readings = (0..<200).map { Reading(id: $0, value: Double($0) + 0.5).json }
         try await input.send(readings.map { WebSocketFrame(text: $0) })
         #expect(await texts.wait(for: 200) == readings)
         await input.close()

@@ -70,10 +70,12 @@ import Testing
         #expect(seen == [.ping([7]), .text("Hello")])
     }
 
-    @Test(arguments: [
-        // A reserved block type, half a message, bytes behind a final block, an empty payload.
-        [0x07, 0xFF], [0xF2, 0x48, 0xCD], [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], [],
-    ] as [[UInt8]]) func `that are no DEFLATE close with 1007`(_ payload: [UInt8]) {
+    @Test(
+        arguments: [
+            // A reserved block type, half a message, bytes behind a final block, an empty payload.
+            [0x07, 0xFF], [0xF2, 0x48, 0xCD], [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], [],
+        ] as [[UInt8]]) func `that are no DEFLATE close with 1007`(_ payload: [UInt8])
+    {
         let bytes = RawFrame(reserved: 4, opcode: 2, payload: payload).bytes
         #expect(parse([bytes], agreement: Self.agreement) == [.failure(1_007)])
         #expect(parse(bytes.map { [$0] }, agreement: Self.agreement) == [.failure(1_007)])

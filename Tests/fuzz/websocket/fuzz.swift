@@ -1,6 +1,7 @@
+/// Every way of cutting has to give the same events as the whole.
+///
 /// The first byte says how the bytes are cut, whether the consumer stops and whether compression is
-/// agreed on; every way of cutting has to give the same events as the whole. With compression the
-/// bytes are also a message, which has to come back as it was.
+/// agreed on. With compression the bytes are also a message, which has to come back as it was.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     guard count > 1 else { return 0 }

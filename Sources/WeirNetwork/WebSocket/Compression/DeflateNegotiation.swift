@@ -139,7 +139,8 @@ enum DeflateNegotiation {
         guard let wanted = wanted?.inRange, answer.count == 1 else {
             throw HTTPError(502, "the server chose an extension that was not offered")
         }
-        guard let chosen = Parameters(element), chosen.hasClientWindow == (chosen.clientWindowBits != nil),
+        guard let chosen = Parameters(element),
+            chosen.hasClientWindow == (chosen.clientWindowBits != nil),
             wanted.peerKeepsWindow || chosen.serverKeepsNoWindow,
             wanted.peerWindowBits == 15
                 || chosen.serverWindowBits.map({ $0 <= wanted.peerWindowBits }) == true,

@@ -156,8 +156,8 @@ private final class FeedLink<Element: Sendable>: WebSocketHandler {
     }
 
     private func lost(_ error: NetworkError) {
+        if hasStopped { return status.ended() }
         status.lost(error)
-        if hasStopped { return }
         var generator = SystemRandomNumberGenerator()
         guard let pause = reconnection.next(using: &generator) else {
             context.logger.error("feed given up", metadata: metadata(error))

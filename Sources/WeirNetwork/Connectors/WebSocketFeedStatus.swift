@@ -61,6 +61,12 @@ final class FeedStatus: Sendable {
         isConnected.set(1)
     }
 
+    /// The source has ended, and the connection with it.
+    func ended() {
+        status.withLock { $0.isConnected = false }
+        isConnected.set(0)
+    }
+
     func lost(_ error: NetworkError) {
         status.withLock {
             $0.isConnected = false

@@ -24,6 +24,9 @@ public struct ReconnectionPolicy: Sendable, Hashable {
 
 /// The attempts since a connection was last of use.
 struct Reconnection {
+    /// Without any pause a server that refuses would be asked in a tight loop.
+    private static let shortestPause = Duration.milliseconds(1)
+
     private let policy: ReconnectionPolicy
     private var pause: Duration
     private var failed = 0
@@ -41,7 +44,7 @@ struct Reconnection {
         if let attempts = policy.attempts, failed >= max(1, attempts) { return nil }
         let delay = pause * Double.random(in: 0.5...1.5, using: &generator)
         pause = min(pause * 2, policy.longestPause)
-        return min(delay, policy.longestPause)
+        return max(min(delay, policy.longestPause), Self.shortestPause)
     }
 
     /// Connected: attempts are counted anew.

@@ -45,6 +45,8 @@ public final class WebSocketConnection {
     private var state = State.open
     private var isAwaitingPong = false
     private var isTooSlow = false
+    /// What the parser keeps, as of the last read: a handler may ask while it parses.
+    private var carriedByteCount = 0
 
     /// Takes over a TCP connection after the handshake, with a timer of the same loop.
     init(
@@ -76,7 +78,7 @@ public final class WebSocketConnection {
     /// Whether messages can be sent.
     public var isOpen: Bool { state == .open && tcp.isOpen }
     /// Bytes held for this connection: incomplete messages, and what waits for a full handler.
-    public var heldByteCount: Int { parser.carriedByteCount + tcp.heldByteCount }
+    public var heldByteCount: Int { carriedByteCount + tcp.heldByteCount }
     /// Bytes that wait for the kernel.
     public var queuedByteCount: Int { tcp.queuedByteCount }
     /// The connection as a value for other threads.
@@ -295,6 +297,7 @@ extension WebSocketConnection: TCPConnectionHandler {
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
         isAwaitingPong = false
+        defer { carriedByteCount = parser.carriedByteCount }
         do {
             return try parser.consume(bytes) { event in take(event) }
         } catch {

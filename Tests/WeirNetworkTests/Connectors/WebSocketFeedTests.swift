@@ -258,6 +258,13 @@ private let quick = ReconnectionPolicy(
         #expect(again >= .milliseconds(500) && again <= .milliseconds(1_500))
     }
 
+    @Test func `are never none at all`() {
+        var random = SeededGenerator(seed: 3)
+        var reconnection = Reconnection(ReconnectionPolicy(firstPause: .zero, longestPause: .zero))
+        let pause = reconnection.next(using: &random)
+        #expect(pause == .milliseconds(1))
+    }
+
     @Test func `end after the allowed attempts in a row`() {
         var random = SeededGenerator(seed: 2)
         var reconnection = Reconnection(ReconnectionPolicy(attempts: 3))

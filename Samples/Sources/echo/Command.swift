@@ -87,6 +87,12 @@ struct Connect: AsyncParsableCommand {
     @Option(help: "The name in the reports of a fuzzing server.")
     var agent = "Weir"
 
+    @Option(help: "The first case of a fuzzing server to run, as a number from 1.")
+    var from = 1
+
+    @Option(help: "The last case to run; all that there are by default.")
+    var to: Int?
+
     @OptionGroup var options: EchoOptions
 
     func run() async throws {
@@ -98,7 +104,8 @@ struct Connect: AsyncParsableCommand {
             return
         }
         var lost = 0
-        for number in 1...max(1, cases) {
+        let last = min(cases, to ?? cases)
+        for number in stride(from: max(1, from), through: last, by: 1) {
             do {
                 _ = try await client.echo("\(base)/runCase?case=\(number)&agent=\(agent)")
             } catch {
@@ -107,7 +114,7 @@ struct Connect: AsyncParsableCommand {
             }
         }
         _ = try await client.echo("\(base)/updateReports?agent=\(agent)")
-        print("\(cases) cases were run")
+        print("the cases \(max(1, from)) to \(last) of \(cases) were run")
         if lost > 0 { throw ExitCode.failure }
     }
 }

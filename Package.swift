@@ -36,6 +36,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CWeirIntrinsics"),
         .target(name: "CWeirProcess"),
         .target(name: "WeirJSON", swiftSettings: settings),
@@ -73,8 +74,9 @@ let package = Package(
         .target(
             name: "WeirNetwork",
             dependencies: [
-                "CLibUV", "COpenSSL", "WeirCore", "WeirJSON",
+                "CLibUV", "COpenSSL", "CZlib", "WeirCore", "WeirJSON",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .target(

@@ -70,10 +70,12 @@ weir_missing_for_weir() {
         echo pkg-config
         [ -e /usr/include/uv.h ] || echo libuv1-dev
         [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
+        [ -e /usr/include/zlib.h ] || echo zlib1g-dev
         return
     fi
     pkg-config --exists libuv || echo libuv1-dev
     pkg-config --exists openssl || echo libssl-dev
+    pkg-config --exists zlib || echo zlib1g-dev
 }
 
 # Runs apt-get as root, with its output in the file `$weir_apt_log`.

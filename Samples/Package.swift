@@ -28,6 +28,7 @@ let package = Package(
         .executable(name: "fraud-detection", targets: ["fraud-detection"]),
         .executable(name: "access-log", targets: ["access-log"]),
         .executable(name: "ledger", targets: ["ledger"]),
+        .executable(name: "echo", targets: ["echo"]),
     ],
     dependencies: [
         .package(name: "weir", path: ".."),
@@ -46,6 +47,9 @@ let package = Package(
             exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
             name: "ledger", dependencies: [weir, arguments] + lifecycle,
+            exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "echo", dependencies: [weir, arguments] + lifecycle,
             exclude: ["README.md"], swiftSettings: settings),
         .testTarget(
             name: "FraudDetectionTests", dependencies: ["fraud-detection", weir, testing],

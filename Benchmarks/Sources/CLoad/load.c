@@ -117,6 +117,47 @@ int32_t cload_pump(
     return result;
 }
 
+int32_t cload_echo(
+    const int32_t *sockets, size_t count, const uint8_t *frame, size_t frame_length,
+    const uint8_t *answer, size_t answer_length, uint64_t messages) {
+    struct pollfd *polls = calloc(count, sizeof *polls);
+    size_t *received = calloc(count, sizeof *received);
+    uint8_t *buffer = malloc(answer_length);
+    int32_t result = polls == NULL || received == NULL || buffer == NULL ? ENOMEM : 0;
+    uint64_t begun = 0, done = 0;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        polls[i] = (struct pollfd){.fd = sockets[i], .events = POLLIN};
+        if (begun == messages) continue;
+        begun += 1;
+        if (send(sockets[i], frame, frame_length, SEND_FLAGS) != (ssize_t)frame_length) result = EIO;
+    }
+    while (done < messages && result == 0) {
+        if (poll(polls, (nfds_t)count, -1) < 0 && errno != EINTR) result = errno;
+        for (size_t i = 0; i < count && result == 0; i++) {
+            if (polls[i].revents == 0) continue;
+            ssize_t n = recv(sockets[i], buffer, answer_length - received[i], 0);
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) {
+                result = n == 0 ? ECONNRESET : errno;
+            } else if (memcmp(buffer, answer + received[i], (size_t)n) != 0) {
+                result = EBADMSG;
+            } else if ((received[i] += (size_t)n) == answer_length) {
+                received[i] = 0;
+                done += 1;
+                if (begun == messages) continue;
+                begun += 1;
+                if (send(sockets[i], frame, frame_length, SEND_FLAGS) != (ssize_t)frame_length) {
+                    result = EIO;
+                }
+            }
+        }
+    }
+    free(polls);
+    free(received);
+    free(buffer);
+    return result;
+}
+
 void cload_close(int32_t socket) {
     close(socket);
 }

@@ -11,22 +11,24 @@ extension Sink {
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with other sources, sinks and pages on it.
     ///   - tls: Speaks TLS (`wss://`); nil, the default, does not. All on one port give the same.
+    ///   - options: Who may connect, subprotocols, limits and compression.
     public static func webSocket(
-        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        options: WebSocketOptions = WebSocketOptions()
     ) -> Sink where Element: Encodable {
-        webSocket(path, host: host, port: port, tls: tls, encoder: .json)
+        webSocket(path, host: host, port: port, tls: tls, encoder: .json, options: options)
     }
 
     /// The same with messages encoded in a way of your own.
     public static func webSocket(
         _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
-        encoder: EventEncoder<Element>
+        encoder: EventEncoder<Element>, options: WebSocketOptions = WebSocketOptions()
     ) -> Sink {
         Sink("webSocket", endpoint: "webSocket \(host):\(port)\(path)") { context in
             let shared = try SharedServer.of(
                 context.resources, host: host, port: port, tls: tls, logger: context.logger)
             let clients = LoopBound(BroadcastClients(), on: shared.server.loop)
-            shared.server.addWebSocket(path) { _ in .accept(clients.value) }
+            shared.server.addWebSocket(path) { options.decide($0, for: clients.value) }
             try await shared.start()
             return BroadcastWriter(
                 server: shared.server, path: path, clients: clients, encoder: encoder,

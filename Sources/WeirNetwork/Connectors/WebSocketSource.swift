@@ -18,21 +18,25 @@ extension Source {
     ///   - port: The port; 0 lets the system choose, `running.addresses` then says which.
     ///   - tls: Speaks TLS (`wss://`); nil, the default, does not. All on one port give the same.
     ///   - type: The type of the events.
-    ///   - decoder: How a message becomes an event.
+    ///   - options: Who may connect, subprotocols, limits and compression.
     @inlinable
     public static func webSocket(
         _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
-        as type: Element.Type = Element.self
+        as type: Element.Type = Element.self, options: WebSocketOptions = WebSocketOptions()
     ) -> Source where Element: Decodable {
-        webSocket(path, host: host, port: port, tls: tls, decoder: .json)
+        webSocket(path, host: host, port: port, tls: tls, decoder: .json, options: options)
     }
 
     /// Events from WebSocket clients, decoded in a way of your own.
     ///
-    /// - Parameter limits: What is kept, in memory and in the ingest journal.
+    /// - Parameters:
+    ///   - decoder: How a message becomes an event.
+    ///   - limits: What is kept, in memory and in the ingest journal.
+    ///   - options: Who may connect, subprotocols, limits and compression.
     public static func webSocket(
         _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
-        decoder: EventDecoder<Element>, limits: IngestLimits = IngestLimits()
+        decoder: EventDecoder<Element>, limits: IngestLimits = IngestLimits(),
+        options: WebSocketOptions = WebSocketOptions()
     ) -> Source {
         Source(
             "webSocket", endpoint: "webSocket \(host):\(port)\(path)",
@@ -41,7 +45,7 @@ extension Source {
                 let shared = try SharedServer.of(
                     context.resources, host: host, port: port, tls: tls, logger: context.logger)
                 let gate = WebSocketGate.of(shared, path, context.resources)
-                shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate) }
+                shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate, options) }
                 try await shared.start()
             }
         ) { inlet in
@@ -54,7 +58,7 @@ extension Source {
                 LoopBound(WebSocketReceiver(source.connections), on: shared.server.loop)
             }
             let gate = WebSocketGate.of(shared, path, resources)
-            shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate) }
+            shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate, options) }
             try await source.run {
                 gate.value.open(to: receiver.value)
             } close: {
@@ -81,11 +85,11 @@ private final class WebSocketGate: WebSocketHandler {
 
     /// Accepts a handshake, with the acknowledging protocol for a client that offers it.
     static func accept(
-        _ request: WebSocketRequest, _ gate: LoopBound<WebSocketGate>
+        _ request: WebSocketRequest, _ gate: LoopBound<WebSocketGate>, _ options: WebSocketOptions
     ) -> WebSocketDecision {
-        let name = AcknowledgingProtocol.subprotocol
-        return .accept(
-            gate.value, subprotocol: request.subprotocols.contains(name) ? name : nil)
+        var options = options
+        options.subprotocols.insert(AcknowledgingProtocol.subprotocol, at: 0)
+        return options.decide(request, for: gate.value)
     }
 
     func open(to receiver: any WebSocketHandler) {
@@ -119,7 +123,7 @@ private final class WebSocketGate: WebSocketHandler {
 }
 
 /// Serves all the connections of a WebSocket source; used on the server's loop only.
-private final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
+final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
     private let connections: SourceConnections<Element>
 
     init(_ connections: LoopBound<SourceConnections<Element>>) {

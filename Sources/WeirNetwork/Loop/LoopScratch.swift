@@ -21,6 +21,8 @@ final class LoopScratch {
         byteCount: Self.cipherCapacity, alignment: 64)
     var cipherCount = 0
     private var plain: UnsafeMutableRawBufferPointer?
+    /// Compressors of WebSocket messages that stand alone, which connections share.
+    var deflaters: [WebSocketCompression: Deflater] = [:]
     private var jobs: [Loop.Work] = []
 
     init() {

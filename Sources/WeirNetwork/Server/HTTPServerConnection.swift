@@ -114,15 +114,21 @@ final class HTTPServerConnection: TCPConnectionHandler {
         let question = WebSocketRequest(
             head: request, remoteAddress: tcp.remoteAddress, tls: tcp.tlsInfo)
         switch acceptor(question).choice {
-        case .refuse(let error): refuse(error, request)
-        case .accept(let handler, let subprotocol):
+        case .refuse(let error, let isForOrigin):
+            if isForOrigin { core.counters.originsRefused.add(1) }
+            refuse(error, request)
+        case .accept(let handler, let subprotocol, let configuration):
+            let configuration = configuration ?? core.configuration.webSocket
             let chosen = subprotocol.flatMap { question.subprotocols.contains($0) ? $0 : nil }
-            let response = WebSocketHandshake.response(key: key, subprotocol: chosen)
+            let deflate = DeflateNegotiation.accept(
+                request.headers.elements("Sec-WebSocket-Extensions"), configuration.compression)
+            let response = WebSocketHandshake.response(
+                key: key, subprotocol: chosen, extensions: deflate?.answer)
             tcp.write(response.head(at: HTTPDate.now()))
             core.counters.webSocketsOpened.add(1)
             let webSocket = WebSocketConnection(
                 tcp, role: .server, target: request.target, subprotocol: chosen,
-                configuration: core.configuration.webSocket, timer: timer,
+                deflate: deflate?.agreement, configuration: configuration, timer: timer,
                 counters: core.counters, handler: handler)
             upgraded = webSocket
             handler.opened(webSocket)

@@ -149,20 +149,23 @@ public struct WebSocketRequest {
 /// The answer to a request for a WebSocket connection.
 public struct WebSocketDecision {
     enum Choice {
-        case accept(any WebSocketHandler, String?)
-        case refuse(HTTPError)
+        case accept(any WebSocketHandler, String?, WebSocketConnection.Configuration?)
+        case refuse(HTTPError, isForOrigin: Bool)
     }
     let choice: Choice
 
     /// Opens the connection; `subprotocol` must be one of those offered, or `nil`.
+    ///
+    /// - Parameter configuration: Times and limits of this connection; the server's by default.
     public static func accept(
-        _ handler: any WebSocketHandler, subprotocol: String? = nil
+        _ handler: any WebSocketHandler, subprotocol: String? = nil,
+        configuration: WebSocketConnection.Configuration? = nil
     ) -> WebSocketDecision {
-        WebSocketDecision(choice: .accept(handler, subprotocol))
+        WebSocketDecision(choice: .accept(handler, subprotocol, configuration))
     }
 
     /// Refuses with an HTTP status, for instance 403 or 503.
     public static func refuse(_ status: Int, _ reason: String) -> WebSocketDecision {
-        WebSocketDecision(choice: .refuse(HTTPError(status, reason)))
+        WebSocketDecision(choice: .refuse(HTTPError(status, reason), isForOrigin: false))
     }
 }

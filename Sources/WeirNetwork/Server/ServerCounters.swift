@@ -34,6 +34,8 @@ public struct ServerCounters: Sendable, Hashable {
     public var slowConsumersClosed = 0
     /// Connections closed because a request's head did not come in time.
     public var headTimeouts = 0
+    /// WebSocket connections refused because of the page they came from.
+    public var originsRefused = 0
     /// Breaches of protocol by the status (HTTP, 4xx and 5xx) or close code (WebSocket) given.
     public var protocolErrors: [Int: Int] = [:]
 }
@@ -69,6 +71,7 @@ final class ServerCounterCells: Sendable {
     let slowConsumerDrops = Cell()
     let slowConsumersClosed = Cell()
     let headTimeouts = Cell()
+    let originsRefused = Cell()
     private let protocolErrors = Mutex<[Int: Int]>([:])
 
     /// Counts a breach by its code, of which there are few.
@@ -89,6 +92,7 @@ final class ServerCounterCells: Sendable {
             messagesOut: messagesOut.current, requests: requests.current,
             slowConsumerDrops: slowConsumerDrops.current,
             slowConsumersClosed: slowConsumersClosed.current, headTimeouts: headTimeouts.current,
+            originsRefused: originsRefused.current,
             protocolErrors: protocolErrors.withLock { $0 })
     }
 }

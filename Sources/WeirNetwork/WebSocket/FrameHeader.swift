@@ -5,6 +5,8 @@ struct FrameHeader {
 
     let isFinal: Bool
     let opcode: UInt8
+    /// Whether the message that begins here is compressed (RFC 7692, section 6).
+    let isCompressed: Bool
     let length: Int
     let isMasked: Bool
     /// The masking key in the order of memory.
@@ -19,13 +21,19 @@ struct FrameHeader {
     /// - Throws: as soon as the bytes that are there cannot begin a valid header.
     @inline(__always)
     init?(
-        _ bytes: UnsafeRawBufferPointer, _ role: WebSocketRole
+        _ bytes: UnsafeRawBufferPointer, _ role: WebSocketRole, mayCompress: Bool
     ) throws(WebSocketProtocolError) {
         guard let base = bytes.baseAddress, bytes.count >= 1 else { return nil }
         let first = base.load(as: UInt8.self)
         isFinal = first & 0x80 != 0
         opcode = first & 0x0F
-        if first & 0x70 != 0 { throw .violation("reserved bit set") }
+        isCompressed = first & 0x40 != 0
+        if first & 0x70 != 0 {
+            // Only the first frame of a message may say that it is compressed.
+            guard mayCompress, first & 0x30 == 0, opcode == 1 || opcode == 2 else {
+                throw .violation("reserved bit set")
+            }
+        }
         // Opcodes 0, 1, 2 and 8, 9, 10 exist.
         if (0b0000_0111_0000_0111 as UInt32) >> UInt32(opcode) & 1 == 0 {
             throw .violation("reserved opcode \(opcode)")
@@ -83,12 +91,16 @@ struct PartialHeader {
         count += 1
     }
 
-    func decode(_ role: WebSocketRole) throws(WebSocketProtocolError) -> FrameHeader? {
+    func decode(
+        _ role: WebSocketRole, mayCompress: Bool
+    ) throws(WebSocketProtocolError) -> FrameHeader? {
         var pair = (low, high)
         var result = Result<FrameHeader?, WebSocketProtocolError>.success(nil)
         withUnsafeBytes(of: &pair) { bytes in
             result = Result { () throws(WebSocketProtocolError) in
-                try FrameHeader(UnsafeRawBufferPointer(rebasing: bytes[..<count]), role)
+                try FrameHeader(
+                    UnsafeRawBufferPointer(rebasing: bytes[..<count]), role,
+                    mayCompress: mayCompress)
             }
         }
         return try result.get()

@@ -6,6 +6,8 @@ public struct WebSocketClientConfiguration: Sendable {
     public var subprotocols: [String] = []
     /// Trust, certificates and sessions for `wss://`; nil, the default, trusts the system's authorities.
     public var tls: TLSClientContext?
+    /// Further headers of the handshake, such as `Authorization`; none by default.
+    public var headers: [String: String] = [:]
     /// Bounds on the server's answer.
     public var http = HTTPLimits()
     /// Times and limits of the open connection; a full write queue is reported to the sender.
@@ -32,6 +34,7 @@ extension WebSocketConnection {
         loop.preconditionOnLoop()
         do {
             let url = try WebSocketURL(url)
+            try WebSocketHandshake.check(configuration)
             let attempt = ClientHandshake(url, loop, configuration, handler, completion)
             try attempt.start()
         } catch {
@@ -65,7 +68,7 @@ private final class ClientHandshake: TCPConnectionHandler {
         reader = HTTPHeadReader(limits: configuration.http)
     }
 
-    private var name: String { url.description }
+    private var name: String { url.publicName }
 
     func start() throws(NetworkError) {
         let timeout = configuration.connectTimeout
@@ -97,22 +100,22 @@ private final class ClientHandshake: TCPConnectionHandler {
         tcp.write(
             WebSocketHandshake.request(
                 host: url.authority, target: url.target, key: key,
-                subprotocols: configuration.subprotocols))
+                subprotocols: configuration.subprotocols, headers: configuration.headers,
+                extensions: configuration.connection.compression.map(DeflateNegotiation.offer)))
         tcp.resumeReading()
     }
 
     func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
-        var isDone = false
-        var subprotocol: String?
+        var agreement: WebSocketHandshake.Agreement?
         do {
             let used = try reader.consume(UnsafeRawBufferPointer(bytes)) { head throws(HTTPError) in
-                subprotocol = try WebSocketHandshake.subprotocol(
-                    in: head, key: key, offered: configuration.subprotocols)
-                isDone = true
+                agreement = try WebSocketHandshake.agreement(
+                    in: head, key: key, subprotocols: configuration.subprotocols,
+                    compression: configuration.connection.compression)
             }
-            if isDone { succeed(connection, subprotocol) }
+            if let agreement { succeed(connection, agreement) }
             return used
         } catch {
             let text = "the handshake with \(name) failed"
@@ -129,14 +132,15 @@ private final class ClientHandshake: TCPConnectionHandler {
         fail(error ?? NetworkError(.connectionLost, "\(name) closed in the handshake"))
     }
 
-    private func succeed(_ tcp: TCPConnection, _ subprotocol: String?) {
+    private func succeed(_ tcp: TCPConnection, _ agreement: WebSocketHandshake.Agreement) {
         guard let completion, let timer else { return }
         self.completion = nil
         self.timer = nil
         self.tcp = nil
         let connection = WebSocketConnection(
-            tcp, role: .client, target: url.target, subprotocol: subprotocol,
-            configuration: configuration.connection, timer: timer, counters: nil, handler: user)
+            tcp, role: .client, target: url.target, subprotocol: agreement.subprotocol,
+            deflate: agreement.deflate, configuration: configuration.connection, timer: timer,
+            counters: nil, handler: user)
         completion(.success(connection))
         user.opened(connection)
     }

@@ -14,6 +14,8 @@ public final class WebSocketConnection {
         public var writeLimit = TCPConnection.defaultWriteLimit
         /// What happens when they are more; by default the connection is closed.
         public var slowConsumers = SlowConsumerPolicy.disconnect
+        /// Compression to offer or to accept; `nil`, the default, is none.
+        public var compression: WebSocketCompression?
 
         /// Creates the default configuration.
         public init() {}
@@ -25,6 +27,8 @@ public final class WebSocketConnection {
     public let target: String
     /// The subprotocol agreed on in the handshake.
     public let subprotocol: String?
+    /// Whether the peers have agreed on permessage-deflate.
+    public let isCompressed: Bool
     /// The TCP connection below.
     public let tcp: TCPConnection
     /// What gets messages and events; the connection keeps it until it has ended.
@@ -36,16 +40,19 @@ public final class WebSocketConnection {
     private let counters: ServerCounterCells?
     private let timer: LoopTimer
     private var parser: WebSocketParser
+    private let compressor: MessageCompressor?
     private var keys = MaskKeySource()
     private var state = State.open
     private var isAwaitingPong = false
     private var isTooSlow = false
+    /// What the parser keeps, as of the last read: a handler may ask while it parses.
+    private var carriedByteCount = 0
 
     /// Takes over a TCP connection after the handshake, with a timer of the same loop.
     init(
         _ tcp: TCPConnection, role: WebSocketRole, target: String, subprotocol: String?,
-        configuration: Configuration, timer: LoopTimer, counters: ServerCounterCells?,
-        handler: any WebSocketHandler
+        deflate: DeflateAgreement?, configuration: Configuration, timer: LoopTimer,
+        counters: ServerCounterCells?, handler: any WebSocketHandler
     ) {
         self.tcp = tcp
         self.role = role
@@ -55,7 +62,10 @@ public final class WebSocketConnection {
         self.timer = timer
         self.counters = counters
         self.handler = handler
-        parser = WebSocketParser(role: role, limits: configuration.limits)
+        isCompressed = deflate != nil
+        parser = WebSocketParser(role: role, limits: configuration.limits, agreement: deflate)
+        compressor =
+            deflate.flatMap { $0.sendsCompressed ? MessageCompressor($0.sending, tcp.loop) : nil }
         tcp.writeLimit = configuration.writeLimit
         tcp.handler = self
         timer.onFire = { [unowned(unsafe) self] in timeIsOver() }
@@ -68,7 +78,7 @@ public final class WebSocketConnection {
     /// Whether messages can be sent.
     public var isOpen: Bool { state == .open && tcp.isOpen }
     /// Bytes held for this connection: incomplete messages, and what waits for a full handler.
-    public var heldByteCount: Int { parser.carriedByteCount + tcp.heldByteCount }
+    public var heldByteCount: Int { carriedByteCount + tcp.heldByteCount }
     /// Bytes that wait for the kernel.
     public var queuedByteCount: Int { tcp.queuedByteCount }
     /// The connection as a value for other threads.
@@ -97,17 +107,19 @@ public final class WebSocketConnection {
         _ payload: UnsafeRawBufferPointer, _ kind: WebSocketMessageKind
     ) -> WriteOutcome {
         guard state == .open else { return .closed }
-        return sent(writeFrame(kind.opcode, payload))
+        return sent(writeMessage(kind, payload))
     }
 
-    /// Sends a message that was encoded before; a client, which must mask, encodes it anew.
+    /// Sends a message that was encoded before.
+    ///
+    /// A client, which must mask, encodes it anew, and so does a connection that compresses it.
     @discardableResult
     public func send(_ frame: WebSocketFrame) -> WriteOutcome {
         guard state == .open else { return .closed }
-        if role == .server { return sent(tcp.write(frame.bytes)) }
+        if role == .server, compressor == nil { return sent(tcp.write(frame.bytes)) }
         return frame.bytes.withUnsafeBytes { bytes in
             let payload = UnsafeRawBufferPointer(rebasing: bytes[frame.headerLength...])
-            return sent(writeFrame(frame.kind.opcode, payload))
+            return sent(writeMessage(frame.kind, payload))
         }
     }
 
@@ -141,6 +153,15 @@ public final class WebSocketConnection {
         } else if configuration.slowConsumers == .dropMessage {
             counters?.slowConsumerDrops.add(1)
         }
+    }
+
+    private func writeMessage(
+        _ kind: WebSocketMessageKind, _ payload: UnsafeRawBufferPointer
+    ) -> WriteOutcome {
+        let compressed = compressor?.send(payload) {
+            writeFrame(kind.opcode | WebSocketOpcode.compressed, $0)
+        }
+        return compressed ?? writeFrame(kind.opcode, payload)
     }
 
     private func writeFrame(
@@ -276,6 +297,7 @@ extension WebSocketConnection: TCPConnectionHandler {
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
         isAwaitingPong = false
+        defer { carriedByteCount = parser.carriedByteCount }
         do {
             return try parser.consume(bytes) { event in take(event) }
         } catch {

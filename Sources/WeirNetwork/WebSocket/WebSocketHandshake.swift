@@ -62,13 +62,16 @@ enum WebSocketHandshake {
     }
 
     /// The response that accepts.
-    static func response(key: String, subprotocol: String?) -> HTTPResponse {
+    static func response(
+        key: String, subprotocol: String?, extensions: String? = nil
+    ) -> HTTPResponse {
         var response = HTTPResponse(101)
         response.headers = [
             ("Upgrade", "websocket"), ("Connection", "Upgrade"),
             ("Sec-WebSocket-Accept", accept(for: key)),
         ]
         if let subprotocol { response.headers.append(("Sec-WebSocket-Protocol", subprotocol)) }
+        if let extensions { response.headers.append(("Sec-WebSocket-Extensions", extensions)) }
         return response
     }
 
@@ -82,22 +85,52 @@ enum WebSocketHandshake {
 
     /// The request of a client.
     static func request(
-        host: String, target: String, key: String, subprotocols: [String]
+        host: String, target: String, key: String, subprotocols: [String],
+        headers: [String: String] = [:], extensions: String? = nil
     ) -> String {
         var text = "GET \(target) HTTP/1.1\r\nHost: \(host)\r\nUpgrade: websocket\r\n"
         text += "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \(key)\r\n"
         if !subprotocols.isEmpty {
             text += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ", "))\r\n"
         }
+        if let extensions { text += "Sec-WebSocket-Extensions: \(extensions)\r\n" }
+        for (name, value) in headers.sorted(by: { $0.key < $1.key }) {
+            text += "\(name): \(value)\r\n"
+        }
         return text + "\r\n"
     }
 
-    /// Checks a server's answer and returns the subprotocol it chose.
+    /// Checks that subprotocols and headers can stand in a request.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument`` with the name of the one that can't.
+    static func check(_ configuration: WebSocketClientConfiguration) throws(NetworkError) {
+        func isToken(_ text: String) -> Bool {
+            !text.isEmpty && text.utf8.allSatisfy(HTTPSyntax.isToken)
+        }
+        for name in configuration.subprotocols where !isToken(name) {
+            throw NetworkError(.invalidArgument, "the subprotocol '\(name)' is not a token")
+        }
+        for (name, value) in configuration.headers {
+            let isText = value.utf8.allSatisfy { $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7F) }
+            guard isToken(name), isText else {
+                throw NetworkError(.invalidArgument, "the header '\(name)' is not valid")
+            }
+        }
+    }
+
+    /// What a server has agreed to.
+    struct Agreement {
+        var subprotocol: String?
+        var deflate: DeflateAgreement?
+    }
+
+    /// Checks a server's answer and returns what it chose of the offers.
     ///
     /// - Throws: ``HTTPError`` with the server's status, or 502 for a false answer.
-    static func subprotocol(
-        in head: UnsafeRawBufferPointer, key: String, offered: [String]
-    ) throws(HTTPError) -> String? {
+    static func agreement(
+        in head: UnsafeRawBufferPointer, key: String, subprotocols: [String],
+        compression: WebSocketCompression?
+    ) throws(HTTPError) -> Agreement {
         guard let end = head.firstIndex(of: 0x0D) else { throw HTTPError(502, "no status line") }
         let parts = head[..<end].split(
             separator: 0x20, maxSplits: 2, omittingEmptySubsequences: false)
@@ -112,13 +145,12 @@ enum WebSocketHandshake {
             headers.hasToken("upgrade", in: "Connection"),
             headers.values("Sec-WebSocket-Accept") == [accept(for: key)]
         else { throw HTTPError(502, "the server's handshake is not valid") }
-        guard headers.values("Sec-WebSocket-Extensions").isEmpty else {
-            throw HTTPError(502, "the server chose an extension that was not offered")
-        }
+        let deflate = try DeflateNegotiation.agree(
+            headers.elements("Sec-WebSocket-Extensions"), compression)
         let chosen = headers.values("Sec-WebSocket-Protocol")
-        guard chosen.count <= 1, chosen.allSatisfy(offered.contains) else {
+        guard chosen.count <= 1, chosen.allSatisfy(subprotocols.contains) else {
             throw HTTPError(502, "the server chose a subprotocol that was not offered")
         }
-        return chosen.first
+        return Agreement(subprotocol: chosen.first, deflate: deflate)
     }
 }

@@ -16,11 +16,21 @@ public struct WebSocketParser {
     private var control: [UInt8] = []
     private var utf8 = UTF8Check()
     private var isFinished = false
+    /// Expands messages, made with the first compressed one; a copy of the parser shares it.
+    private var inflater: Inflater?
+    private let agreement: DeflateAgreement?
+    private var isCompressed = false
 
-    /// Creates a parser for the bytes that `role` receives.
+    /// Creates a parser for the bytes that `role` receives, none of them compressed.
     public init(role: WebSocketRole, limits: WebSocketLimits = WebSocketLimits()) {
+        self.init(role: role, limits: limits, agreement: nil)
+    }
+
+    /// Creates a parser that expands messages when there is an agreement on compression.
+    init(role: WebSocketRole, limits: WebSocketLimits, agreement: DeflateAgreement?) {
         self.role = role
         self.limits = limits
+        self.agreement = agreement
     }
 
     /// Bytes of incomplete messages that are kept.
@@ -117,7 +127,10 @@ public struct WebSocketParser {
     private mutating func readHeader(
         _ bytes: UnsafeRawBufferPointer
     ) throws(WebSocketProtocolError) -> Int {
-        if header.count == 0, let found = try FrameHeader(bytes, role) {
+        let mayCompress = agreement != nil
+        if header.count == 0,
+            let found = try FrameHeader(bytes, role, mayCompress: mayCompress)
+        {
             try begin(found)
             return found.byteCount
         }
@@ -125,7 +138,7 @@ public struct WebSocketParser {
         while taken < bytes.count {
             header.append(bytes[taken])
             taken += 1
-            if let found = try header.decode(role) {
+            if let found = try header.decode(role, mayCompress: mayCompress) {
                 header.count = 0
                 try begin(found)
                 break
@@ -145,11 +158,13 @@ public struct WebSocketParser {
                     throw .violation("new message inside a fragmented one")
                 }
                 messageKind = found.opcode == WebSocketOpcode.text ? .text : .binary
+                isCompressed = found.isCompressed
             }
             if found.length > limits.maximumFrameLength {
                 throw .tooBig("frame above \(limits.maximumFrameLength) bytes")
             }
-            if message.count + found.length > limits.maximumMessageLength {
+            // How long a compressed message is shows while it is expanded.
+            if !isCompressed, message.count + found.length > limits.maximumMessageLength {
                 throw .tooBig("message above \(limits.maximumMessageLength) bytes")
             }
         }
@@ -175,6 +190,9 @@ public struct WebSocketParser {
             return try readControl(current, bytes, isWhole: isEnd && done == 0, isEnd, onEvent)
         }
         guard let kind = messageKind else { return .proceed }
+        if isCompressed {
+            return try readCompressed(kind, part, isLast: isEnd && current.isFinal, onEvent)
+        }
         if kind == .text {
             let isFine = (isASCII && utf8.isComplete) || utf8.append(bytes)
             if !isFine { throw .invalidText }
@@ -191,6 +209,34 @@ public struct WebSocketParser {
         let whole = message
         message = []
         return whole.withUnsafeBytes { onEvent(.message(kind, $0)) }
+    }
+
+    /// Expands a part of a message; what comes out is checked and kept as it comes.
+    private mutating func readCompressed(
+        _ kind: WebSocketMessageKind, _ part: UnsafeMutableRawBufferPointer, isLast: Bool,
+        _ onEvent: (WebSocketEvent) -> Flow
+    ) throws(WebSocketProtocolError) -> Flow {
+        guard let inflater = inflater ?? makeInflater() else { return .proceed }
+        let room = limits.maximumMessageLength - message.count
+        try inflater.expand(part, isLast: isLast, room: room) {
+            bytes throws(WebSocketProtocolError) in
+            if kind == .text, !utf8.append(bytes) { throw .invalidText }
+            message.append(contentsOf: bytes)
+        }
+        guard isLast else { return .proceed }
+        if !utf8.isComplete { throw .invalidText }
+        messageKind = nil
+        isCompressed = false
+        let whole = message
+        message = []
+        return whole.withUnsafeBytes { onEvent(.message(kind, $0)) }
+    }
+
+    private mutating func makeInflater() -> Inflater? {
+        inflater = agreement.map {
+            Inflater(windowBits: $0.receiveWindowBits, keepsWindow: $0.peerKeepsWindow)
+        }
+        return inflater
     }
 
     private mutating func readControl(
@@ -236,6 +282,7 @@ public struct WebSocketParser {
         control = []
         messageKind = nil
         header.count = 0
+        inflater = nil
     }
 }
 

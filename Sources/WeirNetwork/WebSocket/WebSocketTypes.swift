@@ -53,7 +53,7 @@ public struct WebSocketCloseCode: RawRepresentable, Sendable, Hashable, CustomSt
 public struct WebSocketLimits: Sendable, Hashable {
     /// The longest frame in bytes; 1 MiB by default.
     public var maximumFrameLength = 1_024 * 1_024
-    /// The longest message in bytes, over all its frames; 1 MiB by default.
+    /// The longest message in bytes, over all its frames and expanded; 1 MiB by default.
     public var maximumMessageLength = 1_024 * 1_024
 
     /// Creates the default limits.
@@ -99,4 +99,6 @@ enum WebSocketOpcode {
     static let close: UInt8 = 0x8
     static let ping: UInt8 = 0x9
     static let pong: UInt8 = 0xA
+    /// The bit beside the opcode of a compressed message (RFC 7692, section 6).
+    static let compressed: UInt8 = 0x40
 }

@@ -205,7 +205,8 @@ import Testing
         var found: Int?
         bytes.withUnsafeBytes { bytes in
             do {
-                _ = try WebSocketHandshake.subprotocol(in: bytes, key: Self.key, offered: ["p"])
+                _ = try WebSocketHandshake.agreement(
+                    in: bytes, key: Self.key, subprotocols: ["p"], compression: nil)
             } catch {
                 found = (error as? HTTPError)?.status
             }

@@ -51,10 +51,10 @@ struct RawFrame {
 /// Parses pieces one after the other; ends with the failure if there is one.
 func parse(
     _ pieces: [[UInt8]], role: WebSocketRole = .server,
-    limits: WebSocketLimits = WebSocketLimits(),
+    limits: WebSocketLimits = WebSocketLimits(), agreement: DeflateAgreement? = nil,
     stopping: (Int) -> Bool = { _ in false }
 ) -> [Seen] {
-    var parser = WebSocketParser(role: role, limits: limits)
+    var parser = WebSocketParser(role: role, limits: limits, agreement: agreement)
     var seen: [Seen] = []
     for piece in pieces {
         var rest = piece

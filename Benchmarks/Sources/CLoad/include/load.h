@@ -28,6 +28,12 @@ int32_t cload_pump(
     cload_connection *connections, size_t count, const uint8_t *block, size_t block_length,
     const uint8_t *tail, size_t tail_length);
 
+/// Sends `frame` over each connection and again whenever `answer` has come back, until so many
+/// messages are answered: one at a time on each. Gives 0, or an errno: EBADMSG for a wrong answer.
+int32_t cload_echo(
+    const int32_t *sockets, size_t count, const uint8_t *frame, size_t frame_length,
+    const uint8_t *answer, size_t answer_length, uint64_t messages);
+
 void cload_close(int32_t socket);
 
 #endif

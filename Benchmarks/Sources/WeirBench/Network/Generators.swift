@@ -36,11 +36,12 @@ struct GenerateWebSocket: ParsableCommand {
         }
         let close = Self.frame(opcode: 0x8, [0x03, 0xE8], &random)
         try load.send(
-            block: block, frameLength: Self.frameLength, tail: close, handshake: handshake)
+            block: block, frameLength: Self.frameLength, tail: close
+        ) { try Self.handshake($0, port: load.port) }
     }
 
     /// A final frame with a mask of its own, its payload shorter than 126 bytes.
-    private static func frame(
+    static func frame(
         opcode: UInt8, _ payload: [UInt8], _ random: inout SplitMix64
     ) -> [UInt8] {
         let mask = (0..<4).map { _ in UInt8(truncatingIfNeeded: random.next()) }
@@ -48,10 +49,10 @@ struct GenerateWebSocket: ParsableCommand {
         return [0x80 | opcode, 0x80 | UInt8(payload.count)] + mask + masked
     }
 
-    private func handshake(_ socket: Int32) throws {
+    static func handshake(_ socket: Int32, port: UInt16) throws {
         let request = """
-            GET \(Self.path) HTTP/1.1\r
-            Host: 127.0.0.1:\(load.port)\r
+            GET \(path) HTTP/1.1\r
+            Host: 127.0.0.1:\(port)\r
             Upgrade: websocket\r
             Connection: Upgrade\r
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
@@ -69,6 +70,32 @@ struct GenerateWebSocket: ParsableCommand {
     }
 }
 
+/// Sends a WebSocket message over each connection whenever the one before has come back; started by
+/// `LoadGenerator`.
+struct GenerateEcho: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate-echo", shouldDisplay: false)
+    @OptionGroup var load: GeneratorOptions
+
+    func run() throws {
+        var random = SplitMix64(seed: 13)
+        let payload = Array(EchoLoad.payload.utf8)
+        let frame = GenerateWebSocket.frame(opcode: 0x1, payload, &random)
+        let answer = [0x81, UInt8(payload.count)] + payload
+        let sockets = try (0..<load.connections).map { _ in
+            let socket = try load.connect()
+            try GenerateWebSocket.handshake(socket, port: load.port)
+            return socket
+        }
+        defer { sockets.forEach { cload_close($0) } }
+        try load.measured {
+            cload_echo(
+                sockets, sockets.count, frame, frame.count, answer, answer.count,
+                UInt64(load.messages))
+        }
+    }
+}
+
 /// The arguments of the load generators, and what they have in common.
 struct GeneratorOptions: ParsableArguments {
     @Option var port: UInt16
@@ -81,28 +108,39 @@ struct GeneratorOptions: ParsableArguments {
         handshake: (Int32) throws -> Void = { _ in }
     ) throws {
         var connections = try (0..<self.connections).map { index in
-            let socket = cload_connect(port)
-            guard socket >= 0 else {
-                let reason = String(cString: strerror(-socket))
-                throw MeasurementError(description: "connect: \(reason)")
-            }
+            let socket = try connect()
             try handshake(socket)
             let share = IngestPayload.share(
                 messages, connection: index, of: self.connections)
             return cload_connection(socket: socket, sent: 0, total: UInt64(share * frameLength))
         }
         defer { connections.forEach { cload_close($0.socket) } }
+        try measured {
+            cload_pump(&connections, connections.count, block, block.count, tail, tail.count)
+        }
+    }
+
+    /// Waits for the word to begin, does the work and says what processor time it took.
+    func measured(_ work: () -> Int32) throws {
         try say("ready")
         guard try FileHandle.standardInput.read(upToCount: 1)?.count == 1 else { return }
         let before = CPUTime.process
-        let code = cload_pump(
-            &connections, connections.count, block, block.count, tail, tail.count)
+        let code = work()
         guard code == 0 else {
-            throw MeasurementError(description: "send: \(String(cString: strerror(code)))")
+            throw MeasurementError(description: "load: \(String(cString: strerror(code)))")
         }
         let used = CPUTime.process - before
         try say("sent \(Int64(used.user)) \(Int64(used.system))")
         _ = try FileHandle.standardInput.readToEnd()
+    }
+
+    func connect() throws -> Int32 {
+        let socket = cload_connect(port)
+        guard socket >= 0 else {
+            let reason = String(cString: strerror(-socket))
+            throw MeasurementError(description: "connect: \(reason)")
+        }
+        return socket
     }
 
     private func say(_ line: String) throws {

@@ -8,6 +8,8 @@ struct IngestLoad: Sendable {
         case lengthPrefixed = "generate-tcp"
         /// One masked WebSocket text frame a message; RFC 6455 handshake before, close after.
         case webSocket = "generate-websocket"
+        /// One masked WebSocket text frame at a time on each connection, answered by the same text.
+        case webSocketEcho = "generate-echo"
     }
 
     static let connections = 8

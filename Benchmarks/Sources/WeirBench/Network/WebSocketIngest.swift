@@ -30,7 +30,7 @@ extension Benchmark {
     }
 }
 
-private enum NIOWebSocketPeer {
+enum NIOWebSocketPeer {
     typealias Connection = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
 
     @concurrent
@@ -73,7 +73,7 @@ private enum NIOWebSocketPeer {
     }
 
     /// Sets the HTTP pipeline up for the upgrade; `connected` runs on the event loop after it.
-    private static func upgrade<Upgraded: Sendable>(
+    static func upgrade<Upgraded: Sendable>(
         _ channel: any Channel,
         _ connected: @escaping @Sendable (any Channel) throws -> Upgraded
     ) throws -> EventLoopFuture<Upgraded?> {

@@ -201,7 +201,9 @@ func table(_ name: String, _ changes: [Change<JoinRow>]) -> ChangeStream<JoinRow
             EventStream("rows", from: .collection([5, 7, 6, 1])).keyed(by: { _ in 0 })
                 .top(2, by: >).changes
         }
-        let ranked = { Ranked(key: 0, rank: $0, row: $1) }
+        func ranked(_ rank: Int, _ row: Int) -> Ranked<Int, Int> {
+            Ranked(key: 0, rank: rank, row: row)
+        }
         #expect(
             changes == [
                 .insert(ranked(1, 5)), .update(before: ranked(1, 5), after: ranked(1, 7)),

@@ -197,7 +197,8 @@ public enum NexmarkLoops {
             let price = 908 * bid.price
             guard price > 1_000_000_000, price < 50_000_000_000 else { continue }
             let time = TimeOfDay(hour: bid.dateTime / 3_600_000 % 24)
-            sum &+= price ^ NexmarkQueries.count(UInt8(ascii: "c"), in: bid.extra)
+            sum &+=
+                price ^ NexmarkQueries.count(UInt8(ascii: "c"), in: bid.extra)
                 ^ (time == .dayTime ? 1 : 0)
             count += 1
         }
@@ -329,7 +330,8 @@ struct IntMap<Value> {
     @inline(__always)
     private func slot(_ key: Int) -> Int {
         let mask = keys.count &- 1
-        var slot = Int(truncatingIfNeeded: UInt(bitPattern: key) &* 0x9E37_79B9_7F4A_7C15 >> 32) & mask
+        var slot =
+            Int(truncatingIfNeeded: UInt(bitPattern: key) &* 0x9E37_79B9_7F4A_7C15 >> 32) & mask
         while keys[slot] != key, keys[slot] != -1 { slot = (slot &+ 1) & mask }
         return slot
     }

@@ -145,13 +145,13 @@ extension BandedSet: Codable {
     /// Writes the values and their bands.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
-        var (values, marks): ([Value], [UInt8]) = ([], [])
-        forEach { value, bands in
-            values.append(value)
-            marks.append(bands)
-        }
-        try container.encode(values, forKey: .values)
-        try container.encode(marks, forKey: .marks)
+        // Equal sets are written equally, whatever the order in which they were filled.
+        var members: [(hash: UInt64, value: Value, bands: UInt8)] = []
+        members.reserveCapacity(counts.total)
+        forEach { members.append((stableHash($0), $0, $1)) }
+        members.sort { $0.hash < $1.hash }
+        try container.encode(members.map { $0.value }, forKey: .values)
+        try container.encode(members.map { $0.bands }, forKey: .marks)
     }
 }
 

@@ -123,7 +123,8 @@ func table(_ name: String, _ changes: [Change<JoinRow>]) -> ChangeStream<JoinRow
                     == counted(groups.map { Keyed(key: $0.key, value: $0.value.map(\.id).max()) }))
             #expect(
                 folded(sums)
-                    == counted(groups.map { Keyed(key: $0.key, value: $0.value.map(\.id).reduce(0, +)) }))
+                    == counted(
+                        groups.map { Keyed(key: $0.key, value: $0.value.map(\.id).reduce(0, +)) }))
         }
     }
 

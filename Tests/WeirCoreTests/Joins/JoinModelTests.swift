@@ -218,8 +218,9 @@ let joinKinds = ["inner", "left", "right", "full", "semi", "anti"]
                 let events = EventStream("rows", from: rows.source).eventTime(\.at, .monotonic)
                 Self.join(
                     "anti", events.keyed(by: \.key),
-                    events.filter { $0.id == 7 }.keyed(by: \.key))
-                    .sink(results.sink)
+                    events.filter { $0.id == 7 }.keyed(by: \.key)
+                )
+                .sink(results.sink)
             }, configuration: configuration)
         for row in [JoinRow(0, 1, at: 10), JoinRow(0, 2, at: 30), JoinRow(0, 3, at: 11)] {
             rows.send(row)

@@ -18,7 +18,7 @@ import WeirTesting
                     "full", left.keyed(by: \.key).window(.tumbling(.seconds(8))),
                     right.keyed(by: \.key)
                 ).map { $0.sorted() }
-                .sink(world.sink("results", order: .any))
+                    .sink(world.sink("results", order: .any))
             }
         }.reordering(within: 1).parallelism(2)
         try simulation.run(seeds: 0..<40)
@@ -89,15 +89,15 @@ import WeirTesting
                     "full", ChangeStream(left).keyed(by: \.key),
                     ChangeStream(right).keyed(by: \.key)
                 ).changes
-                // The changes depend on the order in which both sides come, what they leave does not.
-                .keyed(by: { _ in 0 })
-                .window(.global(trigger: .every(1_000_000)))
-                .reduce(into: [String: Int]()) { rows, change in
-                    if let before = change.before { rows["\(before)", default: 0] -= 1 }
-                    if let after = change.after { rows["\(after)", default: 0] += 1 }
-                }
-                .map { $0.value.filter { $0.value != 0 }.map { "\($0) \($1)" }.sorted() }
-                .sink(world.sink("rows"))
+                    // The changes depend on the order in which both sides come, what they leave does not.
+                    .keyed(by: { _ in 0 })
+                    .window(.global(trigger: .every(1_000_000)))
+                    .reduce(into: [String: Int]()) { rows, change in
+                        if let before = change.before { rows["\(before)", default: 0] -= 1 }
+                        if let after = change.after { rows["\(after)", default: 0] += 1 }
+                    }
+                    .map { $0.value.filter { $0.value != 0 }.map { "\($0) \($1)" }.sorted() }
+                    .sink(world.sink("rows"))
             }
         }.ignoringState()
         try simulation.run(seeds: 0..<40)

@@ -167,7 +167,8 @@ public enum TimeOfDay: String, Sendable {
     case dayTime, nightTime, otherTime
 
     init(hour: Int) {
-        self = (8...18).contains(hour) ? .dayTime : hour <= 6 || hour >= 20 ? .nightTime : .otherTime
+        self =
+            (8...18).contains(hour) ? .dayTime : hour <= 6 || hour >= 20 ? .nightTime : .otherTime
     }
 }
 

@@ -28,7 +28,8 @@ extension NexmarkQueries {
             }
             .eventTime(
                 { EventTime(nanoseconds: Int64($0.nanoseconds)) },
-                .boundedOutOfOrderness(.seconds(4)).neverIdle)
+                .boundedOutOfOrderness(.seconds(4)).neverIdle
+            )
             .keyed(by: { _ in 0 })
             .window(.tumbling(.seconds(10)))
             .aggregate(HighestBids(), name: "highest")

@@ -106,7 +106,9 @@ struct NexmarkCommand: AsyncParsableCommand {
             let loop = NexmarkLoops.run(name, prepared)
             if let loop {
                 loopSeconds =
-                    watch.sample(events: prepared.count, checksum: UInt64(truncatingIfNeeded: loop.1))
+                    watch.sample(
+                        events: prepared.count, checksum: UInt64(truncatingIfNeeded: loop.1)
+                    )
                     .wallNanoseconds / 1e9
             }
         }

@@ -1,8 +1,8 @@
-import Weir
+package import Weir
 
 extension Source<NexmarkEvent> {
     /// The first events of a generator.
-    public static func nexmark(events count: Int, seed: UInt64 = 42, rate: Int = 100_000) -> Source
+    package static func nexmark(events count: Int, seed: UInt64 = 42, rate: Int = 100_000) -> Source
     {
         Source("nexmark") { inlet in
             var generator = NexmarkGenerator(seed: seed, rate: rate)

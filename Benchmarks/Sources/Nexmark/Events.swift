@@ -1,60 +1,59 @@
 import Weir
 
 /// Somebody who sells or bids.
-public struct Person: Hashable, Codable, Sendable {
-    public var id = 0
-    public var name = Text()
-    public var emailAddress = Text()
-    public var creditCard = Text()
-    public var city = Text()
-    public var state = Text()
+package struct Person: Hashable, Codable, Sendable {
+    package var id = 0
+    package var name = Text()
+    package var emailAddress = Text()
+    package var creditCard = Text()
+    package var city = Text()
+    package var state = Text()
     /// Milliseconds since 1970.
-    public var dateTime = 0
-    public var extra = Text()
+    package var dateTime = 0
+    package var extra = Text()
 
-    public init() {}
+    package init() {}
 }
 
 /// Something for sale.
-public struct Auction: Hashable, Codable, Sendable {
-    public var id = 0
-    public var itemName = Text()
-    public var description = Text()
-    public var initialBid = 0
-    public var reserve = 0
+package struct Auction: Hashable, Codable, Sendable {
+    package var id = 0
+    package var itemName = Text()
+    package var description = Text()
+    package var initialBid = 0
+    package var reserve = 0
     /// Milliseconds since 1970.
-    public var dateTime = 0
-    public var expires = 0
-    public var seller = 0
-    public var category = 0
-    public var extra = Text()
+    package var dateTime = 0
+    package var expires = 0
+    package var seller = 0
+    package var category = 0
+    package var extra = Text()
 
-    public init() {}
+    package init() {}
 }
 
 /// A bid for an auction; prices are cents.
-public struct Bid: Hashable, Codable, Sendable {
-    public var auction = 0
-    public var bidder = 0
-    public var price = 0
-    public var channel = Text()
-    public var url = Text()
+package struct Bid: Hashable, Codable, Sendable {
+    package var auction = 0
+    package var bidder = 0
+    package var price = 0
+    package var channel = Text()
+    package var url = Text()
     /// Milliseconds since 1970.
-    public var dateTime = 0
-    public var extra = Text()
+    package var dateTime = 0
+    package var extra = Text()
 
-    public init() {}
+    package init() {}
 }
 
 /// What the one stream has that all queries read.
-public enum NexmarkEvent: Hashable, Codable, Sendable {
+package enum NexmarkEvent: Hashable, Codable, Sendable {
     case person(Person)
     case auction(Auction)
     case bid(Bid)
 
     /// Milliseconds since 1970.
-    @inlinable
-    public var dateTime: Int {
+    package var dateTime: Int {
         switch self {
         case .person(let person): person.dateTime
         case .auction(let auction): auction.dateTime

@@ -1,5 +1,5 @@
 import Foundation
-import Weir
+package import Weir
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) with the draws that Nexmark makes.
 struct NexmarkRandom {
@@ -31,14 +31,14 @@ struct NexmarkRandom {
 /// Makes the events of Nexmark, the same for the same seed.
 ///
 /// The first event has the number 0. Times begin at 2026-01-01 00:00:00.
-public struct NexmarkGenerator {
+package struct NexmarkGenerator: ~Copyable {
     /// 2026-01-01 00:00:00 in milliseconds.
-    public static let baseTime = 1_767_225_600_000
+    package static let baseTime = 1_767_225_600_000
     static let first = 1_000
     static let hotBatch = 100
 
     /// The number of the next event.
-    public private(set) var number = 0
+    package private(set) var number = 0
     private var random: NexmarkRandom
     private let delay: Double
     private let vocabulary: Vocabulary
@@ -47,19 +47,19 @@ public struct NexmarkGenerator {
     /// - Parameters:
     ///   - seed: What the random numbers follow from.
     ///   - rate: Events per second of event time.
-    public init(seed: UInt64 = 42, rate: Int = 100_000) {
+    package init(seed: UInt64 = 42, rate: Int = 100_000) {
         random = NexmarkRandom(state: seed)
         delay = 1e6 / Double(rate)
         vocabulary = Vocabulary(&random)
     }
 
     /// Where the generator is, to go on from there.
-    public var position: SourcePosition {
+    package var position: SourcePosition {
         SourcePosition(offset: Int64(number), identity: random.state)
     }
 
     /// Goes on from where another one with the same seed was.
-    public mutating func seek(to position: SourcePosition) {
+    package mutating func seek(to position: SourcePosition) {
         number = Int(position.offset)
         random.state = position.identity
     }
@@ -76,7 +76,7 @@ public struct NexmarkGenerator {
     }
 
     /// The next event.
-    public mutating func next() -> NexmarkEvent {
+    package mutating func next() -> NexmarkEvent {
         let number = self.number
         self.number += 1
         let place = number % 50

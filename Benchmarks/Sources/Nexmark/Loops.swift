@@ -2,16 +2,16 @@
 ///
 /// Not all of their semantics: events come in order, no watermark waits for late ones, nothing is
 /// kept for recovery, results are counted.
-public enum NexmarkLoops {
+package enum NexmarkLoops {
     /// The queries that have a loop.
-    public static let names = [
+    package static let names = [
         "q0", "q1", "q2", "q3", "q5", "q7", "q8", "q9", "q14", "q15", "q17", "q18", "q19", "q20",
         "q21", "q22",
     ]
 
     /// Runs a query's loop; how many results there were, and a sum that makes the work count.
     @inline(never)
-    public static func run(
+    package static func run(
         _ name: String, _ events: ContiguousArray<NexmarkEvent>
     ) -> (count: Int, checksum: Int)? {
         switch name {

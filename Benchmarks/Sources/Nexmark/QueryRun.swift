@@ -1,15 +1,15 @@
 import Synchronization
-import Weir
+package import Weir
 
 /// A query of Nexmark as a topology, with what becomes of its results.
-public struct QueryRun: Sendable {
+package struct QueryRun: Sendable {
     /// The names of all queries.
-    public static let names = (0...22).map { "q\($0)" }
+    package static let names = (0...22).map { "q\($0)" }
 
     /// The topology.
-    public let topology: Topology
+    package let topology: Topology
     /// What has come out of it.
-    public let results: QueryResults
+    package let results: QueryResults
 
     /// Makes the topology of a query.
     ///
@@ -19,7 +19,7 @@ public struct QueryRun: Sendable {
     ///   - keepsRows: Whether the results are kept, for a file; else they are counted.
     ///   - files: Where q10 writes its files; nil for nowhere.
     /// - Returns: Nil if there is no such query.
-    public init?(
+    package init?(
         _ name: String, from source: Source<NexmarkEvent>, keepsRows: Bool = false,
         files: String? = nil
     ) {
@@ -61,7 +61,7 @@ public struct QueryRun: Sendable {
 }
 
 /// The results of a query: how many there were, and if they are kept, the rows that are left.
-public final class QueryResults: Sendable {
+package final class QueryResults: Sendable {
     private struct Kept: Sendable {
         var count = 0
         var header = ""
@@ -75,10 +75,10 @@ public final class QueryResults: Sendable {
     init(keepsRows: Bool) { self.keepsRows = keepsRows }
 
     /// How many results there were; of results that change, how many changes.
-    public var count: Int { kept.withLock { $0.count } }
+    package var count: Int { kept.withLock { $0.count } }
 
     /// The header and the rows that are left, sorted by their bytes.
-    public var lines: [[UInt8]] {
+    package var lines: [[UInt8]] {
         kept.withLock { kept in
             let rows = kept.rows.flatMap { row, count in
                 [[UInt8]](repeating: row, count: max(0, count))
@@ -89,7 +89,7 @@ public final class QueryResults: Sendable {
     }
 
     /// Writes the rows that are left.
-    public func write(to path: String) throws {
+    package func write(to path: String) throws {
         let lines = lines
         let file = try LineFile(path, header: String(decoding: lines[0], as: UTF8.self))
         for line in lines.dropFirst() { try file.write(line) }

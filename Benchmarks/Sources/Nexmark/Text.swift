@@ -1,21 +1,21 @@
 import Foundation
 import Synchronization
-import Weir
+package import Weir
 
 /// A text in memory that stays for the life of the process: eight bytes to copy, no reference
 /// counting, no allocation.
 ///
 /// The generator's texts are pieces of a few blocks that it makes once, and those of a file pieces
 /// of the mapped file, so that an event is plain memory. It compares and hashes by its bytes.
-public struct Text: Sendable {
+package struct Text: Sendable {
     /// The address above, the length in the lowest 16 bits.
     private let bits: UInt64
 
     /// The longest text in bytes.
-    public static let longest = 65_535
+    package static let longest = 65_535
 
     /// No character.
-    public init() { bits = 0 }
+    package init() { bits = 0 }
 
     /// A text of at most ``longest`` bytes; what is longer is cut off.
     ///
@@ -30,16 +30,16 @@ public struct Text: Sendable {
     }
 
     /// A copy of a string, which stays.
-    public init(_ string: some StringProtocol) {
+    package init(_ string: some StringProtocol) {
         self = TextArena.shared.withLock { $0.add(string.utf8) }
     }
 
     /// The length in bytes.
-    public var count: Int { Int(bits & 0xffff) }
+    package var count: Int { Int(bits & 0xffff) }
 
     /// The bytes, UTF-8.
     @inline(__always)
-    public var bytes: UnsafeBufferPointer<UInt8> {
+    package var bytes: UnsafeBufferPointer<UInt8> {
         // Safety: `init(staying:)` asks for memory that stays; addresses have 48 bits.
         UnsafeBufferPointer(
             start: UnsafePointer(bitPattern: UInt(bits >> 16)), count: count)
@@ -47,14 +47,14 @@ public struct Text: Sendable {
 
     /// The text from one place up to another.
     @inline(__always)
-    public func slice(_ range: Range<Int>) -> Text {
+    package func slice(_ range: Range<Int>) -> Text {
         Text(staying: UnsafeBufferPointer(rebasing: bytes[range]))
     }
 }
 
 extension Text: Hashable {
     @inline(__always)
-    public static func == (left: Text, right: Text) -> Bool {
+    package static func == (left: Text, right: Text) -> Bool {
         if left.bits == right.bits { return true }
         guard left.count == right.count, let first = left.bytes.baseAddress,
             let second = right.bytes.baseAddress
@@ -62,13 +62,13 @@ extension Text: Hashable {
         return memcmp(first, second, left.count) == 0
     }
 
-    public func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         hasher.combine(bytes: UnsafeRawBufferPointer(bytes))
     }
 }
 
 extension Text: StableHashable {
-    public func stableHash(into hasher: inout StableHasher) {
+    package func stableHash(into hasher: inout StableHasher) {
         let raw = UnsafeRawBufferPointer(bytes)
         var offset = 0
         while offset + 8 <= raw.count {
@@ -85,20 +85,20 @@ extension Text: StableHashable {
 }
 
 extension Text: Codable {
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
     }
 }
 
 extension Text: CustomStringConvertible, ExpressibleByStringLiteral {
-    public init(stringLiteral string: String) { self.init(string) }
+    package init(stringLiteral string: String) { self.init(string) }
 
-    public var description: String { String(decoding: bytes, as: UTF8.self) }
+    package var description: String { String(decoding: bytes, as: UTF8.self) }
 }
 
 /// Memory that texts are put into, one behind the other; it is never freed.

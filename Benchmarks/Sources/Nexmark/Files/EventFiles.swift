@@ -1,17 +1,16 @@
 import Foundation
-import Weir
 
 /// The events of Nexmark as `person.csv`, `auction.csv` and `bid.csv`.
-public struct EventFiles: Sendable {
+package struct EventFiles: Sendable {
     /// Where they are.
-    public let directory: String
+    package let directory: String
 
-    public init(directory: String) {
+    package init(directory: String) {
         self.directory = directory
     }
 
     /// Writes the first events of a generator.
-    public func write(events count: Int, seed: UInt64 = 42, rate: Int = 100_000) throws {
+    package func write(events count: Int, seed: UInt64 = 42, rate: Int = 100_000) throws {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         var generator = NexmarkGenerator(seed: seed, rate: rate)
@@ -29,7 +28,7 @@ public struct EventFiles: Sendable {
     }
 
     /// Reads the three files, as one stream by time: persons before auctions before bids of a time.
-    public func read() throws -> ContiguousArray<NexmarkEvent> {
+    package func read() throws -> ContiguousArray<NexmarkEvent> {
         let persons = try EventReader("\(directory)/person.csv").map { row in
             var person = Person()
             person.id = try row.number("id")
@@ -100,12 +99,12 @@ public struct EventFiles: Sendable {
 }
 
 /// A file that is written line by line.
-public final class LineFile {
+package final class LineFile {
     private let handle: FileHandle
     private var buffer: [UInt8] = []
 
     /// Creates the file and writes its first line.
-    public init(_ path: String, header: String) throws {
+    package init(_ path: String, header: String) throws {
         guard FileManager.default.createFile(atPath: path, contents: nil),
             let handle = FileHandle(forWritingAtPath: path)
         else { throw EventFileError("\(path) can't be written") }
@@ -114,35 +113,35 @@ public final class LineFile {
     }
 
     /// Writes a row.
-    public func write(_ row: some ResultRow) throws {
+    package func write(_ row: some ResultRow) throws {
         var writer = RowWriter()
         row.write(to: &writer)
         try write(writer.line)
     }
 
     /// Writes a line.
-    public func write(_ line: [UInt8]) throws {
+    package func write(_ line: [UInt8]) throws {
         buffer.append(contentsOf: line)
         buffer.append(10)
         if buffer.count > 1 << 16 { try flush() }
     }
 
     /// Hands over to the system what has been written.
-    public func flush() throws {
+    package func flush() throws {
         try handle.write(contentsOf: Data(buffer))
         buffer.removeAll(keepingCapacity: true)
     }
 
     /// Writes the rest and closes the file.
-    public func close() throws {
+    package func close() throws {
         try flush()
         try handle.close()
     }
 }
 
 /// What is wrong with a file of events.
-public struct EventFileError: Error, CustomStringConvertible {
-    public let description: String
+package struct EventFileError: Error, CustomStringConvertible {
+    package let description: String
 
     init(_ description: String) { self.description = description }
 }

@@ -1,25 +1,25 @@
 /// Writes the fields of a line of CSV (RFC 4180), without its end.
-public struct RowWriter: Sendable {
+package struct RowWriter: Sendable {
     /// The line so far.
-    public private(set) var line: [UInt8] = []
+    package private(set) var line: [UInt8] = []
 
-    public init() {}
+    package init() {}
 
     private mutating func separate() {
         if !line.isEmpty { line.append(UInt8(ascii: ",")) }
     }
 
     /// Adds a number.
-    public mutating func add(_ number: Int) {
+    package mutating func add(_ number: Int) {
         separate()
         line.append(contentsOf: String(number).utf8)
     }
 
     /// Adds a text, in quotation marks where it needs them.
-    public mutating func add(_ text: Text) { add(text.bytes) }
+    package mutating func add(_ text: Text) { add(text.bytes) }
 
     /// Adds a text.
-    public mutating func add(_ text: String) { add(Array(text.utf8)) }
+    package mutating func add(_ text: String) { add(Array(text.utf8)) }
 
     private mutating func add(_ bytes: some Collection<UInt8>) {
         separate()
@@ -37,25 +37,25 @@ public struct RowWriter: Sendable {
     }
 
     /// Adds a time in milliseconds since 1970.
-    public mutating func add(time: Int) {
+    package mutating func add(time: Int) {
         separate()
         TimeText.append(time, to: &line)
     }
 
     /// Adds a day.
-    public mutating func add(day: Int) {
+    package mutating func add(day: Int) {
         separate()
         TimeText.appendDay(day, to: &line)
     }
 
     /// Adds a minute of a day, as `23:59`.
-    public mutating func add(minute: Int) {
+    package mutating func add(minute: Int) {
         separate()
         TimeText.appendMinute(minute, to: &line)
     }
 
     /// Adds a number of thousandths, with three decimals.
-    public mutating func add(thousandths: Int) {
+    package mutating func add(thousandths: Int) {
         let rest = String(thousandths.magnitude % 1_000)
         let sign = thousandths < 0 ? "-" : ""
         add(
@@ -65,7 +65,7 @@ public struct RowWriter: Sendable {
 }
 
 /// A line of a query's result.
-public protocol ResultRow: Hashable, Sendable {
+package protocol ResultRow: Hashable, Sendable {
     /// The names of the fields, separated by commas.
     static var header: String { get }
     /// Writes the fields.
@@ -73,9 +73,9 @@ public protocol ResultRow: Hashable, Sendable {
 }
 
 extension Person: ResultRow {
-    public static let header = "id,name,emailAddress,creditCard,city,state,dateTime,extra"
+    package static let header = "id,name,emailAddress,creditCard,city,state,dateTime,extra"
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(id)
         for text in [name, emailAddress, creditCard, city, state] { line.add(text) }
         line.add(time: dateTime)
@@ -84,10 +84,10 @@ extension Person: ResultRow {
 }
 
 extension Auction: ResultRow {
-    public static let header =
+    package static let header =
         "id,itemName,description,initialBid,reserve,dateTime,expires,seller,category,extra"
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(id)
         line.add(itemName)
         line.add(description)
@@ -102,9 +102,9 @@ extension Auction: ResultRow {
 }
 
 extension Bid: ResultRow {
-    public static let header = "auction,bidder,price,channel,url,dateTime,extra"
+    package static let header = "auction,bidder,price,channel,url,dateTime,extra"
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(price)

@@ -1,7 +1,7 @@
 /// Times as `2026-01-01 00:00:00.123`, in milliseconds since 1970, UTC.
-public enum TimeText {
-    /// Year, month and day of a number of days since 1970 (H. Hinnant, "chrono-Compatible Low-Level
-    /// Date Algorithms").
+package enum TimeText {
+    /// Year, month and day of a number of days since 1970, after Howard Hinnant ("chrono-Compatible
+    /// Low-Level Date Algorithms").
     static func date(_ days: Int) -> (year: Int, month: Int, day: Int) {
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
@@ -35,7 +35,7 @@ public enum TimeText {
     }
 
     /// Appends `2026-01-01`.
-    public static func appendDay(_ day: Int, to text: inout [UInt8]) {
+    package static func appendDay(_ day: Int, to text: inout [UInt8]) {
         let (year, month, day) = date(day)
         pad(year, 4, &text)
         text.append(UInt8(ascii: "-"))
@@ -45,14 +45,14 @@ public enum TimeText {
     }
 
     /// Appends `00:00`, of a minute of a day.
-    public static func appendMinute(_ minute: Int, to text: inout [UInt8]) {
+    package static func appendMinute(_ minute: Int, to text: inout [UInt8]) {
         pad(minute / 60, 2, &text)
         text.append(UInt8(ascii: ":"))
         pad(minute % 60, 2, &text)
     }
 
     /// Appends a time.
-    public static func append(_ time: Int, to text: inout [UInt8]) {
+    package static func append(_ time: Int, to text: inout [UInt8]) {
         let day = time >= 0 ? time / 86_400_000 : (time - 86_399_999) / 86_400_000
         let rest = time - day * 86_400_000
         appendDay(day, to: &text)
@@ -65,7 +65,7 @@ public enum TimeText {
     }
 
     /// Reads a time; the fraction of the second may have any number of digits, or be missing.
-    public static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Int? {
+    package static func parse(_ text: UnsafeBufferPointer<UInt8>) -> Int? {
         func number(_ range: Range<Int>) -> Int? {
             guard range.upperBound <= text.count else { return nil }
             var value = 0

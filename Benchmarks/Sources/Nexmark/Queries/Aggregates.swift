@@ -1,9 +1,9 @@
-import Weir
+package import Weir
 
 /// Queries whose results go on changing.
 extension NexmarkQueries {
     /// q15: for each day how many bids, bidders and auctions there are, in all and by price.
-    public static func q15(_ events: EventStream<NexmarkEvent>) -> ChangeStream<DayReport> {
+    package static func q15(_ events: EventStream<NexmarkEvent>) -> ChangeStream<DayReport> {
         events.timed().bids
             .keyed(by: { $0.dateTime / 86_400_000 })
             .aggregate(BidReport(), name: "days")
@@ -11,7 +11,7 @@ extension NexmarkQueries {
     }
 
     /// q16: the same for each channel, with the minute of the last bid.
-    public static func q16(_ events: EventStream<NexmarkEvent>) -> ChangeStream<ChannelReport> {
+    package static func q16(_ events: EventStream<NexmarkEvent>) -> ChangeStream<ChannelReport> {
         events.timed().bids
             .keyed(by: { ChannelDay(channel: $0.channel, day: $0.dateTime / 86_400_000) })
             .aggregate(BidReport(), name: "channels")
@@ -19,7 +19,7 @@ extension NexmarkQueries {
     }
 
     /// q17: for each auction and day the number of bids by price, and figures of the prices.
-    public static func q17(_ events: EventStream<NexmarkEvent>) -> ChangeStream<AuctionReport> {
+    package static func q17(_ events: EventStream<NexmarkEvent>) -> ChangeStream<AuctionReport> {
         events.timed().bids
             .keyed(by: { AuctionDay(auction: $0.auction, day: $0.dateTime / 86_400_000) })
             .aggregate(PriceReport(), name: "auctions")
@@ -27,14 +27,14 @@ extension NexmarkQueries {
     }
 
     /// q18: the last bid of each bidder for each auction.
-    public static func q18(_ events: EventStream<NexmarkEvent>) -> ChangeStream<Bid> {
+    package static func q18(_ events: EventStream<NexmarkEvent>) -> ChangeStream<Bid> {
         events.timed().bids
             .keyed(by: { BidderAuction(bidder: $0.bidder, auction: $0.auction) })
             .latest(name: "last-bids")
     }
 
     /// q19: the ten highest bids for each auction, with their ranks.
-    public static func q19(_ events: EventStream<NexmarkEvent>) -> ChangeStream<RankedBid> {
+    package static func q19(_ events: EventStream<NexmarkEvent>) -> ChangeStream<RankedBid> {
         events.timed().bids
             .keyed(by: \.auction)
             .top(10, name: "top-ten") { $0.price > $1.price }
@@ -104,14 +104,14 @@ struct BidReport: Aggregate {
     func add(_ bid: Bid, to state: inout Accumulator) {
         state.bids[0] += 1
         state.bids[1 + PriceBand.of(bid.price)] += 1
-        state.minute = max(state.minute, bid.dateTime / 60_000 % 1_440)
+        state.minute = Swift.max(state.minute, bid.dateTime / 60_000 % 1_440)
         bidders.add(bid, to: &state.bidders)
         auctions.add(bid, to: &state.auctions)
     }
 
     func combine(_ other: Accumulator, into state: inout Accumulator) {
         state.bids &+= other.bids
-        state.minute = max(state.minute, other.minute)
+        state.minute = Swift.max(state.minute, other.minute)
         bidders.combine(other.bidders, into: &state.bidders)
         auctions.combine(other.auctions, into: &state.auctions)
     }
@@ -152,38 +152,38 @@ struct PriceReport: Aggregate {
     func add(_ bid: Bid, to state: inout Accumulator) {
         state.bids[0] += 1
         state.bids[1 + PriceBand.of(bid.price)] += 1
-        state.least = min(state.least, bid.price)
-        state.greatest = max(state.greatest, bid.price)
+        state.least = Swift.min(state.least, bid.price)
+        state.greatest = Swift.max(state.greatest, bid.price)
         state.sum += bid.price
     }
 
     func combine(_ other: Accumulator, into state: inout Accumulator) {
         state.bids &+= other.bids
-        state.least = min(state.least, other.least)
-        state.greatest = max(state.greatest, other.greatest)
+        state.least = Swift.min(state.least, other.least)
+        state.greatest = Swift.max(state.greatest, other.greatest)
         state.sum += other.sum
     }
 
     func result(of state: Accumulator) -> Accumulator { state }
 }
 
-public struct DayReport: ResultRow {
-    public static let header = "day," + BidReport.Output.header
+package struct DayReport: ResultRow {
+    package static let header = "day," + BidReport.Output.header
     let day: Int
     let report: BidReport.Output
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(day: day)
         report.write(to: &line)
     }
 }
 
-public struct ChannelReport: ResultRow {
-    public static let header = "channel,day,minute," + BidReport.Output.header
+package struct ChannelReport: ResultRow {
+    package static let header = "channel,day,minute," + BidReport.Output.header
     let key: ChannelDay
     let report: BidReport.Output
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(key.channel)
         line.add(day: key.day)
         line.add(minute: report.minute)
@@ -191,14 +191,14 @@ public struct ChannelReport: ResultRow {
     }
 }
 
-public struct AuctionReport: ResultRow {
-    public static let header =
+package struct AuctionReport: ResultRow {
+    package static let header =
         "auction,day,total_bids,rank1_bids,rank2_bids,rank3_bids,"
         + "min_price,max_price,avg_price,sum_price"
     let key: AuctionDay
     let prices: PriceReport.Accumulator
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(key.auction)
         line.add(day: key.day)
         for band in 0..<4 { line.add(prices.bids[band]) }
@@ -209,12 +209,12 @@ public struct AuctionReport: ResultRow {
     }
 }
 
-public struct RankedBid: ResultRow {
-    public static let header = Bid.header + ",rank_number"
+package struct RankedBid: ResultRow {
+    package static let header = Bid.header + ",rank_number"
     let bid: Bid
     let rank: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         bid.write(to: &line)
         line.add(rank)
     }

@@ -1,9 +1,9 @@
-import Weir
+package import Weir
 
 /// Queries that look at each bid alone.
 extension NexmarkQueries {
     /// q0: bids, as they are.
-    public static func q0(_ events: EventStream<NexmarkEvent>) -> EventStream<PlainBid> {
+    package static func q0(_ events: EventStream<NexmarkEvent>) -> EventStream<PlainBid> {
         events.timed().bids.map {
             PlainBid(
                 auction: $0.auction, bidder: $0.bidder, price: $0.price, dateTime: $0.dateTime,
@@ -12,7 +12,7 @@ extension NexmarkQueries {
     }
 
     /// q1: bids with their prices in euros: 0.908 of the price, exactly.
-    public static func q1(_ events: EventStream<NexmarkEvent>) -> EventStream<EuroBid> {
+    package static func q1(_ events: EventStream<NexmarkEvent>) -> EventStream<EuroBid> {
         events.timed().bids.map {
             EuroBid(
                 auction: $0.auction, bidder: $0.bidder, thousandths: 908 * $0.price,
@@ -21,13 +21,13 @@ extension NexmarkQueries {
     }
 
     /// q2: the bids for every 123rd auction.
-    public static func q2(_ events: EventStream<NexmarkEvent>) -> EventStream<AuctionPrice> {
+    package static func q2(_ events: EventStream<NexmarkEvent>) -> EventStream<AuctionPrice> {
         events.timed().bids.filter { $0.auction % 123 == 0 }
             .map { AuctionPrice(auction: $0.auction, price: $0.price) }
     }
 
     /// q14: bids within a range of prices in euros, with the time of day and the number of c's.
-    public static func q14(_ events: EventStream<NexmarkEvent>) -> EventStream<ClassifiedBid> {
+    package static func q14(_ events: EventStream<NexmarkEvent>) -> EventStream<ClassifiedBid> {
         events.timed().bids.compactMap { bid in
             let thousandths = 908 * bid.price
             guard thousandths > 1_000_000_000, thousandths < 50_000_000_000 else { return nil }
@@ -39,7 +39,7 @@ extension NexmarkQueries {
     }
 
     /// q21: bids with the number of their channel, or what the address says of it.
-    public static func q21(_ events: EventStream<NexmarkEvent>) -> EventStream<ChannelBid> {
+    package static func q21(_ events: EventStream<NexmarkEvent>) -> EventStream<ChannelBid> {
         events.timed().bids.compactMap { bid in
             guard let id = channelID(of: bid) else { return nil }
             return ChannelBid(
@@ -49,7 +49,7 @@ extension NexmarkQueries {
     }
 
     /// q22: bids with three parts of their addresses' paths.
-    public static func q22(_ events: EventStream<NexmarkEvent>) -> EventStream<PathBid> {
+    package static func q22(_ events: EventStream<NexmarkEvent>) -> EventStream<PathBid> {
         events.timed().bids.map { bid in
             let parts = directories(of: bid.url)
             return PathBid(
@@ -122,15 +122,15 @@ extension NexmarkQueries {
     }
 }
 
-/// The queries of Nexmark in Weir's public API.
-public enum NexmarkQueries {}
+/// The queries of Nexmark in Weir's package API.
+package enum NexmarkQueries {}
 
-public struct PlainBid: ResultRow {
-    public static let header = "auction,bidder,price,dateTime,extra"
+package struct PlainBid: ResultRow {
+    package static let header = "auction,bidder,price,dateTime,extra"
     let auction, bidder, price, dateTime: Int
     let extra: Text
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(price)
@@ -139,12 +139,12 @@ public struct PlainBid: ResultRow {
     }
 }
 
-public struct EuroBid: ResultRow {
-    public static let header = "auction,bidder,price,dateTime,extra"
+package struct EuroBid: ResultRow {
+    package static let header = "auction,bidder,price,dateTime,extra"
     let auction, bidder, thousandths, dateTime: Int
     let extra: Text
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(thousandths: thousandths)
@@ -153,17 +153,17 @@ public struct EuroBid: ResultRow {
     }
 }
 
-public struct AuctionPrice: ResultRow {
-    public static let header = "auction,price"
+package struct AuctionPrice: ResultRow {
+    package static let header = "auction,price"
     let auction, price: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(price)
     }
 }
 
-public enum TimeOfDay: String, Sendable {
+package enum TimeOfDay: String, Sendable {
     case dayTime, nightTime, otherTime
 
     init(hour: Int) {
@@ -172,15 +172,15 @@ public enum TimeOfDay: String, Sendable {
     }
 }
 
-public struct ClassifiedBid: ResultRow {
-    public static let header = "auction,bidder,price,bidTimeType,dateTime,extra,c_counts"
+package struct ClassifiedBid: ResultRow {
+    package static let header = "auction,bidder,price,bidTimeType,dateTime,extra,c_counts"
     let auction, bidder, thousandths: Int
     let timeOfDay: TimeOfDay
     let dateTime: Int
     let extra: Text
     let cCount: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(thousandths: thousandths)
@@ -191,12 +191,12 @@ public struct ClassifiedBid: ResultRow {
     }
 }
 
-public struct ChannelBid: ResultRow {
-    public static let header = "auction,bidder,price,channel,channel_id"
+package struct ChannelBid: ResultRow {
+    package static let header = "auction,bidder,price,channel,channel_id"
     let auction, bidder, price: Int
     let channel, channelID: Text
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(price)
@@ -205,12 +205,12 @@ public struct ChannelBid: ResultRow {
     }
 }
 
-public struct PathBid: ResultRow {
-    public static let header = "auction,bidder,price,channel,dir1,dir2,dir3"
+package struct PathBid: ResultRow {
+    package static let header = "auction,bidder,price,channel,dir1,dir2,dir3"
     let auction, bidder, price: Int
     let channel, first, second, third: Text
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(price)

@@ -1,9 +1,9 @@
 import Foundation
-import Weir
+package import Weir
 
 extension NexmarkQueries {
     /// q10: bids with their day and minute, to be written into files of a minute each.
-    public static func q10(_ events: EventStream<NexmarkEvent>) -> EventStream<DatedBid> {
+    package static func q10(_ events: EventStream<NexmarkEvent>) -> EventStream<DatedBid> {
         events.timed().bids.map {
             DatedBid(
                 auction: $0.auction, bidder: $0.bidder, price: $0.price, dateTime: $0.dateTime,
@@ -12,15 +12,15 @@ extension NexmarkQueries {
     }
 }
 
-public struct DatedBid: ResultRow {
-    public static let header = "auction,bidder,price,dateTime,extra,dt,hm"
+package struct DatedBid: ResultRow {
+    package static let header = "auction,bidder,price,dateTime,extra,dt,hm"
     let auction, bidder, price, dateTime: Int
     let extra: Text
 
     var day: Int { dateTime / 86_400_000 }
     var minute: Int { dateTime / 60_000 % 1_440 }
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(price)
@@ -36,7 +36,7 @@ extension Sink<DatedBid> {
     ///
     /// A checkpoint notes how long each file is; a run that begins with it cuts the files to that.
     /// `_SUCCESS` stands beside a file from the checkpoint on at which its minute was over.
-    public static func minuteFiles(in directory: String) -> Sink {
+    package static func minuteFiles(in directory: String) -> Sink {
         Sink("minuteFiles", endpoint: directory) { context in
             try MinuteFiles(directory, restoring: context.restoredState)
         }
@@ -93,13 +93,19 @@ final class MinuteFiles: TransactionalSinkWriter {
         if state.lengths[path] == nil {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true)
-            FileManager.default.createFile(atPath: "\(folder)/bids.csv", contents: nil)
+            try create("\(folder)/bids.csv")
             state.lengths[path] = 0
         }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(folder)/bids.csv"))
         try handle.seekToEnd()
         file = (minute, path, handle)
         state.newest = max(state.newest, minute)
+    }
+
+    private func create(_ path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil) else {
+            throw EventFileError("\(path) can't be written")
+        }
     }
 
     private func flushBuffer() throws {
@@ -120,8 +126,7 @@ final class MinuteFiles: TransactionalSinkWriter {
         guard let state = prepared.removeValue(forKey: checkpoint) else { return }
         let isLast = checkpoint == .max
         for path in state.lengths.keys where isLast || path != file?.path {
-            FileManager.default.createFile(
-                atPath: "\(directory)/\(path)/_SUCCESS", contents: nil)
+            try create("\(directory)/\(path)/_SUCCESS")
         }
     }
 

@@ -1,9 +1,9 @@
-import Weir
+package import Weir
 
 /// Queries that join.
 extension NexmarkQueries {
     /// q3: who sells in category 10 in Oregon, Idaho or California.
-    public static func q3(_ events: EventStream<NexmarkEvent>) -> EventStream<LocalSeller> {
+    package static func q3(_ events: EventStream<NexmarkEvent>) -> EventStream<LocalSeller> {
         let states: [Text] = ["OR", "ID", "CA"]
         let events = events.timed()
         let sellers = events.persons.filter { states.contains($0.state) }
@@ -18,7 +18,7 @@ extension NexmarkQueries {
     }
 
     /// q13: bids with what a table says of their auction.
-    public static func q13(_ events: EventStream<NexmarkEvent>) -> EventStream<LookedUpBid> {
+    package static func q13(_ events: EventStream<NexmarkEvent>) -> EventStream<LookedUpBid> {
         let table = EventStream(
             "side-input",
             from: .collection((0..<10_000).map { SideRow(key: $0, value: Text("\($0)")) }))
@@ -35,7 +35,7 @@ extension NexmarkQueries {
     }
 
     /// q20: the bids for auctions of category 10, with the auctions.
-    public static func q20(_ events: EventStream<NexmarkEvent>) -> EventStream<AuctionBid> {
+    package static func q20(_ events: EventStream<NexmarkEvent>) -> EventStream<AuctionBid> {
         let events = events.timed()
         return events.bids.keyed(by: \.auction)
             .join(events.auctions.keyed(by: \.id), unique: .right, name: "category-10") {
@@ -58,7 +58,7 @@ extension NexmarkQueries {
     }
 
     /// q4: for each category the average of the prices that won its auctions.
-    public static func q4(_ events: EventStream<NexmarkEvent>) -> ChangeStream<CategoryPrice> {
+    package static func q4(_ events: EventStream<NexmarkEvent>) -> ChangeStream<CategoryPrice> {
         validBids(events)
             .map { Offer(group: $0.auction.category, auction: $0.auction.id, price: $0.bid.price) }
             .keyed(by: \.auctionOfGroup)
@@ -70,7 +70,7 @@ extension NexmarkQueries {
     }
 
     /// q6: for each seller the average price of the last ten auctions that have closed.
-    public static func q6(_ events: EventStream<NexmarkEvent>) -> ChangeStream<SellerPrice> {
+    package static func q6(_ events: EventStream<NexmarkEvent>) -> ChangeStream<SellerPrice> {
         validBids(events)
             .keyed(by: \.auction.id)
             .handle("closed-auctions") { ClosingAuction() }
@@ -80,7 +80,7 @@ extension NexmarkQueries {
     }
 
     /// q9: the winning bid of each auction so far.
-    public static func q9(_ events: EventStream<NexmarkEvent>) -> ChangeStream<WinningBid> {
+    package static func q9(_ events: EventStream<NexmarkEvent>) -> ChangeStream<WinningBid> {
         validBids(events)
             .keyed(by: \.auction.id)
             .top(1, name: "winners") {
@@ -199,23 +199,23 @@ struct Offer: Codable, Sendable {
     var auctionOfGroup: AuctionOfGroup { AuctionOfGroup(group: group, auction: auction) }
 }
 
-public struct LocalSeller: ResultRow {
-    public static let header = "name,city,state,id"
+package struct LocalSeller: ResultRow {
+    package static let header = "name,city,state,id"
     let name, city, state: Text
     let id: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         for text in [name, city, state] { line.add(text) }
         line.add(id)
     }
 }
 
-public struct LookedUpBid: ResultRow {
-    public static let header = "auction,bidder,price,dateTime,value"
+package struct LookedUpBid: ResultRow {
+    package static let header = "auction,bidder,price,dateTime,value"
     let auction, bidder, price, dateTime: Int
     let value: Text
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(bidder)
         line.add(price)
@@ -224,34 +224,34 @@ public struct LookedUpBid: ResultRow {
     }
 }
 
-public struct CategoryPrice: ResultRow {
-    public static let header = "id,final"
+package struct CategoryPrice: ResultRow {
+    package static let header = "id,final"
     let category, price: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(category)
         line.add(price)
     }
 }
 
-public struct SellerPrice: ResultRow {
-    public static let header = "seller,avg_price"
+package struct SellerPrice: ResultRow {
+    package static let header = "seller,avg_price"
     let seller, price: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(seller)
         line.add(price)
     }
 }
 
-public struct AuctionBid: ResultRow, Codable {
-    public static let header =
+package struct AuctionBid: ResultRow, Codable {
+    package static let header =
         "auction,bidder,price,channel,url,dateTimeB,extraB,itemName,description,initialBid,"
         + "reserve,dateTimeA,expires,seller,category,extraA"
     let auction: Auction
     let bid: Bid
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         bid.write(to: &line)
         line.add(auction.itemName)
         line.add(auction.description)
@@ -265,12 +265,12 @@ public struct AuctionBid: ResultRow, Codable {
     }
 }
 
-public struct WinningBid: ResultRow {
-    public static let header =
+package struct WinningBid: ResultRow {
+    package static let header =
         Auction.header + ",auction,bidder,price,bid_dateTime,bid_extra"
     let row: AuctionBid
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         row.auction.write(to: &line)
         line.add(row.bid.auction)
         line.add(row.bid.bidder)

@@ -1,9 +1,9 @@
-import Weir
+package import Weir
 
 /// Queries over windows.
 extension NexmarkQueries {
     /// q5: the auctions with the most bids of the last ten seconds, every two seconds.
-    public static func q5(_ events: EventStream<NexmarkEvent>) -> EventStream<AuctionCount> {
+    package static func q5(_ events: EventStream<NexmarkEvent>) -> EventStream<AuctionCount> {
         events.timed().bids
             .keyed(by: \.auction)
             .window(.sliding(.seconds(10), every: .seconds(2)))
@@ -18,7 +18,7 @@ extension NexmarkQueries {
 
     /// q7: the bids with the highest price of their ten seconds; a bid at the very end of them counts
     /// if it has that price.
-    public static func q7(_ events: EventStream<NexmarkEvent>) -> EventStream<PlainBid> {
+    package static func q7(_ events: EventStream<NexmarkEvent>) -> EventStream<PlainBid> {
         events.bids
             .flatMap { bid in
                 let own = WindowBid(bid: bid, nanoseconds: bid.dateTime * 1_000_000)
@@ -37,7 +37,7 @@ extension NexmarkQueries {
     }
 
     /// q8: people who came and opened an auction in the same ten seconds.
-    public static func q8(_ events: EventStream<NexmarkEvent>) -> EventStream<NewSeller> {
+    package static func q8(_ events: EventStream<NexmarkEvent>) -> EventStream<NewSeller> {
         let events = events.timed()
         return events.persons.map { Name(id: $0.id, name: $0.name) }
             .keyed(by: \.id)
@@ -53,7 +53,7 @@ extension NexmarkQueries {
     }
 
     /// q11: how often each bidder bids in a session, which ends when ten seconds bring no bid.
-    public static func q11(_ events: EventStream<NexmarkEvent>) -> EventStream<BidderCount> {
+    package static func q11(_ events: EventStream<NexmarkEvent>) -> EventStream<BidderCount> {
         events.timed().bids
             .keyed(by: \.bidder)
             .window(.session(gap: .seconds(10)))
@@ -62,7 +62,7 @@ extension NexmarkQueries {
     }
 
     /// q12: how often each bidder bids in ten seconds by the clock.
-    public static func q12(_ events: EventStream<NexmarkEvent>) -> EventStream<BidderCount> {
+    package static func q12(_ events: EventStream<NexmarkEvent>) -> EventStream<BidderCount> {
         events.bids
             .keyed(by: \.bidder)
             .window(.tumbling(.seconds(10)).processingTime)
@@ -173,31 +173,31 @@ struct Name: Codable, Sendable {
     let name: Text
 }
 
-public struct AuctionCount: ResultRow, Codable {
-    public static let header = "auction,num"
+package struct AuctionCount: ResultRow, Codable {
+    package static let header = "auction,num"
     let auction, count: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(auction)
         line.add(count)
     }
 }
 
-public struct NewSeller: ResultRow {
-    public static let header = "id,name,starttime"
+package struct NewSeller: ResultRow {
+    package static let header = "id,name,starttime"
     let id: Int
     let name: Text
     let start: Int
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(id)
         line.add(name)
         line.add(time: start)
     }
 }
 
-public struct BidderCount: ResultRow {
-    public static let header = "bidder,bid_count,starttime,endtime"
+package struct BidderCount: ResultRow {
+    package static let header = "bidder,bid_count,starttime,endtime"
     let bidder, count, start, end: Int
 
     init(_ result: Windowed<Int, Int>) {
@@ -207,7 +207,7 @@ public struct BidderCount: ResultRow {
         end = Int(result.window.upperBound.nanoseconds / 1_000_000)
     }
 
-    public func write(to line: inout RowWriter) {
+    package func write(to line: inout RowWriter) {
         line.add(bidder)
         line.add(count)
         line.add(time: start)

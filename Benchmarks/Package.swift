@@ -29,10 +29,17 @@ let package = Package(
         .target(name: "CLoad"),
         .target(name: "CMeasure"),
         .target(name: "CSQLitePeer"),
+        .target(
+            name: "Nexmark", dependencies: [.product(name: "Weir", package: "weir")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "NexmarkTests",
+            dependencies: ["Nexmark", .product(name: "Weir", package: "weir")],
+            swiftSettings: settings),
         .executableTarget(
             name: "WeirBench",
             dependencies: [
-                "CLoad", "CMeasure", "CSQLitePeer",
+                "CLoad", "CMeasure", "CSQLitePeer", "Nexmark",
                 .product(name: "Weir", package: "weir"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),

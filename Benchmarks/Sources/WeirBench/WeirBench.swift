@@ -7,7 +7,8 @@ struct WeirBench: AsyncParsableCommand {
         commandName: "weir-bench",
         abstract: "Measures Weir against its peers, both in one run.",
         subcommands: [
-            Core.self, Network.self, JSON.self, Binary.self, Recovery.self, List.self,
+            Core.self, Network.self, JSON.self, Binary.self, Recovery.self, NexmarkCommand.self,
+            NexmarkEventsCommand.self, List.self,
             GenerateTCP.self, GenerateWebSocket.self, GenerateEcho.self, RecoveryWorker.self,
         ])
 }

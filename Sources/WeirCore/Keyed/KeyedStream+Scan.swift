@@ -5,14 +5,14 @@ extension KeyedStream {
     @inline(__always)
     func withState<State: Sendable, Output: Sendable>(
         _ kind: String, name: String?, ttl: StateTTL?, isFallible: Bool, initial: State,
-        at location: SourceLocation,
+        problem: String? = nil, at location: SourceLocation,
         _ body:
             @escaping @Sendable (Key, Element, EventTime, inout State, inout Batch<Output>)
             throws -> Void
     ) -> EventStream<Output> {
         let keys = self.keys
         let node = stage(
-            kind, name: name, traits: NodeTraits(problem: ttl?.problem), at: location
+            kind, name: name, traits: NodeTraits(problem: problem ?? ttl?.problem), at: location
         ) { scope, outputs in
             if isFallible { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)

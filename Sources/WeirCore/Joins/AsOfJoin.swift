@@ -1,0 +1,200 @@
+extension KeyedStream {
+    /// Joins each event with the version of a row that was valid at the event's time: a temporal join
+    /// against a versioned table.
+    ///
+    /// A row of `versions` is valid from its event time on, until the next one of its key. Events wait
+    /// until the watermark has reached their time, so that the version they get does not depend on the
+    /// order of arrival. Versions that no event can ask for any more are forgotten: a key keeps the
+    /// newest one behind the watermark, and those ahead of it. Late events count as late and get what
+    /// there is; late versions are taken in while they still matter.
+    ///
+    /// ```swift
+    /// orders.keyed(by: \.currency).join(asOf: rates.keyed(by: \.currency)) { order, rate in
+    ///     rate.map { order.amount * $0.factor }
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - versions: The stream of rows, with event times and keys of the same type.
+    ///   - waitingPerKey: How many events of a key wait for the watermark; further ones go to the
+    ///     dead letters. Default 1,000,000.
+    ///   - versionsPerKey: How many versions of a key's row are kept; the oldest go first and count as
+    ///     dropped. Default 10,000.
+    ///   - name: The stage's name, unique in its topology.
+    ///   - combine: Makes what is emitted of an event and the row, nil when none was valid yet; nil
+    ///     leaves the event out.
+    /// - Complexity: O(log n) per event and version of a key, when they come in order.
+    ///
+    /// **Emits when** the watermark reaches an event's time, with that time. **Suspends upstream when**
+    /// its mailbox is full. **Finishes when** both inputs have ended. **Cancels when** nobody takes its
+    /// events any more. **On restart** events and versions are as before the event that failed.
+    @inlinable
+    public func join<Row: Sendable, Output: Sendable, Failure: Error>(
+        asOf versions: KeyedStream<Key, Row>, waitingPerKey: Int = 1_000_000,
+        versionsPerKey: Int = 10_000, name: String? = nil, file: StaticString = #fileID,
+        line: UInt = #line,
+        _ combine: @escaping @Sendable (Element, Row?) throws(Failure) -> Output?
+    ) -> EventStream<Output> {
+        let (eventKeys, rowKeys) = (keys, versions.keys)
+        let node = joinStage(
+            versions, "asOfJoin", name: name,
+            traits: NodeTraits(
+                needsEventTime: true,
+                problem: JoinLimit.problem(min(waitingPerKey, versionsPerKey))),
+            at: SourceLocation(file, line)
+        ) { scope, outputs in
+            if Failure.self != Never.self { scope.markFallible() }
+            let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
+            let deadlines = Deadlines<Key>(scope, forward: downstream.signal)
+            let tally = BatchTally(scope, .skipped)
+            let table = scope.makeTable(Key.self, AsOfRows<Element, Row>.self) { table, group in
+                table.forEach(inGroup: group) { key, rows, _ in
+                    let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
+                    for event in rows.waiting { deadlines.index.add(entry, at: event.time) }
+                }
+            }
+            scope.onPublish { (keys: table.count, timers: deadlines.index.count) }
+            deadlines.onDue { limit, units in
+                var output = Batch<Output>()
+                var left = units
+                while left > 0, let (deadline, entry) = deadlines.index.next(upTo: limit) {
+                    left -= 1
+                    try table.update(entry.key, hash: entry.hash, default: AsOfRows()) { rows in
+                        while let event = rows.waiting.first, event.time <= deadline {
+                            let row = rows.version(at: event.time)
+                            if let joined = try combine(event.value, row) {
+                                output.append(joined, at: EventTime(nanoseconds: event.time))
+                            }
+                            rows.waiting.removeFirst()
+                        }
+                        rows.forget(before: deadline)
+                    }
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+                return left == 0
+            }
+            return (
+                Receiver<Element>(
+                    batch: { batch in
+                        let batchKeys = eventKeys(batch)
+                        let hashes = table.hashesAhead(of: batchKeys)
+                        let limit = deadlines.limit
+                        var output = Batch<Output>()
+                        for index in batch.elements.indices {
+                            let key = batchKeys[index]
+                            let hash = table.hash(of: key, at: index, in: hashes)
+                            let event = batch.elements[index]
+                            let time = batch.time(at: index)
+                            try table.update(key, hash: hash, default: AsOfRows()) { rows in
+                                if time.nanoseconds <= limit {
+                                    deadlines.countLate(1)
+                                    let row = rows.version(at: time.nanoseconds)
+                                    guard let joined = try combine(event, row) else { return }
+                                    return output.append(joined, at: time)
+                                }
+                                guard rows.waiting.count < waitingPerKey else {
+                                    return tally.giveUp(event, JoinLimit.full(waitingPerKey))
+                                }
+                                if rows.wait(event, time.nanoseconds) {
+                                    deadlines.index.add(
+                                        WindowEntry(key: key, hash: hash, mark: 0),
+                                        at: time.nanoseconds)
+                                }
+                            }
+                        }
+                        if !output.isEmpty { try downstream.batch(output) }
+                    }, signal: { try deadlines.receive($0) }),
+                Receiver<Row>(
+                    batch: { batch in
+                        let batchKeys = rowKeys(batch)
+                        let hashes = table.hashesAhead(of: batchKeys)
+                        let limit = deadlines.limit
+                        for index in batch.elements.indices {
+                            let key = batchKeys[index]
+                            let hash = table.hash(of: key, at: index, in: hashes)
+                            try table.update(key, hash: hash, default: AsOfRows()) { rows in
+                                rows.add(
+                                    batch.elements[index], batch.time(at: index).nanoseconds)
+                                rows.forget(before: limit)
+                                if rows.versions.count > versionsPerKey {
+                                    tally.drop(rows.versions.count - versionsPerKey)
+                                    rows.versions.removeFirst(
+                                        rows.versions.count - versionsPerKey)
+                                }
+                            }
+                        }
+                    }, signal: { _ in })
+            )
+        }
+        return EventStream<Output>(node: node)
+    }
+}
+
+/// The versions of a key's row and the events that wait for them, both by time.
+@usableFromInline
+struct AsOfRows<Event, Row> {
+    @usableFromInline
+    struct Timed<Value> {
+        @usableFromInline let time: Int64
+        @usableFromInline let value: Value
+
+        @inlinable
+        init(_ time: Int64, _ value: Value) {
+            self.time = time
+            self.value = value
+        }
+    }
+
+    @usableFromInline var versions: ContiguousArray<Timed<Row>> = []
+    @usableFromInline var waiting: ContiguousArray<Timed<Event>> = []
+
+    @inlinable
+    init() {}
+
+    /// The newest version that is not newer than `time`.
+    @inlinable
+    func version(at time: Int64) -> Row? {
+        let end = Self.end(versions, time)
+        return end == 0 ? nil : versions[end - 1].value
+    }
+
+    /// Of versions with the same time the last to come counts.
+    @inlinable
+    mutating func add(_ row: Row, _ time: Int64) {
+        versions.insert(Timed(time, row), at: Self.end(versions, time))
+    }
+
+    /// Adds an event; whether no event waits for the same time yet.
+    @inlinable
+    mutating func wait(_ event: Event, _ time: Int64) -> Bool {
+        let end = Self.end(waiting, time)
+        let isFirst = end == 0 || waiting[end - 1].time != time
+        waiting.insert(Timed(time, event), at: end)
+        return isFirst
+    }
+
+    /// Forgets the versions that were over at `time`.
+    @inlinable
+    mutating func forget(before time: Int64) {
+        let oldest = waiting.first.map { Swift.min($0.time, time) } ?? time
+        let end = Self.end(versions, oldest)
+        if end > 1 { versions.removeFirst(end - 1) }
+    }
+
+    /// Behind the values whose time is not later than `time`.
+    @inlinable
+    static func end<Value>(_ values: ContiguousArray<Timed<Value>>, _ time: Int64) -> Int {
+        if let last = values.last, last.time <= time { return values.count }
+        var (low, high) = (0, values.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if values[middle].time <= time { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension AsOfRows.Timed: Encodable where Value: Encodable {}
+extension AsOfRows.Timed: Decodable where Value: Decodable {}
+extension AsOfRows: Encodable where Event: Encodable, Row: Encodable {}
+extension AsOfRows: Decodable where Event: Decodable, Row: Decodable {}

@@ -1,0 +1,57 @@
+/// What of a stage's keys is due at which event time; fired in portions before the watermark goes on.
+@usableFromInline
+final class Deadlines<Key: Hashable & Codable & Sendable>: TransactionParticipant {
+    @usableFromInline unowned let scope: StageScope
+    @usableFromInline let index = WindowIndex<Key>()
+    private let forward: (Signal) throws -> Void
+    private var fire: ((_ limit: Int64, _ units: Int) throws -> Bool)?
+    private var latePending = 0
+
+    @usableFromInline
+    init(_ scope: StageScope, forward: @escaping (Signal) throws -> Void) {
+        self.scope = scope
+        self.forward = forward
+        scope.register(index)
+        scope.register(self)
+    }
+
+    /// Up to where event time has come.
+    @usableFromInline var limit: Int64 { scope.watermark.nanoseconds }
+
+    /// Says how entries are fired: at most `units`; it returns whether there are more.
+    @usableFromInline
+    func onDue(_ fire: @escaping (_ limit: Int64, _ units: Int) throws -> Bool) {
+        self.fire = fire
+    }
+
+    /// Counts rows that come behind the watermark, once their batch is done.
+    @usableFromInline
+    func countLate(_ count: Int) { latePending += count }
+
+    @usableFromInline
+    func receive(_ signal: Signal) throws {
+        guard case .watermark(let time) = signal, (index.nextDeadline ?? .max) <= time.nanoseconds,
+            index.count > 0
+        else { return try forward(signal) }
+        let limit = time.nanoseconds
+        scope.enqueue(
+            { [unowned self] in
+                if let fire, try fire(limit, max(1, scope.portion)) { return true }
+                try forward(signal)
+                return false
+            },
+            abandon: { [unowned self] in
+                index.next(upTo: limit).map { "rows of key \($0.entry.key) at \($0.deadline) ns" }
+            })
+    }
+
+    @usableFromInline func beginBatch() { latePending = 0 }
+
+    @usableFromInline
+    func commitBatch() {
+        if latePending > 0 { scope.countLate(latePending) }
+        latePending = 0
+    }
+
+    @usableFromInline func rollbackBatch() { latePending = 0 }
+}

@@ -1,0 +1,105 @@
+extension KeyedStream {
+    /// Joins each row with the rows of another stream that have the same key and a time near its own.
+    ///
+    /// A row at time *t* meets the other stream's rows from *t* + `interval.lowerBound` to *t* +
+    /// `interval.upperBound`, both included. Rows are forgotten when the watermark says that no
+    /// partner can come any more; `weir_pending_timers` shows how many keys wait for that. Rows
+    /// behind the watermark count as late and are left out.
+    ///
+    /// ```swift
+    /// orders.keyed(by: \.id).join(
+    ///     payments.keyed(by: \.order), within: .zero ... .minutes(10), .inner
+    /// ) { order, payment in Paid(order, payment) }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - other: The other stream, with event times and keys of the same type.
+    ///   - interval: The other rows' times relative to those of this stream.
+    ///   - kind: Which rows and pairs are results. A pair has the later of its two times. A row
+    ///     without a partner is known to have none, and has the time, when its interval is over.
+    ///   - rowsPerKey: How many rows a key keeps on each side; further ones meet those that are there
+    ///     and go to the dead letters. Default 1,000,000.
+    ///   - name: The stage's name, unique in its topology.
+    ///   - combine: Makes what is emitted of a pair, or of one row that has no partner; nil for
+    ///     nothing: rows that are refused count as partners all the same.
+    /// - Complexity: O(rows that the key keeps) per row; event time advances at a cost that depends on
+    ///   what is due alone.
+    ///
+    /// **Emits when** a row comes that has partners, and when the watermark says that a row has none.
+    /// **Suspends upstream when** its mailbox is full. **Finishes when** both inputs have ended.
+    /// **Cancels when** nobody takes its events any more.
+    /// **On restart** the rows are as before the event that failed.
+    @inlinable
+    public func join<Other: Sendable, First, Second, Output: Sendable, Failure: Error>(
+        _ other: KeyedStream<Key, Other>, within interval: ClosedRange<Duration>,
+        _ kind: JoinKind<Element, Other, First, Second>, rowsPerKey: Int = 1_000_000,
+        name: String? = nil, file: StaticString = #fileID, line: UInt = #line,
+        _ combine: @escaping @Sendable (First, Second) throws(Failure) -> Output?
+    ) -> EventStream<Output> {
+        let (leftKeys, rightKeys) = (keys, other.keys)
+        let node = joinStage(
+            other, "intervalJoin", name: name,
+            traits: NodeTraits(
+                needsEventTime: true, problem: JoinLimit.problem(rowsPerKey)),
+            at: SourceLocation(file, line)
+        ) { scope, outputs in
+            if Failure.self != Never.self { scope.markFallible() }
+            let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
+            let engine = IntervalRows<Key, Element, Other>(
+                scope, interval, kind.shape, rowsPerKey, forward: downstream.signal)
+            let emit = {
+                (left: Element?, right: Other?, time: Int64, output: inout Batch<Output>) throws in
+                guard let (first, second) = kind.parts(left, right),
+                    let result = try combine(first, second)
+                else { return }
+                output.append(result, at: EventTime(nanoseconds: time))
+            }
+            engine.deadlines.onDue { limit, units in
+                var output = Batch<Output>()
+                var left = units
+                while left > 0, let (_, entry) = engine.deadlines.index.next(upTo: limit) {
+                    left -= 1
+                    try engine.expire(entry, limit: limit) { row, other, time in
+                        try emit(row, other, time, &output)
+                    }
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+                return left == 0
+            }
+            scope.onPublish { (keys: engine.table.count, timers: engine.deadlines.index.count) }
+            return (
+                Receiver<Element>(
+                    batch: { batch in
+                        let batchKeys = leftKeys(batch)
+                        let hashes = engine.table.hashesAhead(of: batchKeys)
+                        var output = Batch<Output>()
+                        for index in batch.elements.indices {
+                            let key = batchKeys[index]
+                            try engine.addLeft(
+                                batch.elements[index], key,
+                                hash: engine.table.hash(of: key, at: index, in: hashes),
+                                at: batch.time(at: index).nanoseconds
+                            ) { row, other, time in try emit(row, other, time, &output) }
+                        }
+                        if !output.isEmpty { try downstream.batch(output) }
+                    }, signal: { try engine.deadlines.receive($0) }),
+                Receiver<Other>(
+                    batch: { batch in
+                        let batchKeys = rightKeys(batch)
+                        let hashes = engine.table.hashesAhead(of: batchKeys)
+                        var output = Batch<Output>()
+                        for index in batch.elements.indices {
+                            let key = batchKeys[index]
+                            try engine.addRight(
+                                batch.elements[index], key,
+                                hash: engine.table.hash(of: key, at: index, in: hashes),
+                                at: batch.time(at: index).nanoseconds
+                            ) { row, other, time in try emit(row, other, time, &output) }
+                        }
+                        if !output.isEmpty { try downstream.batch(output) }
+                    }, signal: { _ in })
+            )
+        }
+        return EventStream<Output>(node: node)
+    }
+}

@@ -1,0 +1,206 @@
+extension WindowedStream {
+    /// Joins the rows of each window with those of another stream that have the same key and fall
+    /// into the same window.
+    ///
+    /// All kinds of windows do, also sessions, which are then made of the events of both streams.
+    /// A row of this stream that comes too late goes to ``late``; a late row of the other stream is
+    /// counted.
+    ///
+    /// ```swift
+    /// sellers.keyed(by: \.id).window(.tumbling(.seconds(10)))
+    ///     .join(auctions.keyed(by: \.seller), .semi) { seller, _ in seller }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - other: The other stream, with event times and keys of the same type.
+    ///   - kind: Which rows and pairs are results.
+    ///   - rowsPerWindow: How many rows a window of a key keeps on each side; the others count as
+    ///     dropped when it fires. Default 1,000,000.
+    ///   - name: The stage's name, unique in its topology.
+    ///   - combine: Makes the result of a pair of rows, or of one row that has no partner.
+    /// - Complexity: O(1) per row and window, O(results) when a window fires.
+    ///
+    /// **Emits when** the watermark reaches the end of a window, the trigger says so, or a late row
+    /// changes a result. **Suspends upstream when** its mailbox is full.
+    /// **Finishes when** both inputs have ended and the open windows have given their results.
+    /// **Cancels when** nobody takes its events any more.
+    /// **On restart** the windows are as before the event that failed.
+    @inlinable
+    public func join<Other: Sendable, First, Second, Output: Sendable, Failure: Error>(
+        _ other: KeyedStream<Key, Other>, _ kind: JoinKind<Element, Other, First, Second>,
+        rowsPerWindow: Int = 1_000_000, name: String? = nil, file: StaticString = #fileID,
+        line: UInt = #line,
+        _ combine: @escaping @Sendable (First, Second) throws(Failure) -> Output
+    ) -> EventStream<Windowed<Key, Output>> {
+        let (leftKeys, rightKeys) = (keyed.keys, other.keys)
+        let (window, allowedLateness, trigger) = (self.window, self.allowedLateness, self.trigger)
+        let node = keyed.joinStage(
+            other, "windowJoin", name: name,
+            traits: NodeTraits(
+                outputs: 2, needsEventTime: window.needsTimes, tap: lateTap,
+                problem: self.problem(combines: true) ?? JoinLimit.problem(rowsPerWindow)),
+            at: SourceLocation(file, line)
+        ) { scope, outputs in
+            if Failure.self != Never.self { scope.markFallible() }
+            let downstream = AnyReceiver.joined(outputs[0], as: Windowed<Key, Output>.self)
+            let tally = BatchTally(scope, .skipped)
+            let results = Receiver<Windowed<Key, JoinRows<Element, Other>>>(
+                batch: { batch in
+                    var output = Batch<Windowed<Key, Output>>()
+                    for index in batch.elements.indices {
+                        let result = batch.elements[index]
+                        tally.drop(result.value.omitted)
+                        let time = batch.time(at: index)
+                        try result.value.forEach(kind.shape) { left, right in
+                            guard let (first, second) = kind.parts(left, right) else { return }
+                            output.append(
+                                Windowed(
+                                    key: result.key, window: result.window,
+                                    value: try combine(first, second)), at: time)
+                        }
+                    }
+                    if !output.isEmpty { try downstream.batch(output) }
+                }, signal: downstream.signal)
+            let rows = WindowJoinInput<Key, Element, Other>.receiver(
+                scope, window: window, lateness: allowedLateness, trigger: trigger,
+                maximum: rowsPerWindow, late: outputs[1], results)
+            return (
+                Receiver<Element>(
+                    batch: { batch in
+                        try rows.batch(
+                            Batch(
+                                unchecked: zip(leftKeys(batch), batch.elements).contiguous {
+                                    WindowJoinInput(key: $0, row: .left($1))
+                                }, times: batch.times))
+                    }, signal: rows.signal),
+                Receiver<Other>(
+                    batch: { batch in
+                        try rows.batch(
+                            Batch(
+                                unchecked: zip(rightKeys(batch), batch.elements).contiguous {
+                                    WindowJoinInput(key: $0, row: .right($1))
+                                }, times: batch.times))
+                    }, signal: { _ in })
+            )
+        }
+        return EventStream<Windowed<Key, Output>>(node: node)
+    }
+}
+
+extension Zip2Sequence {
+    @inlinable
+    func contiguous<Output>(
+        _ transform: (Sequence1.Element, Sequence2.Element) -> Output
+    ) -> ContiguousArray<Output> {
+        var output = ContiguousArray<Output>()
+        output.reserveCapacity(underestimatedCount)
+        for (first, second) in self { output.append(transform(first, second)) }
+        return output
+    }
+}
+
+/// A row of either side on its way into the windows.
+@usableFromInline
+struct WindowJoinInput<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Sendable>:
+    Sendable
+{
+    @usableFromInline
+    enum Row: Sendable {
+        case left(Left)
+        case right(Right)
+    }
+
+    @usableFromInline let key: Key
+    @usableFromInline let row: Row
+
+    @inlinable
+    init(key: Key, row: Row) {
+        self.key = key
+        self.row = row
+    }
+
+    /// The windows of both sides.
+    @inlinable
+    static func receiver(
+        _ scope: StageScope, window: Window, lateness: Duration, trigger: WindowTrigger,
+        maximum: Int, late: [AnyReceiver],
+        _ results: Receiver<Windowed<Key, JoinRows<Left, Right>>>
+    ) -> Receiver<Self> {
+        let core = WindowCore<Key, Self>(
+            scope: scope, domain: window.domain, lateness: lateness, interval: trigger.interval,
+            late: late.isEmpty ? [] : [lateRows(late)], forward: results.signal)
+        let fold = JoinFold<Key, Left, Right>(maximum: maximum)
+        let keys: @Sendable (Batch<Self>) -> ContiguousArray<Key> = { batch in
+            batch.elements.mapped { $0.key }
+        }
+        switch window.kind {
+        case .sliding(let size, let slide, let offset) where !trigger.isEarly:
+            return core.receiver(
+                SlidingPanes(size: size, slide: slide, offset: offset, fold, core),
+                downstream: results, keys: keys)
+        case .session(let gap):
+            return core.receiver(
+                SessionWindows(gap: gap, fold, trigger, core), downstream: results, keys: keys)
+        case .count(let size, let slide):
+            return core.receiver(
+                CountWindows(size: size, slide: slide, fold, core), downstream: results,
+                keys: keys)
+        default:
+            return core.receiver(
+                PlainWindows(window.kind, fold, trigger, core), downstream: results, keys: keys)
+        }
+    }
+
+    /// Late rows go on as those of the stream that has a late stream.
+    @usableFromInline
+    static func lateRows(_ late: [AnyReceiver]) -> AnyReceiver {
+        let downstream = AnyReceiver.joined(late, as: Left.self)
+        return AnyReceiver(
+            Receiver<Self>(
+                batch: { batch in
+                    var output = Batch<Left>()
+                    for index in batch.elements.indices {
+                        guard case .left(let row) = batch.elements[index].row else { continue }
+                        output.append(row, at: batch.time(at: index))
+                    }
+                    if !output.isEmpty { try downstream.batch(output) }
+                }, signal: downstream.signal))
+    }
+}
+
+/// Gathers the rows of both sides.
+@usableFromInline
+struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Sendable>: WindowFold {
+    @usableFromInline typealias Rows = JoinRows<Left, Right>
+    @usableFromInline let maximum: Int
+
+    @inlinable
+    init(maximum: Int) {
+        self.maximum = maximum
+    }
+
+    @inlinable var combines: Bool { true }
+    @inlinable func initial() -> Rows { Rows() }
+
+    @inlinable
+    func add(_ input: WindowJoinInput<Key, Left, Right>, to rows: inout Rows) {
+        switch input.row {
+        case .left(let row):
+            if rows.lefts.count < maximum { rows.lefts.append(row) } else { rows.omitted += 1 }
+        case .right(let row):
+            if rows.rights.count < maximum { rows.rights.append(row) } else { rows.omitted += 1 }
+        }
+    }
+
+    @inlinable
+    func combine(_ other: Rows, into rows: inout Rows) {
+        let (lefts, rights) = (maximum - rows.lefts.count, maximum - rows.rights.count)
+        rows.lefts.append(contentsOf: other.lefts.prefix(lefts))
+        rows.rights.append(contentsOf: other.rights.prefix(rights))
+        rows.omitted +=
+            other.omitted + max(0, other.lefts.count - lefts)
+            + max(0, other.rights.count - rights)
+    }
+
+    @inlinable func result(of rows: Rows) -> Rows { rows }
+}

@@ -65,7 +65,7 @@ private final class ClientHandshake: TCPConnectionHandler {
         reader = HTTPHeadReader(limits: configuration.http)
     }
 
-    private var name: String { url.description }
+    private var name: String { url.publicName }
 
     func start() throws(NetworkError) {
         let timeout = configuration.connectTimeout

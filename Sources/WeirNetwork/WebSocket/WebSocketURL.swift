@@ -49,8 +49,10 @@ struct WebSocketURL {
         }
     }
 
-    /// The address in full, for errors.
-    var description: String { "\(isSecure ? "wss" : "ws")://\(authority)\(target)" }
+    /// The address without its query, which may hold secrets, for logs and errors.
+    var publicName: String {
+        "\(isSecure ? "wss" : "ws")://\(authority)\(target.prefix { $0 != "?" })"
+    }
 
     /// The value of the Host header.
     var authority: String {

@@ -28,7 +28,7 @@ extension TCPConnection {
         switch step {
         case .needsInput: break
         case .done:
-            if let problem = tls.engine.staleness {
+            if let problem = tls.engine.staleness() {
                 failHandshake(tls, problem)
                 return
             }

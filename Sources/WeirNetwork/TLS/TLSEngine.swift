@@ -1,5 +1,11 @@
 import COpenSSL
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// One side of a TLS connection without its socket: encrypted bytes in and out, plain bytes out and
 /// in.
 ///
@@ -180,12 +186,17 @@ extension TLSEngine {
     /// Why a peer whose session was resumed may not be let in any more; nil when it may.
     ///
     /// OpenSSL checks certificates in full handshakes only.
-    var staleness: NetworkError? {
+    ///
+    /// - Parameter time: Seconds since 1970; the clock's when nil.
+    func staleness(at time: Int? = nil) -> NetworkError? {
         guard SSL_session_reused(ssl) == 1, let certificate = SSL_get1_peer_certificate(ssl) else {
             return nil
         }
         defer { X509_free(certificate) }
-        guard X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0 else { return nil }
+        let end = X509_get0_notAfter(certificate)
+        var seconds = time_t(time ?? 0)
+        let order = time == nil ? X509_cmp_current_time(end) : X509_cmp_time(end, &seconds)
+        guard order < 0 else { return nil }
         return NetworkError(
             .certificateRefused,
             "the certificate of \(peerName) has expired since its session began; it has to be "

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import WeirNetwork
@@ -12,9 +13,13 @@ import Testing
         var toClient: [UInt8] = []
         private let contexts: [AnyObject]
 
-        init(_ server: TLSServerConfiguration, _ client: TLSClientConfiguration) throws {
-            let serverContext = try TLSServerContext(server)
-            let clientContext = try TLSClientContext(client)
+        convenience init(
+            _ server: TLSServerConfiguration, _ client: TLSClientConfiguration
+        ) throws {
+            try self.init(TLSServerContext(server), TLSClientContext(client))
+        }
+
+        init(_ serverContext: TLSServerContext, _ clientContext: TLSClientContext) throws {
             contexts = [serverContext, clientContext]
             self.server = try serverContext.makeEngine(peerName: "client")
             self.client = try clientContext.makeEngine(host: "localhost", port: 1)
@@ -145,6 +150,27 @@ import Testing
                 }
                 engine.input = UnsafeRawBufferPointer(start: nil, count: 0)
             }
+        }
+    }
+
+    @Test func `lets nobody resume whose certificate has expired meanwhile`() async throws {
+        let certificates = try await Certificates.shared
+        let server = try TLSServerContext(certificates.server(clients: "ca"))
+        let client = try TLSClientContext(certificates.client("client"))
+        let days = 24 * 3_600
+        let now = Int(Date().timeIntervalSince1970)
+        for round in 0..<2 {
+            let pair = try Pair(server, client)
+            #expect(try pair.shakeHands { 10_000 })
+            _ = try pair.read(pair.client) { 10_000 }
+            #expect(pair.server.info.isResumed == (round == 1))
+            #expect(pair.server.info.peer?.commonName == "till-7")
+            #expect(pair.server.staleness() == nil)
+            #expect(pair.server.staleness(at: now + 2 * days) == nil)
+            // The certificates live three days.
+            let late = pair.server.staleness(at: now + 4 * days)
+            #expect(late?.code == (round == 1 ? .certificateRefused : nil))
+            #expect((pair.client.staleness(at: now + 4 * days) == nil) == (round == 0))
         }
     }
 

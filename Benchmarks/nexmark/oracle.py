@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Computes the queries of Nexmark plainly, from person.csv, auction.csv and bid.csv, and compares.
 
-    oracle.py EVENTS-DIRECTORY QUERY            prints the result: a header, then the rows, sorted
-    oracle.py EVENTS-DIRECTORY QUERY RESULT     compares a file with it; ends with 1 if they differ
+    oracle.py EVENTS-DIRECTORY QUERY                 prints the result: a header, then the rows, sorted
+    oracle.py EVENTS-DIRECTORY --compare RESULTS QUERY…
+                                                     compares the files q0.csv … in the directory
+                                                     RESULTS with it; ends with 1 if any differs
 
 Nothing here knows of streams: each query looks at all events at once. Python's csv module and its
 own dates do the reading, so that the engine's are checked too.
@@ -343,19 +345,16 @@ def totals(found):
     return lines(["bidder,bid_count"] + [[bidder, count] for bidder, count in counts.items()])
 
 
-def main():
-    directory, query = sys.argv[1:3]
-    expected = lines(globals()[query](Events(directory)))
-    if len(sys.argv) == 3:
-        print("\n".join(expected))
-        return
-    with open(sys.argv[3], encoding="utf-8") as file:
+def compare(query, events, path):
+    """Whether a file has the result of a query; says what differs."""
+    expected = lines(globals()[query](events))
+    with open(path, encoding="utf-8") as file:
         found = file.read().splitlines()
     if query == "q12":
         found = totals(found)
     if found == expected:
         print(f"{query}: {len(found) - 1} rows, the same")
-        return
+        return True
     missing = list((Counter(expected) - Counter(found)).elements())
     surplus = list((Counter(found) - Counter(expected)).elements())
     print(f"{query}: {len(found) - 1} rows, {len(expected) - 1} expected; {len(missing)} are missing, "
@@ -363,7 +362,17 @@ def main():
     for name, rows in (("missing", missing), ("too many", surplus)):
         for row in rows[:5]:
             print(f"  {name}: {row}")
-    sys.exit(1)
+    return False
+
+
+def main():
+    events = Events(sys.argv[1])
+    if sys.argv[2] != "--compare":
+        print("\n".join(lines(globals()[sys.argv[2]](events))))
+        return
+    results, queries = sys.argv[3], sys.argv[4:]
+    same = [compare(query, events, f"{results}/{query}.csv") for query in queries]
+    sys.exit(0 if all(same) else 1)
 
 
 if __name__ == "__main__":

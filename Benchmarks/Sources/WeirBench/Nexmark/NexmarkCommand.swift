@@ -24,7 +24,7 @@ struct NexmarkCommand: AsyncParsableCommand {
     @Option(help: "How many actors each keyed stage runs as.")
     var parallelism = 1
 
-    @Option(help: "A directory for checkpoints, one every second; none are taken without it.")
+    @Option(help: "A directory for checkpoints, with one for each query in it; none without it.")
     var store: String?
 
     @Option(help: "A directory with person.csv, auction.csv and bid.csv, read instead.")
@@ -54,6 +54,9 @@ struct NexmarkCommand: AsyncParsableCommand {
         }
         guard (1...128).contains(parallelism) else {
             throw ValidationError("--parallelism takes 1 to 128")
+        }
+        if store != nil, runs != 1 {
+            throw ValidationError("--store takes one run: the next one would go on from its end")
         }
         if output != nil, queries.count != 1 || queries == ["all"] || runs != 1 || compare {
             throw ValidationError("--output takes one query and one run")
@@ -119,7 +122,8 @@ struct NexmarkCommand: AsyncParsableCommand {
                 name, from: source, keepsRows: output != nil, files: files ?? temporary)
         else { throw ValidationError("there is no \(name)") }
         var configuration = RunConfiguration(parallelism: parallelism, seed: 1)
-        if let store { configuration.store = .directory(store) }
+        // A store belongs to one topology.
+        if let store { configuration.store = .directory("\(store)/\(name)") }
         let watch = Stopwatch()
         try await query.topology.run(configuration)
         let count = prepared?.count ?? events

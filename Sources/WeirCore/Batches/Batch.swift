@@ -37,11 +37,11 @@ public struct Batch<Element> {
 
     /// Whether there is no event.
     @inlinable
-    public var isEmpty: Bool { elements.isEmpty }
+    public var isEmpty: Bool { elements.count == 0 }
 
     /// Whether events carry an event time.
     @inlinable
-    public var hasTimes: Bool { !times.isEmpty }
+    public var hasTimes: Bool { times.count != 0 }
 
     /// The time of the event at `index`, or `EventTime.min` when the stream has no event time.
     @inlinable

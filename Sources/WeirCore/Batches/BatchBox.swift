@@ -5,9 +5,9 @@
 @usableFromInline
 package class BatchHeader: @unchecked Sendable {
     /// The number of events; a field, so that whoever counts them needs no type metadata.
-    @usableFromInline package final var count: Int
+    @exclusivity(unchecked) @usableFromInline package final var count: Int
     /// Where the source is behind the batch, when it comes straight from one.
-    @usableFromInline package final var position: SourcePosition?
+    @exclusivity(unchecked) @usableFromInline package final var position: SourcePosition?
 
     @inlinable
     init(count: Int, position: SourcePosition?) {
@@ -34,7 +34,7 @@ package protocol AnyBatch: BatchHeader {
 /// Safety: see ``BatchHeader``.
 @usableFromInline
 package final class BatchBox<Element: Sendable>: BatchHeader, AnyBatch, @unchecked Sendable {
-    @usableFromInline package var batch: Batch<Element>
+    @exclusivity(unchecked) @usableFromInline package var batch: Batch<Element>
 
     @inlinable
     package init(_ batch: consuming Batch<Element>, position: SourcePosition? = nil) {

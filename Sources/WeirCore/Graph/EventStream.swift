@@ -81,7 +81,7 @@ public struct EventStream<Element: Sendable>: Sendable {
     ///
     /// - Parameter kernel: Holds the loop over the events. It stands directly in the `@inlinable` method that takes the
     ///   user's closure: the compiler then builds that closure into the loop, where the user wrote it.
-    @usableFromInline
+    @inlinable
     package func mapBatches<Output: Sendable>(
         _ kind: String, isFallible: Bool, at location: SourceLocation,
         _ kernel: @escaping @Sendable (consuming Batch<Element>) throws -> Batch<Output>
@@ -109,6 +109,7 @@ public struct EventStream<Element: Sendable>: Sendable {
     }
 
     /// Begins a stage of its own here: an actor with a mailbox, so that what comes before and after run in parallel.
+    @inlinable
     public func stage(
         _ name: String, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {

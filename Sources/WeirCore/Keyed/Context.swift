@@ -101,6 +101,12 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
         set { core.scope.random = newValue }
     }
 
+    /// Makes room for as much as the batch before has emitted.
+    @inlinable
+    mutating func reserveOutput() {
+        output.elements.reserveCapacity(core.expectedOutput)
+    }
+
     @inlinable
     mutating func takeOutput() -> Batch<Output> {
         let taken = output

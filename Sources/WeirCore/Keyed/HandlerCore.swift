@@ -5,6 +5,8 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     unowned let scope: StageScope
     let downstream: Receiver<Output>
     private let side: Receiver<SideEvent>?
+    /// As many events as the last batch has emitted, at most a batch.
+    @usableFromInline var expectedOutput = 0
     private var sidePending = Batch<SideEvent>()
     let eventTimers: TimerQueue<Key>
     let processingTimers: TimerQueue<Key>
@@ -103,6 +105,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     /// Sends on what a batch has emitted; fires the timers it has set for times that are over.
     @usableFromInline
     func finishBatch(_ output: consuming Batch<Output>) throws {
+        expectedOutput = min(output.count, scope.environment.batchSize)
         try send(output)
         if let deadline = eventTimers.nextDeadline, deadline <= watermark {
             fireEventTimers(then: nil)

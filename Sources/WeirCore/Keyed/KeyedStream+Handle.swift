@@ -64,6 +64,7 @@ extension KeyedStream {
                     let clock = life.processingTime
                     var context = Context(
                         core: core, key: batchKeys[0], hash: 0, eventTime: .min)
+                    context.reserveOutput()
                     for index in batch.elements.indices {
                         let key = batchKeys[index]
                         let hash = table.hash(of: key, at: index, in: hashes)

@@ -18,14 +18,26 @@ package struct Delivery: Sendable {
         case signal(Signal)
         /// Everything before it belongs to a checkpoint, nothing behind it does.
         case barrier(Barrier)
+
+        var weight: Int {
+            switch self {
+            case .batch(let batch): batch.count
+            case .signal, .barrier: 0
+            }
+        }
     }
 
     package var channel: Int
-    package var item: Item
+    package var item: Item {
+        didSet { weight = item.weight }
+    }
+    /// The number of events, which is what counts against a mailbox's capacity; signals are free.
+    package private(set) var weight: Int
 
     @usableFromInline
     package init(channel: Int, item: Item) {
         self.channel = channel
+        weight = item.weight
         self.item = item
     }
 
@@ -34,17 +46,10 @@ package struct Delivery: Sendable {
     /// It came by none of the channels and says nothing about them.
     package init(redriven batch: any AnyBatch, input: Int) {
         channel = -1 - input
+        weight = batch.count
         item = .batch(batch)
     }
 
     /// The input of a redriven event; nil for what came by a channel.
     package var redrivenInput: Int? { channel < 0 ? -1 - channel : nil }
-
-    /// The number of events, which is what counts against a mailbox's capacity; signals are free.
-    package var weight: Int {
-        switch item {
-        case .batch(let batch): batch.count
-        case .signal, .barrier: 0
-        }
-    }
 }

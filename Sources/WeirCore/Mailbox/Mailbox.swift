@@ -24,6 +24,8 @@ package final class Mailbox: Sendable {
         var spaceCallbacks: [@Sendable () -> Void] = []
         var fillers: [any BatchFiller] = []
         var nextWaiterID: UInt64 = 0
+        /// The stage that a sender may do a turn of in place of the waiting consumer.
+        var lentStage: StageActor?
         /// The size of the last delivery that found no room since the consumer took: less room is of no use.
         var refusedWeight = 1
     }
@@ -122,6 +124,54 @@ package final class Mailbox: Sendable {
         }
     }
 
+    /// Like ``trySend(_:)``; a consumer that waits is claimed, if its stage can be helped, instead of woken.
+    ///
+    /// - Parameter claim: The stage of a consumer that stays asleep until ``releaseClaim(waking:)``:
+    ///   its turn is the sender's to do. Left alone when there is one already.
+    package func trySend(
+        _ delivery: Delivery, claim: inout StageActor?
+    ) -> MailboxStateMachine.SendResult {
+        if claim != nil { return trySend(delivery) }
+        let (action, consumer, stage) = locked.withLock {
+            locked -> (
+                MailboxStateMachine.SendAction, UnsafeContinuation<Void, Never>?, StageActor?
+            ) in
+            let action = locked.machine.offer(delivery)
+            guard case .accepted(true, _) = action else {
+                if case .full = action { locked.refusedWeight = delivery.weight }
+                return (action, nil, nil)
+            }
+            if let stage = locked.lentStage { return (action, nil, stage) }
+            return (action, locked.consumer.take(), nil)
+        }
+        switch action {
+        case .accepted(_, let lost):
+            if lost > 0 { dropped.add(lost, ordering: .relaxed) }
+            claim = stage
+            wakeUp(consumer)
+            return .sent
+        case .full: return .full
+        case .overflow: return .overflow
+        case .closed: return .closed
+        }
+    }
+
+    /// Lets senders do turns of the consumer's stage while the consumer waits.
+    package func lend(_ stage: StageActor) {
+        locked.withLock { $0.lentStage = stage }
+    }
+
+    /// Ends a claim: the consumer waits on, unless there is something to do by now.
+    package func releaseClaim(waking: Bool) {
+        wakeUp(
+            locked.withLock { locked in
+                if waking { _ = locked.machine.wake() }
+                if locked.machine.needsConsumer { return locked.consumer.take() }
+                locked.machine.consumerWillWait()
+                return nil
+            })
+    }
+
     private func waitForRoom(
         id: UInt64, _ delivery: Delivery,
         _ resume: @escaping @Sendable (MailboxStateMachine.SendResult) -> Void
@@ -215,7 +265,8 @@ package final class Mailbox: Sendable {
         return nil
     }
 
-    private func takeQueued(into deliveries: inout Deque<Delivery>) -> Turn? {
+    /// Moves all that is queued into `deliveries` (which must be empty); nil when there is nothing.
+    package func takeQueued(into deliveries: inout Deque<Delivery>) -> Turn? {
         var taken = Deque<Delivery>()
         swap(&taken, &deliveries)
         let (action, callbacks) = locked.withLock { locked in
@@ -280,6 +331,7 @@ package final class Mailbox: Sendable {
             defer {
                 locked.spaceCallbacks.removeAll()
                 locked.fillers.removeAll()
+                locked.lentStage = nil
             }
             return (waiters, wake ? locked.consumer.take() : nil, locked.spaceCallbacks)
         }

@@ -67,6 +67,9 @@ package struct MailboxStateMachine: Sendable {
     package mutating func offer(_ delivery: Delivery) -> SendAction {
         if isClosed { return .closed }
         let weight = delivery.weight
+        if spill == nil, heldChannels.isEmpty, waiters.isEmpty, hasRoom(for: weight) {
+            return .accepted(wakeConsumer: push(delivery), dropped: 0)
+        }
         if let spill, !spill.isEmpty {
             guard weight == 0 || waiters.isEmpty, spill.append(delivery) else { return .full }
             return .accepted(wakeConsumer: isPaused ? false : takeConsumer(), dropped: 0)
@@ -215,6 +218,9 @@ package struct MailboxStateMachine: Sendable {
             && (!queue.isEmpty || spill?.hasAvailable(heldChannels: heldChannels) ?? false)
     }
 
+    /// Whether a consumer has something to come back for.
+    package var needsConsumer: Bool { hasDeliveries || isWoken || isClosed }
+
     /// The number of events that wait on disk, and how many were lost there.
     package var spilled: (depth: Int, lost: Int) { (spill?.depth ?? 0, spill?.lost ?? 0) }
 
@@ -270,8 +276,8 @@ package struct MailboxStateMachine: Sendable {
     }
 
     private mutating func push(_ delivery: Delivery) -> Bool {
-        queue.append(delivery)
         depth += delivery.weight
+        queue.append(delivery)
         return isPaused ? false : takeConsumer()
     }
 

@@ -4,8 +4,8 @@ public import Logging
 public struct RunConfiguration: Sendable {
     /// The largest number of events in a batch.
     ///
-    /// Default 512.
-    public var batchSize = 512
+    /// Default 1,024.
+    public var batchSize = 1_024
 
     /// The number of instances of a keyed stage that doesn't say its own; at most 128, the number of key groups.
     ///
@@ -60,7 +60,7 @@ public struct RunConfiguration: Sendable {
 
     /// The defaults, except for what is given.
     public init(
-        batchSize: Int = 512, parallelism: Int = 1, logger: Logger = Logger(label: "weir"),
+        batchSize: Int = 1_024, parallelism: Int = 1, logger: Logger = Logger(label: "weir"),
         seed: UInt64? = nil, store: StateStore? = nil, stateBackend: StateBackend? = nil
     ) {
         self.batchSize = max(1, batchSize)

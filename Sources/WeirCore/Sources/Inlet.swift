@@ -105,7 +105,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
     @usableFromInline let mailbox: Mailbox
     @usableFromInline let batchSize: Int
     @usableFromInline let open: Mutex<Parcel<Element>>
-    private let last = Mutex<SourcePosition?>(nil)
+    @usableFromInline let last = Mutex<SourcePosition?>(nil)
 
     @inlinable
     init(mailbox: Mailbox, batchSize: Int) {
@@ -114,7 +114,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         open = Mutex(Parcel())
     }
 
-    @usableFromInline var lastPosition: SourcePosition? { last.withLock { $0 } }
+    @inlinable var lastPosition: SourcePosition? { last.withLock { $0 } }
 
     /// Adds an event; returns the batch when it is full or the stage has nothing to do.
     @inlinable
@@ -154,7 +154,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
 
     /// Sends a batch behind what is held back; what is not sent because the source is to stop is
     /// held back in its turn.
-    @usableFromInline
+    @inlinable
     func sendBehindHeld(_ parcel: Parcel<Element>) async throws {
         let parts = parts(of: parcel)
         var next = 0
@@ -186,37 +186,28 @@ final class InletCore<Element: Sendable>: BatchFiller {
             putBack(Parcel(box))
             throw CancellationError()
         } catch {
-            notSent(box.count, error)
+            mailbox.countUnsent(box.count, after: error)
             throw error
         }
     }
 
     /// Like ``trySend(_:)`` for a sender that takes the batch as sent: what can't ever be taken is counted.
-    @usableFromInline
+    @inlinable
     func sendAtOnce(_ parcel: consuming Parcel<Element>) throws -> Parcel<Element>? {
         let count = parcel.batch.count
         if count > batchSize { return parcel }
         do {
             return try trySend(parcel)
         } catch {
-            notSent(count, error)
+            mailbox.countUnsent(count, after: error)
             throw error
-        }
-    }
-
-    @usableFromInline
-    func notSent(_ count: Int, _ error: any Error) {
-        if error is MailboxClosed {
-            mailbox.discarded.add(count, ordering: .relaxed)
-        } else {
-            mailbox.dropped.add(count, ordering: .relaxed)
         }
     }
 
     /// Offers a batch behind what is held back already; gives it back when there is no room.
     ///
     /// While the stage is busy, small batches are gathered.
-    @usableFromInline
+    @inlinable
     func trySend(_ parcel: consuming Parcel<Element>) throws -> Parcel<Element>? {
         if parcel.batch.isEmpty { return nil }
         // The mailbox is not called under the lock, which its consumer takes to look for open batches.
@@ -251,7 +242,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         return try offer(box) ? nil : Parcel(box)
     }
 
-    @usableFromInline
+    @inlinable
     func putBack(_ parcel: Parcel<Element>) {
         open.withLock { later in
             var all = parcel
@@ -260,19 +251,15 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
-    private func offer(_ box: BatchBox<Element>) throws -> Bool {
+    @inlinable
+    func offer(_ box: BatchBox<Element>) throws -> Bool {
         let position = box.position
-        switch mailbox.trySend(Delivery(channel: 0, item: .batch(box))) {
-        case .sent:
-            note(position)
-            return true
-        case .full, .cancelled: return false
-        case .closed: throw MailboxClosed()
-        case .overflow: throw MailboxOverflow(stage: mailbox.owner, capacity: mailbox.capacity)
-        }
+        guard try mailbox.offer(box) else { return false }
+        note(position)
+        return true
     }
 
-    @usableFromInline
+    @inlinable
     func note(_ position: SourcePosition?) {
         if let position { last.withLock { $0 = position } }
     }
@@ -284,6 +271,29 @@ final class InletCore<Element: Sendable>: BatchFiller {
         return stride(from: 0, to: batch.count, by: batchSize).map {
             let end = min($0 + batchSize, batch.count)
             return Parcel(batch.slice($0..<end), end == batch.count ? parcel.position : nil)
+        }
+    }
+}
+
+extension Mailbox {
+    /// Offers a source's batch without waiting; false when there is no room.
+    @usableFromInline
+    func offer(_ batch: any AnyBatch) throws -> Bool {
+        switch trySend(Delivery(channel: 0, item: .batch(batch))) {
+        case .sent: return true
+        case .full, .cancelled: return false
+        case .closed: throw MailboxClosed()
+        case .overflow: throw MailboxOverflow(stage: owner, capacity: capacity)
+        }
+    }
+
+    /// Counts events that can't ever be taken.
+    @usableFromInline
+    func countUnsent(_ count: Int, after error: any Error) {
+        if error is MailboxClosed {
+            discarded.add(count, ordering: .relaxed)
+        } else {
+            dropped.add(count, ordering: .relaxed)
         }
     }
 }

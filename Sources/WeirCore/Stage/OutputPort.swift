@@ -27,7 +27,8 @@ package typealias Partitioner<Element> = @Sendable (Batch<Element>, Int) -> [Bat
 /// sends it.
 ///
 /// Confined to its stage's actor. It handles batches without looking into them, so that its code
-/// needs no type parameter, which would be looked up at run time for each batch.
+/// needs no type parameter, which would be looked up at run time for each batch. No closure runs
+/// while one of its fields is being changed, so they need no check at run time for overlap.
 @usableFromInline
 package final class OutputPort {
     private typealias Item = Delivery.Item
@@ -38,13 +39,13 @@ package final class OutputPort {
         var isClosed = false
     }
 
-    private var queues: [Queue]
+    @exclusivity(unchecked) private var queues: [Queue]
     private let partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
-    private var pending: [Item] = []
+    @exclusivity(unchecked) private var pending: [Item] = []
     private let batchSize: Int
     private let metrics: StageMetrics
-    package private(set) var readyEvents = 0
-    private var hasReadySignals = false
+    @exclusivity(unchecked) package private(set) var readyEvents = 0
+    @exclusivity(unchecked) private var hasReadySignals = false
     private var openTargets: Int
 
     package init(
@@ -142,7 +143,19 @@ package final class OutputPort {
     /// Whether there is something to send.
     package var hasReady: Bool { readyEvents > 0 || hasReadySignals }
 
+    /// Sends what is ready, until a mailbox is full.
     package func sendReady() throws -> BlockedDelivery? {
+        try sendReady { $0.trySend($1) }
+    }
+
+    /// The same; `claim` becomes a stage behind this port whose turn the caller has to do.
+    package func sendReady(claim: inout StageActor?) throws -> BlockedDelivery? {
+        try sendReady { $0.trySend($1, claim: &claim) }
+    }
+
+    private func sendReady(
+        by trySend: (Mailbox, Delivery) -> MailboxStateMachine.SendResult
+    ) throws -> BlockedDelivery? {
         if !hasReady { return nil }
         var blocked: BlockedDelivery?
         for index in queues.indices {
@@ -152,7 +165,7 @@ package final class OutputPort {
                     continue
                 }
                 let delivery = Delivery(channel: queues[index].target.channel, item: item)
-                switch queues[index].target.mailbox.trySend(delivery) {
+                switch trySend(queues[index].target.mailbox, delivery) {
                 case .sent: readyEvents -= delivery.weight
                 case .closed:
                     readyEvents -= delivery.weight

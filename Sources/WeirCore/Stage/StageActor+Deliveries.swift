@@ -24,18 +24,18 @@ extension StageActor {
             let isRedriven = delivery.redrivenInput != nil
             if !isRedriven { channels.receivedBatch(on: delivery.channel) }
             if isSource, let position = batch.position { sourcePosition = position }
-            let head = heads[input]
             if scope.isFallible {
+                let deliver = heads[input].deliver
                 if batch.count == 1 { scope.timeOfEvent = batch.time(at: 0) }
-                if let error = transact({ try head.deliver(batch) }) { return .failed(error) }
+                if let error = transact({ try deliver(batch) }) { return .failed(error) }
             } else if isRedriven {
                 // The dead letters may hold it still.
-                try head.deliver(batch)
+                try heads[input].deliver(batch)
                 scope.commit()
             } else {
                 // Nothing throws, so nothing will ask for the batch again.
                 scope.spareBox = batch
-                try head.consume(batch)
+                try heads[input].consume(batch)
                 scope.spareBox = nil
                 scope.commit()
             }

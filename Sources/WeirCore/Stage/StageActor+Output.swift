@@ -3,7 +3,8 @@ import Synchronization
 
 // Handing over to the next stages and to sinks.
 extension StageActor {
-    func flush() async throws {
+    /// - Parameter claiming: Whether a stage that waits may be left asleep for ``helpNext()``.
+    func flush(claiming: Bool = false) async throws {
         // Nothing leaves that follows from state which could not be read.
         if let backend = scope.backend {
             do {
@@ -13,28 +14,35 @@ extension StageActor {
             }
         }
         for port in scope.ports where port.hasReady {
-            while let blocked = try await sendReady(port) {
-                metrics.beginBlocked(
-                    on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())
-                defer { metrics.endBlocked(at: environment.clock.monotonicNanoseconds()) }
-                do {
-                    try await blocked.mailbox.send(blocked.delivery)
-                } catch is MailboxClosed {
-                    metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
-                    port.close(target: blocked.target)
-                } catch is CancellationError {
-                    metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
-                    throw StageStopped()
-                }
+            while let blocked = try await sendReady(port, claiming: claiming) {
+                // What is claimed may be what the full mailbox waits for.
+                claimed.take()?.mailbox.releaseClaim(waking: true)
+                try await wait(with: blocked, of: port)
             }
         }
         if scope.isAbandoned { throw StageStopped() }
     }
 
-    func sendReady(_ port: OutputPort) async throws -> BlockedDelivery? {
+    /// Waits until a full mailbox has room.
+    func wait(with blocked: BlockedDelivery, of port: OutputPort) async throws {
+        metrics.beginBlocked(
+            on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())
+        defer { metrics.endBlocked(at: environment.clock.monotonicNanoseconds()) }
+        do {
+            try await blocked.mailbox.send(blocked.delivery)
+        } catch is MailboxClosed {
+            metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
+            port.close(target: blocked.target)
+        } catch is CancellationError {
+            metrics.countDropped(blocked.delivery.weight, reason: .cancelled)
+            throw StageStopped()
+        }
+    }
+
+    func sendReady(_ port: OutputPort, claiming: Bool) async throws -> BlockedDelivery? {
         while true {
             do {
-                return try port.sendReady()
+                return claiming ? try port.sendReady(claim: &claimed) : try port.sendReady()
             } catch let error as MailboxOverflow {
                 // What did not fit is still with the port.
                 try await restart(after: error)

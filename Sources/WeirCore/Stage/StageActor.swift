@@ -38,6 +38,12 @@ package actor StageActor: SupervisedChild {
     var committedCheckpoint = 0
     /// Whether the stage had ended in the checkpoint that the run begins with.
     var hadEnded = false
+    /// A stage behind this one whose turn is this stage's to do; see ``helpNext()``.
+    var claimed: StageActor?
+    /// What a turn that another stage did here has left to do.
+    var leftOver = HelpedTurn()
+    /// Since when the stage has nothing to do, when it hasn't.
+    var idleSince: Int64 = 0
     /// Where the source is behind what has been handled.
     var sourcePosition: SourcePosition?
 
@@ -146,22 +152,29 @@ package actor StageActor: SupervisedChild {
         var deliveries = Deque<Delivery>()
         // What has come by channels that are ahead of a checkpoint's barrier.
         var heldBack = Deque<Delivery>()
-        var mark = environment.clock.monotonicNanoseconds()
+        idleSince = environment.clock.monotonicNanoseconds()
         armWakeUp()
+        lendIfPossible()
+        defer { claimed.take()?.mailbox.releaseClaim(waking: true) }
         while !hasEnded && !isSuspended {
             if scope.isFinishedEarly {
                 try await apply(.end)
                 try await finishTurn()
                 break
             }
-            let turn = await nextTurn(into: &deliveries)
+            let turn =
+                leftOver.deliveries.isEmpty
+                ? await nextTurn(into: &deliveries) : takeLeftOver(into: &deliveries)
             let start = environment.clock.monotonicNanoseconds()
-            metrics.idleNanoseconds.advance(by: start - mark)
+            metrics.idleNanoseconds.advance(by: start - idleSince)
             metrics.busySince.store(start, ordering: .relaxed)
             let blockedBefore = metrics.blockedNanoseconds.load(ordering: .relaxed)
             scope.now = environment.clock.now()
+            if leftOver.isUnfinished { try await finishLeftOver() }
             switch turn {
-            case .closed: throw StageStopped()
+            case .closed:
+                abandonLeftOver()
+                throw StageStopped()
             case .woken: try await handleWakeUp()
             case .deliveries:
                 try await fireDueTimers()
@@ -200,10 +213,16 @@ package actor StageActor: SupervisedChild {
                 }
             }
             try await finishTurn()
-            mark = environment.clock.monotonicNanoseconds()
+            let mark = environment.clock.monotonicNanoseconds()
             let blocked = metrics.blockedNanoseconds.load(ordering: .relaxed) - blockedBefore
             metrics.busySince.store(0, ordering: .relaxed)
             metrics.busyNanoseconds.advance(by: max(0, mark - start - blocked))
+            if claimed == nil {
+                idleSince = mark
+            } else {
+                await helpNext()
+                idleSince = environment.clock.monotonicNanoseconds()
+            }
         }
     }
 
@@ -236,8 +255,9 @@ package actor StageActor: SupervisedChild {
     private static let longestHold: Int64 = 100_000
 
     func finishTurn() async throws {
-        try await flush()
-        if mailbox.depth == 0 {
+        let isIdle = mailbox.depth == 0
+        try await flush(claiming: isIdle)
+        if isIdle {
             for writer in scope.writers {
                 try await retrying { try await writer.flush() }
             }

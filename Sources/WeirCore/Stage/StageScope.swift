@@ -2,6 +2,9 @@ package import Logging
 import Synchronization
 
 /// What the operators of one stage instance share; confined to the stage's actor.
+///
+/// Fields that every batch touches are left out of the run-time check for overlapping accesses:
+/// they are read, or replaced by one statement that calls nothing.
 @usableFromInline
 package final class StageScope {
     package let name: String
@@ -12,7 +15,7 @@ package final class StageScope {
     package let metrics: StageMetrics
 
     /// Processing time as of the delivery being handled: the only clock that handlers see.
-    @usableFromInline package var now: EventTime
+    @exclusivity(unchecked) @usableFromInline package var now: EventTime
     /// The merged watermark of the stage's inputs.
     @usableFromInline package var watermark = EventTime.min
     /// The event time of the event that is handled alone, as far as it has got through the operators.
@@ -20,18 +23,18 @@ package final class StageScope {
     /// The seeded generator of this instance.
     package var random: SplitMix64
 
-    package private(set) var participants: [any TransactionParticipant] = []
+    @exclusivity(unchecked) package private(set) var participants: [any TransactionParticipant] = []
     package private(set) var restartActions: [() -> Void] = []
     package private(set) var recoveries: [Recovery] = []
-    package private(set) var timers: [StageTimer] = []
-    package private(set) var ports: [OutputPort] = []
-    package var writers: [any SinkDriver] = []
+    @exclusivity(unchecked) package private(set) var timers: [StageTimer] = []
+    @exclusivity(unchecked) package private(set) var ports: [OutputPort] = []
+    @exclusivity(unchecked) package var writers: [any SinkDriver] = []
     package private(set) var isFallible = false
     /// Work that an operator has put off so that its outputs leave in portions; done before the next delivery.
-    package private(set) var backlog: [BacklogItem] = []
+    @exclusivity(unchecked) package private(set) var backlog: [BacklogItem] = []
     /// How many units of put-off work make a portion: 1 while the stage looks for the one that fails.
     @usableFromInline package var portion: Int
-    package private(set) var asyncWork: [any AsyncWork] = []
+    @exclusivity(unchecked) package private(set) var asyncWork: [any AsyncWork] = []
     private var inputEndActions: [(Int) throws -> Void] = []
     private var gauges: [() -> (keys: Int, timers: Int)] = []
     private var backlogAtBegin = 0
@@ -52,7 +55,7 @@ package final class StageScope {
     private var stateCount = 0
     private var barrierActions: [(Int) throws -> Void] = []
     /// The box of the batch being handled, which is empty by now and good for what comes of it.
-    @usableFromInline var spareBox: (any AnyBatch)?
+    @exclusivity(unchecked) @usableFromInline var spareBox: (any AnyBatch)?
 
     /// What the stage's tables have in a state backend; nil when all state is in memory.
     var backend: StageBackend?

@@ -1,0 +1,137 @@
+import DequeModule
+import Synchronization
+
+/// What is left of a turn that another stage did here: it goes only as far as that needs no waiting.
+struct HelpedTurn {
+    /// A delivery that is begun, and how far.
+    var interrupted: (delivery: Delivery, progress: StageActor.Progress)?
+    /// Output that found its mailbox full.
+    var blocked: (port: OutputPort, delivery: BlockedDelivery)?
+    var error: (any Error)?
+    /// Deliveries that have been taken and not begun.
+    var deliveries = Deque<Delivery>()
+
+    /// Whether something has to be done before the next delivery.
+    var isUnfinished: Bool { interrupted != nil || blocked != nil || error != nil }
+}
+
+// Turns without a wake-up: a stage that has nothing more to do takes the turn of the stage behind it,
+// which waits for what it has just been sent, on the thread where the batch is in the cache.
+//
+// The waiting stage is claimed under its mailbox's lock: its own task stays asleep, and nobody else
+// wakes it. The turn runs on its actor. Whatever would have to wait (a full mailbox, a barrier, a
+// failure, a due timer) is left to its own task, which is then woken.
+extension StageActor {
+    /// Lets other stages do this one's turns, if none of its work needs waiting.
+    func lendIfPossible() {
+        // State on disk may wait for the disk.
+        if isSource || !scope.writers.isEmpty || !scope.asyncWork.isEmpty { return }
+        if scope.backend != nil { return }
+        mailbox.lend(self)
+    }
+
+    /// Does the turns of the stages behind this one, one after the other, until it has work again.
+    func helpNext() async {
+        while let stage = claimed.take() {
+            if mailbox.depth > 0 {
+                stage.mailbox.releaseClaim(waking: true)
+                return
+            }
+            claimed = await stage.takeHelpedTurn()
+        }
+    }
+
+    /// A turn on behalf of this stage's own task; returns a stage whose turn is the caller's to do.
+    private func takeHelpedTurn() -> StageActor? {
+        var next: StageActor?
+        let isDone = handleWithoutWaiting(&next)
+        mailbox.releaseClaim(waking: !isDone)
+        return next
+    }
+
+    /// Handles what is queued as far as that needs no waiting; false when something is left over.
+    private func handleWithoutWaiting(_ next: inout StageActor?) -> Bool {
+        if hasEnded || isSuspended || capture != nil || channels.isAligning { return false }
+        let start = environment.clock.monotonicNanoseconds()
+        scope.now = environment.clock.now()
+        for timer in scope.timers {
+            if let deadline = timer.deadline, deadline <= scope.now { return false }
+        }
+        guard case .deliveries? = mailbox.takeQueued(into: &leftOver.deliveries) else {
+            return false
+        }
+        metrics.idleNanoseconds.advance(by: start - idleSince)
+        metrics.busySince.store(start, ordering: .relaxed)
+        let isDone = handleLeftOver() && flushWithoutWaiting(&next)
+        if isDone {
+            scope.publishMetrics()
+            armWakeUp()
+        }
+        idleSince = environment.clock.monotonicNanoseconds()
+        metrics.busySince.store(0, ordering: .relaxed)
+        metrics.busyNanoseconds.advance(by: idleSince - start)
+        return isDone
+    }
+
+    private func handleLeftOver() -> Bool {
+        while let delivery = leftOver.deliveries.popFirst() {
+            if case .barrier = delivery.item {
+                leftOver.deliveries.prepend(delivery)
+                return false
+            }
+            do {
+                let progress = try begin(delivery)
+                guard case .done = progress else {
+                    leftOver.interrupted = (delivery, progress)
+                    return false
+                }
+            } catch {
+                leftOver.error = error
+                return false
+            }
+            if scope.isFinishedEarly || scope.readyEvents >= 4 * environment.batchSize {
+                return false
+            }
+        }
+        return true
+    }
+
+    private func flushWithoutWaiting(_ next: inout StageActor?) -> Bool {
+        for port in scope.ports where port.hasReady {
+            do {
+                if let blocked = try port.sendReady(claim: &next) {
+                    leftOver.blocked = (port, blocked)
+                    return false
+                }
+            } catch {
+                // What did not fit is still with the port, to be sent by the stage's own task.
+                return false
+            }
+        }
+        return !scope.isAbandoned
+    }
+
+    /// Does first what a helped turn has begun.
+    func finishLeftOver() async throws {
+        if let error = leftOver.error.take() {
+            abandonLeftOver()
+            throw error
+        }
+        if let (port, blocked) = leftOver.blocked.take() { try await wait(with: blocked, of: port) }
+        if let (delivery, progress) = leftOver.interrupted.take() {
+            try await finish(delivery, after: progress)
+        }
+    }
+
+    func takeLeftOver(into deliveries: inout Deque<Delivery>) -> Mailbox.Turn {
+        swap(&deliveries, &leftOver.deliveries)
+        return .deliveries
+    }
+
+    /// Counts what a helped turn had taken and nobody will handle.
+    func abandonLeftOver() {
+        let left = leftOver.deliveries.reduce(0) { $0 + $1.weight }
+        leftOver.deliveries.removeAll()
+        metrics.countDropped(left, reason: .cancelled)
+    }
+}

@@ -34,10 +34,12 @@
             rocksdb_options_set_max_open_files(
                 options, Int32(clamping: max(16, settings.openFiles)))
             rocksdb_options_increase_parallelism(options, Int32(clamping: max(1, settings.threads)))
-            Self.removeLeftovers(in: directory, files, options)
-            let path = "\(directory)/run-\(String(UInt64.random(in: .min ... .max), radix: 16))"
             do {
-                database = try checked(path) { rocksdb_open(options, path, $0) }
+                let shared = Transferred(options)
+                (path, database) = try Self.opening.withLock { _ in
+                    Self.removeLeftovers(in: directory, files, shared.value)
+                    return Transferred(try Self.open(in: directory, shared.value))
+                }.value
             } catch {
                 rocksdb_options_destroy(options)
                 rocksdb_block_based_options_destroy(tables)
@@ -47,7 +49,6 @@
             self.options = options
             self.tables = tables
             self.blocks = blocks
-            self.path = path
             writing = rocksdb_writeoptions_create()
             // What is lost with the process is in the checkpoint.
             rocksdb_writeoptions_disable_WAL(writing, 1)
@@ -64,6 +65,24 @@
 
         package func makeStorage() throws -> any ColdStorage {
             RocksStorage(self, table: storages.add(1, ordering: .relaxed).newValue)
+        }
+
+        /// Held while a run begins, so that no other one of this process takes its directory for a
+        /// leftover before it is locked.
+        private static let opening = Mutex(())
+
+        /// Tries again if another process has done so.
+        private static func open(
+            in directory: String, _ options: OpaquePointer, attempts: Int = 5
+        ) throws -> (String, OpaquePointer) {
+            let name = String(UInt64.random(in: .min ... .max), radix: 16)
+            let path = "\(directory)/run-\(name)"
+            do {
+                return (path, try checked(path) { rocksdb_open(options, path, $0) })
+            } catch {
+                if attempts <= 1 { throw error }
+                return try open(in: directory, options, attempts: attempts - 1)
+            }
         }
 
         /// Removes what runs have left that were killed; one that is in use is locked and stays.

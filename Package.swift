@@ -22,6 +22,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -61,6 +62,7 @@ let package = Package(
             name: "WeirNetwork",
             dependencies: [
                 "CLibUV", "COpenSSL", "WeirCore", "WeirJSON",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -116,7 +118,11 @@ let package = Package(
             name: "WeirTestingTests", dependencies: ["WeirCore", "WeirJournal", "WeirTesting"],
             swiftSettings: settings),
         .testTarget(
-            name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],
+            name: "WeirNetworkTests",
+            dependencies: [
+                "Weir", "WeirNetwork", "WeirTesting",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "WeirToolTests",

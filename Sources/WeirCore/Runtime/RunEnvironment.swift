@@ -16,6 +16,17 @@ package final class RunEnvironment: Sendable {
     package let checkpoints: CheckpointService?
     /// What stands in for sources and sinks; nil for the real ones.
     package let substitutes: Substitutes?
+    private let run = Mutex(WeakRun())
+
+    private struct WeakRun: Sendable {
+        weak var value: RunningTopology?
+    }
+
+    /// The run itself, once it is launched and as long as somebody holds it.
+    package internal(set) var running: RunningTopology? {
+        get { run.withLock { $0.value } }
+        set { run.withLock { $0.value = newValue } }
+    }
 
     package init(
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,

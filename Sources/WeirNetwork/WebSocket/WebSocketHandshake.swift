@@ -62,8 +62,8 @@ enum WebSocketHandshake {
     }
 
     /// The response that accepts.
-    static func response(key: String, subprotocol: String?) -> HTTPResponse {
-        var response = HTTPResponse(101)
+    static func response(key: String, subprotocol: String?) -> HTTPResponseHead {
+        var response = HTTPResponseHead(101)
         response.headers = [
             ("Upgrade", "websocket"), ("Connection", "Upgrade"),
             ("Sec-WebSocket-Accept", accept(for: key)),

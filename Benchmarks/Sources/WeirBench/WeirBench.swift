@@ -8,7 +8,7 @@ struct WeirBench: AsyncParsableCommand {
         abstract: "Measures Weir against its peers, both in one run.",
         subcommands: [
             Core.self, Network.self, JSON.self, Binary.self, Recovery.self, List.self,
-            GenerateTCP.self, GenerateWebSocket.self, RecoveryWorker.self,
+            GenerateTCP.self, GenerateWebSocket.self, GenerateHTTP.self, RecoveryWorker.self,
         ])
 }
 

@@ -219,8 +219,7 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
                 _ = data.withUTF8 { ingest.take(UnsafeRawBufferPointer($0), sequence: 0) }
             }
         } catch {
-            let text = "an event is above \(error.limit) bytes"
-            stop(.lost(NetworkError(.protocolViolation, text), hadEvents: hadEvents))
+            stop(.lost(NetworkError(.protocolViolation, error.reason), hadEvents: hadEvents))
         }
         if let retry = parser.retry { memory.retry = retry }
         return part.count

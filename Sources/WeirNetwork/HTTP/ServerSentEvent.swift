@@ -53,12 +53,6 @@ public struct ServerSentEvent: Sendable, Hashable {
 
 /// Reads a `text/event-stream` that comes in any pieces (WHATWG HTML, section 9.2.6).
 public struct ServerSentEventParser: Sendable {
-    /// An event is longer than the limit.
-    public struct TooLong: Error, Sendable {
-        /// The limit in bytes.
-        public let limit: Int
-    }
-
     /// Bytes of one event with its field names, and of a line; 1 MiB by default.
     public let maximumLength: Int
     /// The identifier of the last event, which a client names when it connects again.
@@ -82,10 +76,10 @@ public struct ServerSentEventParser: Sendable {
 
     /// Takes bytes and gives the events that they complete.
     ///
-    /// - Throws: ``TooLong``; the stream can't be read on then.
+    /// - Throws: ``HTTPError`` 413 for an event above the limit; the stream can't be read on then.
     public mutating func consume(
         _ bytes: UnsafeRawBufferPointer, _ onEvent: (ServerSentEvent) -> Void
-    ) throws(TooLong) {
+    ) throws(HTTPError) {
         var start = 0
         for position in 0..<bytes.count {
             let byte = bytes[position]
@@ -105,10 +99,10 @@ public struct ServerSentEventParser: Sendable {
 
     private mutating func keep(
         _ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int
-    ) throws(TooLong) {
+    ) throws(HTTPError) {
         guard start < end else { return }
         if line.count + data.count + end - start > maximumLength {
-            throw TooLong(limit: maximumLength)
+            throw HTTPError(413, "an event is above \(maximumLength) bytes")
         }
         line.append(contentsOf: bytes[start..<end])
     }

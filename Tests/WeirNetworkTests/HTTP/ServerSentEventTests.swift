@@ -10,7 +10,7 @@ import WeirCore
         var found: [String] = []
         do {
             for piece in pieces {
-                try piece.withUnsafeBytes { bytes throws(ServerSentEventParser.TooLong) in
+                try piece.withUnsafeBytes { bytes in
                     try parser.consume(bytes) {
                         found.append("\($0.id ?? "-")|\($0.name)|\($0.data)")
                     }

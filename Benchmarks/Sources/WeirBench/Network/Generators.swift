@@ -69,6 +69,33 @@ struct GenerateWebSocket: ParsableCommand {
     }
 }
 
+/// Sends POST requests, one at a time on each connection; started by `LoadGenerator`.
+struct GenerateHTTP: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate-http", shouldDisplay: false)
+    @OptionGroup var load: GeneratorOptions
+
+    static let path = "/events"
+    static let perBlock = 256
+
+    func run() throws {
+        let head = """
+            POST \(Self.path) HTTP/1.1\r
+            Host: 127.0.0.1:8080\r
+            User-Agent: weir-bench\r
+            Accept: */*\r
+            Content-Type: application/json\r
+            Content-Length: \(IngestPayload.length)\r
+            \r
+
+            """
+        let block = (0..<Self.perBlock).flatMap { Array(head.utf8) + IngestPayload.bytes($0) }
+        try load.send(
+            block: block, frameLength: head.utf8.count + IngestPayload.length, tail: [],
+            isClosedLoop: true)
+    }
+}
+
 /// The arguments of the load generators, and what they have in common.
 struct GeneratorOptions: ParsableArguments {
     @Option var port: UInt16
@@ -77,7 +104,7 @@ struct GeneratorOptions: ParsableArguments {
 
     /// Connects, waits for the word to begin, sends the load and says what it took.
     func send(
-        block: [UInt8], frameLength: Int, tail: [UInt8],
+        block: [UInt8], frameLength: Int, tail: [UInt8], isClosedLoop: Bool = false,
         handshake: (Int32) throws -> Void = { _ in }
     ) throws {
         var connections = try (0..<self.connections).map { index in
@@ -95,8 +122,10 @@ struct GeneratorOptions: ParsableArguments {
         try say("ready")
         guard try FileHandle.standardInput.read(upToCount: 1)?.count == 1 else { return }
         let before = CPUTime.process
-        let code = cload_pump(
-            &connections, connections.count, block, block.count, tail, tail.count)
+        let code =
+            isClosedLoop
+            ? cload_ask(&connections, connections.count, block, block.count, frameLength)
+            : cload_pump(&connections, connections.count, block, block.count, tail, tail.count)
         guard code == 0 else {
             throw MeasurementError(description: "send: \(String(cString: strerror(code)))")
         }

@@ -47,10 +47,12 @@ public struct EventStream<Element: Sendable>: Sendable {
         return Node.Input(
             node: node, output: output, partition: erased,
             isCodable: Element.self is any Codable.Type,
-            receiver: { port in
+            receiver: { scope, port in
                 AnyReceiver(
                     Receiver<Element>(
-                        batch: { batch in if !batch.isEmpty { port.emit(BatchBox(batch)) } },
+                        batch: { (batch: consuming Batch<Element>) in
+                            if !batch.isEmpty { port.emit(scope.box(batch)) }
+                        },
                         signal: { signal in port.emit(signal) }))
             })
     }
@@ -82,14 +84,14 @@ public struct EventStream<Element: Sendable>: Sendable {
     @usableFromInline
     package func mapBatches<Output: Sendable>(
         _ kind: String, isFallible: Bool, at location: SourceLocation,
-        _ kernel: @escaping @Sendable (Batch<Element>) throws -> Batch<Output>
+        _ kernel: @escaping @Sendable (consuming Batch<Element>) throws -> Batch<Output>
     ) -> EventStream<Output> {
         transform(kind, at: location) { scope, downstream in
             if isFallible { scope.markFallible() }
             return Receiver(
-                batch: { batch in
+                batch: { (batch: consuming Batch<Element>) in
                     let output = try kernel(batch)
-                    if !output.isEmpty { try downstream.batch(output) }
+                    if !output.isEmpty { try downstream.batch(consume output) }
                 }, signal: downstream.signal)
         }
     }

@@ -11,7 +11,7 @@ package final class Node: Sendable {
         /// Splits a batch over the instances of a keyed stage; nil for an edge to a single instance.
         package let partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?
         /// Makes the receiver that feeds the edge's port; the closure knows the element type.
-        package let receiver: @Sendable (OutputPort) -> AnyReceiver
+        package let receiver: @Sendable (StageScope, OutputPort) -> AnyReceiver
         /// Whether the events can go to disk.
         package let isCodable: Bool
 
@@ -21,7 +21,8 @@ package final class Node: Sendable {
         package init(
             node: Node, output: Int,
             partition: (@Sendable (any AnyBatch, Int) -> [(any AnyBatch)?])?,
-            isCodable: Bool = true, receiver: @escaping @Sendable (OutputPort) -> AnyReceiver
+            isCodable: Bool = true,
+            receiver: @escaping @Sendable (StageScope, OutputPort) -> AnyReceiver
         ) {
             self.node = node
             self.output = output

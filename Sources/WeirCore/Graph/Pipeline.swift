@@ -67,7 +67,7 @@ public struct Pipeline: Sendable {
     ) -> Pipeline {
         guard case .node(let node) = part else { return self }
         let input = Node.Input(
-            node: node, output: 0, partition: nil, receiver: { _ in Self.nothing })
+            node: node, output: 0, partition: nil, receiver: { _, _ in Self.nothing })
         return Pipeline(
             node: Node(
                 kind: kind, inputs: [input], role: role, isBoundary: false, location: location

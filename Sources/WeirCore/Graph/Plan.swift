@@ -217,7 +217,7 @@ package struct Plan: Sendable {
                     targets: targets(edge), partition: input.partition,
                     batchSize: scope.environment.batchSize, metrics: scope.metrics)
                 scope.register(port)
-                return input.receiver(port)
+                return input.receiver(scope, port)
             }
         }
         scope.beginNode(nodes[index].kind)

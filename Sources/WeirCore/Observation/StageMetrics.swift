@@ -88,3 +88,16 @@ package final class StageMetrics: Sendable {
 
     package var droppedByReason: [DropReason: Int] { dropped.withLock { $0 } }
 }
+
+// For counters that one thread at a time writes and others read: no locked instruction.
+extension Atomic where Value == Int {
+    package func advance(by amount: Int) {
+        store(load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    }
+}
+
+extension Atomic where Value == Int64 {
+    package func advance(by amount: Int64) {
+        store(load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    }
+}

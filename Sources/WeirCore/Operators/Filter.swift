@@ -10,23 +10,13 @@ extension EventStream {
     ) -> EventStream<Element> {
         mapBatches(
             "filter", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
-        ) { batch in
-            var output = Batch<Element>()
-            output.elements.reserveCapacity(batch.count)
-            if batch.hasTimes {
-                output.times.reserveCapacity(batch.count)
-                for index in 0..<batch.elements.count
-                where try isIncluded(batch.elements[index]) {
-                    output.elements.append(batch.elements[index])
-                    output.times.append(batch.times[index])
-                }
-            } else {
-                for index in 0..<batch.elements.count
-                where try isIncluded(batch.elements[index]) {
-                    output.elements.append(batch.elements[index])
-                }
+        ) { (batch: consuming Batch<Element>) in
+            var batch = batch
+            if batch.elements.isUniquelyReferenced() {
+                try batch.elements.keep(times: &batch.times, where: isIncluded)
+                return batch
             }
-            return output
+            return try batch.filtered(isIncluded)
         }
     }
 }

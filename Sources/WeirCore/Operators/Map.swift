@@ -13,25 +13,14 @@ extension EventStream {
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Output> {
         mapBatches("map", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)) {
-            batch in
-            let elements = batch.elements
-            var failure: Failure?
-            let output = ContiguousArray<Output>(unsafeUninitializedCapacity: elements.count) {
-                buffer, initialized in
-                guard let start = buffer.baseAddress else { return }
-                for index in 0..<elements.count {
-                    do throws(Failure) {
-                        // Safety: `index` is below the capacity asked for, and each slot is written once.
-                        (start + index).initialize(to: try transform(elements[index]))
-                        initialized = index + 1
-                    } catch {
-                        failure = error
-                        return
-                    }
-                }
+            (batch: consuming Batch<Element>) in
+            var batch = batch
+            if Output.self == Element.self, batch.elements.isUniquelyReferenced() {
+                try batch.elements.replaceEach(transform)
+                // Safety: both names stand for one type.
+                return unsafeBitCast(batch, to: Batch<Output>.self)
             }
-            if let failure { throw failure }
-            return Batch(unchecked: output, times: batch.times)
+            return Batch(unchecked: try batch.elements.mapped(transform), times: batch.times)
         }
     }
 
@@ -46,7 +35,7 @@ extension EventStream {
     ) -> EventStream<Output> {
         mapBatches(
             "compactMap", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
-        ) { batch in
+        ) { (batch: consuming Batch<Element>) in
             var output = Batch<Output>()
             output.elements.reserveCapacity(batch.count)
             for index in 0..<batch.elements.count {
@@ -69,7 +58,7 @@ extension EventStream {
     ) -> EventStream<Outputs.Element> where Outputs.Element: Sendable {
         mapBatches(
             "flatMap", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
-        ) { batch in
+        ) { (batch: consuming Batch<Element>) in
             var output = Batch<Outputs.Element>()
             for index in 0..<batch.elements.count {
                 output.elements.append(contentsOf: try transform(batch.elements[index]))
@@ -81,32 +70,6 @@ extension EventStream {
             }
             return output
         }
-    }
-}
-
-extension ContiguousArray {
-    /// `map` that writes straight into the new array's storage.
-    @inlinable
-    func mapped<Output, Failure: Error>(
-        _ transform: (Element) throws(Failure) -> Output
-    ) throws(Failure) -> ContiguousArray<Output> {
-        var failure: Failure?
-        let result = ContiguousArray<Output>(unsafeUninitializedCapacity: count) {
-            buffer, initialized in
-            for element in self {
-                do throws(Failure) {
-                    // Safety: at most `count` elements are written, each slot once; `initialized` follows each write.
-                    (buffer.baseAddress.unsafelyUnwrapped + initialized).initialize(
-                        to: try transform(element))
-                    initialized += 1
-                } catch {
-                    failure = error
-                    return
-                }
-            }
-        }
-        if let failure { throw failure }
-        return result
     }
 }
 

@@ -120,7 +120,9 @@ public struct Sink<Element: Sendable>: Sendable {
         let runner = SinkRunner(open: open, scope: scope)
         return AnyReceiver(
             Receiver<Element>(
-                batch: { batch in if !batch.isEmpty { runner.receive(BatchBox(batch)) } },
+                batch: { (batch: consuming Batch<Element>) in
+                    if !batch.isEmpty { runner.receive(scope.box(batch)) }
+                },
                 signal: { _ in }))
     }
 }
@@ -313,7 +315,7 @@ final class SinkRunner: SinkDriver {
         let writer = try await openedWriter()
         while let batch = pending.first {
             try await writer.write(batch)
-            context.metrics.eventsOut.add(batch.count, ordering: .relaxed)
+            context.metrics.eventsOut.advance(by: batch.count)
             pending.removeFirst()
         }
     }

@@ -38,10 +38,12 @@ public struct Inlet<Element: Sendable>: Sendable {
     /// - Parameter position: Where the source is behind these events, if it can be read again from
     ///   there; it comes back as ``position`` after a restart.
     @inlinable
-    public func send(_ batch: Batch<Element>, position: SourcePosition? = nil) async throws {
-        let parcel = Parcel(batch, position)
-        if batch.count <= core.batchSize, try core.sendAtOnce(parcel) { return }
-        try await core.sendBehindHeld(parcel)
+    public func send(
+        _ batch: consuming Batch<Element>, position: SourcePosition? = nil
+    ) async throws {
+        if let unsent = try core.sendAtOnce(Parcel(batch, position)) {
+            try await core.sendBehindHeld(unsent)
+        }
     }
 
     /// Sends a batch without waiting.
@@ -54,7 +56,7 @@ public struct Inlet<Element: Sendable>: Sendable {
     /// - Throws: When the stage has stopped, or its overflow policy is `.fail`.
     @inlinable
     public func trySend(_ batch: Batch<Element>, position: SourcePosition? = nil) throws -> Bool {
-        try core.trySend(Parcel(batch, position))
+        try core.trySend(Parcel(batch, position)) == nil
     }
 
     /// Where to go on reading: behind what was sent last, or where the checkpoint says from which
@@ -75,7 +77,7 @@ struct Parcel<Element: Sendable>: Sendable {
     @usableFromInline var position: SourcePosition?
 
     @inlinable
-    init(_ batch: Batch<Element> = Batch(), _ position: SourcePosition? = nil) {
+    init(_ batch: consuming Batch<Element> = Batch(), _ position: SourcePosition? = nil) {
         self.batch = batch
         self.position = position
     }
@@ -86,8 +88,15 @@ struct Parcel<Element: Sendable>: Sendable {
         if let position = other.position { self.position = position }
     }
 
+    /// The parcel ready to travel; nothing else holds its events then.
     @inlinable
-    var box: BatchBox<Element> { BatchBox(batch, position: position) }
+    consuming func boxed() -> BatchBox<Element> { BatchBox(batch, position: position) }
+
+    @inlinable
+    init(_ box: BatchBox<Element>) {
+        position = box.position
+        batch = box.take()
+    }
 }
 
 /// Gathers single events into batches for a mailbox.
@@ -125,7 +134,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
 
     @inlinable
     func takeOpenBatch() -> (any AnyBatch)? {
-        takeOpen().map { $0.box }
+        takeOpen().map { $0.boxed() }
     }
 
     @inlinable
@@ -166,71 +175,84 @@ final class InletCore<Element: Sendable>: BatchFiller {
     }
 
     @inlinable
-    func send(_ parcel: Parcel<Element>) async throws {
+    func send(_ parcel: consuming Parcel<Element>) async throws {
         if parcel.batch.isEmpty { return }
         note(parcel.position)
+        let box = parcel.boxed()
         do {
-            try await mailbox.send(Delivery(channel: 0, item: .batch(parcel.box)))
+            try await mailbox.send(Delivery(channel: 0, item: .batch(box)))
+        } catch is CancellationError {
+            // The source has been asked to stop: what it has sent leaves when it has returned.
+            putBack(Parcel(box))
+            throw CancellationError()
         } catch {
-            notSent(parcel, error)
+            notSent(box.count, error)
             throw error
         }
     }
 
     /// Like ``trySend(_:)`` for a sender that takes the batch as sent: what can't ever be taken is counted.
     @usableFromInline
-    func sendAtOnce(_ parcel: Parcel<Element>) throws -> Bool {
+    func sendAtOnce(_ parcel: consuming Parcel<Element>) throws -> Parcel<Element>? {
+        let count = parcel.batch.count
+        if count > batchSize { return parcel }
         do {
             return try trySend(parcel)
         } catch {
-            notSent(parcel, error)
+            notSent(count, error)
             throw error
         }
     }
 
     @usableFromInline
-    func notSent(_ parcel: Parcel<Element>, _ error: any Error) {
-        switch error {
-        case is MailboxClosed: mailbox.discarded.add(parcel.batch.count, ordering: .relaxed)
-        case is MailboxOverflow: mailbox.dropped.add(parcel.batch.count, ordering: .relaxed)
-        default:
-            // The source has been asked to stop: what it has sent leaves when it has returned.
-            note(parcel.position)
-            putBack(parcel)
+    func notSent(_ count: Int, _ error: any Error) {
+        if error is MailboxClosed {
+            mailbox.discarded.add(count, ordering: .relaxed)
+        } else {
+            mailbox.dropped.add(count, ordering: .relaxed)
         }
     }
 
-    /// Offers a batch behind what is held back already.
+    /// Offers a batch behind what is held back already; gives it back when there is no room.
     ///
     /// While the stage is busy, small batches are gathered.
     @usableFromInline
-    func trySend(_ parcel: Parcel<Element>) throws -> Bool {
-        if parcel.batch.isEmpty { return true }
+    func trySend(_ parcel: consuming Parcel<Element>) throws -> Parcel<Element>? {
+        if parcel.batch.isEmpty { return nil }
         // The mailbox is not called under the lock, which its consumer takes to look for open batches.
-        let held: Parcel<Element>? = open.withLock { held in
-            if held.batch.count + parcel.batch.count < batchSize && !mailbox.wantsMore {
-                held.append(parcel)
-                return nil
+        var parcel = parcel
+        let (isTaken, held) = open.withLock { open -> (Bool, Parcel<Element>?) in
+            if open.batch.count + parcel.batch.count < batchSize && !mailbox.wantsMore {
+                open.append(parcel)
+                return (true, nil)
             }
-            defer { held = Parcel() }
-            return held
+            if open.batch.isEmpty { return (false, nil) }
+            defer { open = Parcel() }
+            return (false, open)
         }
-        guard let held else {
+        if isTaken {
             note(parcel.position)
-            return true
+            return nil
         }
-        if held.batch.isEmpty { return try offer(parcel) }
-        do {
-            if try offer(held) { return try offer(parcel) }
-        } catch {
-            putBack(held)
-            throw error
+        if let held {
+            let box = held.boxed()
+            do {
+                if try !offer(box) {
+                    putBack(Parcel(box))
+                    return parcel
+                }
+            } catch {
+                putBack(Parcel(box))
+                throw error
+            }
         }
-        putBack(held)
-        return false
+        let box = parcel.boxed()
+        parcel = Parcel()
+        return try offer(box) ? nil : Parcel(box)
     }
 
-    private func putBack(_ parcel: Parcel<Element>) {
+    @usableFromInline
+    func putBack(_ parcel: Parcel<Element>) {
         open.withLock { later in
             var all = parcel
             all.append(later)
@@ -238,10 +260,11 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
     }
 
-    private func offer(_ parcel: Parcel<Element>) throws -> Bool {
-        switch mailbox.trySend(Delivery(channel: 0, item: .batch(parcel.box))) {
+    private func offer(_ box: BatchBox<Element>) throws -> Bool {
+        let position = box.position
+        switch mailbox.trySend(Delivery(channel: 0, item: .batch(box))) {
         case .sent:
-            note(parcel.position)
+            note(position)
             return true
         case .full, .cancelled: return false
         case .closed: throw MailboxClosed()

@@ -36,7 +36,7 @@ package struct InputChannels: Sendable {
         case .idle: channels[channel].isIdle = true
         case .end: channels[channel].hasEnded = true
         }
-        if channels.allSatisfy(\.hasEnded) { return .end }
+        if channels.allSatisfy({ $0.hasEnded }) { return .end }
         return merged()
     }
 

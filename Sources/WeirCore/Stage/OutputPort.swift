@@ -101,7 +101,7 @@ package final class OutputPort {
             }
         }
         pending.removeAll(keepingCapacity: true)
-        metrics.eventsOut.add(emitted, ordering: .relaxed)
+        metrics.eventsOut.advance(by: emitted)
     }
 
     /// Appends a batch, joining it with the one before while both are small.
@@ -139,8 +139,11 @@ package final class OutputPort {
         }
     }
 
+    /// Whether there is something to send.
+    package var hasReady: Bool { readyEvents > 0 || hasReadySignals }
+
     package func sendReady() throws -> BlockedDelivery? {
-        if readyEvents == 0 && !hasReadySignals { return nil }
+        if !hasReady { return nil }
         var blocked: BlockedDelivery?
         for index in queues.indices {
             while let item = queues[index].ready.popFirst() {

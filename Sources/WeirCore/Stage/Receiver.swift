@@ -30,7 +30,10 @@ package struct Receiver<Element> {
 @usableFromInline
 package struct AnyReceiver {
     @usableFromInline let receiver: Any
+    /// Hands over a batch that its holder keeps.
     @usableFromInline package let deliver: (any AnyBatch) throws -> Void
+    /// Hands over a batch for good: its box is empty after that.
+    @usableFromInline package let consume: (any AnyBatch) throws -> Void
     @usableFromInline package let signal: (Signal) throws -> Void
 
     @inlinable
@@ -39,6 +42,9 @@ package struct AnyReceiver {
         signal = receiver.signal
         deliver = { batch in
             try receiver.batch(unsafeDowncast(batch, to: BatchBox<Element>.self).batch)
+        }
+        consume = { batch in
+            try receiver.batch(unsafeDowncast(batch, to: BatchBox<Element>.self).take())
         }
     }
 

@@ -18,17 +18,25 @@ extension StageActor {
     func begin(_ delivery: Delivery) throws -> Progress {
         switch delivery.item {
         case .batch(let batch):
-            metrics.eventsIn.add(batch.count, ordering: .relaxed)
-            metrics.batchesIn.add(1, ordering: .relaxed)
+            metrics.eventsIn.advance(by: batch.count)
+            metrics.batchesIn.advance(by: 1)
             let input = input(of: delivery)
-            if delivery.redrivenInput == nil { channels.receivedBatch(on: delivery.channel) }
+            let isRedriven = delivery.redrivenInput != nil
+            if !isRedriven { channels.receivedBatch(on: delivery.channel) }
             if isSource, let position = batch.position { sourcePosition = position }
             let head = heads[input]
             if scope.isFallible {
                 if batch.count == 1 { scope.timeOfEvent = batch.time(at: 0) }
                 if let error = transact({ try head.deliver(batch) }) { return .failed(error) }
-            } else {
+            } else if isRedriven {
+                // The dead letters may hold it still.
                 try head.deliver(batch)
+                scope.commit()
+            } else {
+                // Nothing throws, so nothing will ask for the batch again.
+                scope.spareBox = batch
+                try head.consume(batch)
+                scope.spareBox = nil
                 scope.commit()
             }
         case .signal(.end): return .notTried

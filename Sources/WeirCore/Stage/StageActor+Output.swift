@@ -4,7 +4,7 @@ import Synchronization
 // Handing over to the next stages and to sinks.
 extension StageActor {
     func flush() async throws {
-        for port in scope.ports {
+        for port in scope.ports where port.hasReady {
             while let blocked = try await sendReady(port) {
                 metrics.beginBlocked(
                     on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())

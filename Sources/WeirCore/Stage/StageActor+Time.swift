@@ -11,7 +11,8 @@ extension StageActor {
     }
 
     func armWakeUp() {
-        let earliest = scope.timers.compactMap(\.deadline).min()
+        if scope.timers.isEmpty { return }
+        let earliest = scope.timers.compactMap { $0.deadline }.min()
         if earliest == wakeUpDeadline { return }
         wakeUp?.cancel()
         wakeUp = nil

@@ -148,7 +148,7 @@ package actor StageActor: SupervisedChild {
             }
             let turn = await nextTurn(into: &deliveries)
             let start = environment.clock.monotonicNanoseconds()
-            metrics.idleNanoseconds.add(start - mark, ordering: .relaxed)
+            metrics.idleNanoseconds.advance(by: start - mark)
             metrics.busySince.store(start, ordering: .relaxed)
             let blockedBefore = metrics.blockedNanoseconds.load(ordering: .relaxed)
             scope.now = environment.clock.now()
@@ -195,7 +195,7 @@ package actor StageActor: SupervisedChild {
             mark = environment.clock.monotonicNanoseconds()
             let blocked = metrics.blockedNanoseconds.load(ordering: .relaxed) - blockedBefore
             metrics.busySince.store(0, ordering: .relaxed)
-            metrics.busyNanoseconds.add(max(0, mark - start - blocked), ordering: .relaxed)
+            metrics.busyNanoseconds.advance(by: max(0, mark - start - blocked))
         }
     }
 

@@ -51,6 +51,8 @@ package final class StageScope {
     private var nodeCounts: [String: Int] = [:]
     private var stateCount = 0
     private var barrierActions: [(Int) throws -> Void] = []
+    /// The box of the batch being handled, which is empty by now and good for what comes of it.
+    @usableFromInline var spareBox: (any AnyBatch)?
 
     package init(
         name: String, instance: Int, parallelism: Int, environment: RunEnvironment,
@@ -116,6 +118,18 @@ package final class StageScope {
         let count = nodeCounts[kind, default: 1]
         node = count == 1 ? kind : "\(kind)-\(count)"
         stateCount = 0
+    }
+
+    /// Puts what an operator emits into a box to travel in.
+    @inlinable
+    package func box<Element: Sendable>(_ batch: consuming Batch<Element>) -> BatchBox<Element> {
+        guard let spare = spareBox, type(of: spare) == BatchBox<Element>.self else {
+            return BatchBox(batch)
+        }
+        spareBox = nil
+        let box = unsafeDowncast(spare, to: BatchBox<Element>.self)
+        box.refill(batch)
+        return box
     }
 
     /// Runs when a checkpoint's barrier has come, before the state is captured; what it emits
@@ -204,15 +218,24 @@ package final class StageScope {
         return .restart
     }
 
-    package var readyEvents: Int { ports.reduce(0) { $0 + $1.readyEvents } }
+    package var readyEvents: Int {
+        var sum = 0
+        for port in ports { sum += port.readyEvents }
+        return sum
+    }
 
     /// Whether nobody takes what this stage emits any more.
     package var isAbandoned: Bool {
-        !ports.isEmpty && writers.isEmpty && ports.allSatisfy(\.isClosed)
+        if ports.isEmpty || !writers.isEmpty { return false }
+        for port in ports where !port.isClosed { return false }
+        return true
     }
 
     /// Whether an asynchronous operator can't take more events now.
-    package var isSaturated: Bool { asyncWork.contains { $0.isSaturated } }
+    package var isSaturated: Bool {
+        if asyncWork.isEmpty { return false }
+        return asyncWork.contains { $0.isSaturated }
+    }
 
     /// Whether calls are under way that a checkpoint has to wait for.
     package var blocksCheckpoint: Bool { asyncWork.contains { !$0.isReadyForCheckpoint } }

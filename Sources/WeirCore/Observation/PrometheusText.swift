@@ -85,7 +85,8 @@ extension RunningTopology {
             for index in boxes.indices {
                 var labels = [("topology", name), ("stage", stage.name)]
                 if boxes.count > 1 { labels.append(("instance", "\(index)")) }
-                let metrics = instances[stage.index].isEmpty
+                let metrics =
+                    instances[stage.index].isEmpty
                     ? nil : instances[stage.index][index].metrics
                 addMailbox(boxes[index], metrics, labels, now, &text)
                 guard let metrics else { continue }
@@ -154,7 +155,9 @@ extension RunningTopology {
             seconds(metrics.idleNanoseconds.load(ordering: .relaxed)))
         var blocked = metrics.blockedByStage
         let since = metrics.blockedSince.load(ordering: .relaxed)
-        if since > 0, let target = metrics.blockedTarget { blocked[target, default: 0] += now - since }
+        if since > 0, let target = metrics.blockedTarget {
+            blocked[target, default: 0] += now - since
+        }
         for (target, time) in blocked.sorted(by: { $0.key < $1.key }) {
             text.add(
                 "weir_blocked_seconds_total", .counter, "Time waiting for room.",

@@ -91,7 +91,9 @@ final class EventBroadcast {
         for payload in payloads {
             let start = all.count
             ServerSentEvent.appendField("id", "\(run)-\(next)".utf8, &all)
-            if let name = options.eventName { ServerSentEvent.appendField("event", name.utf8, &all) }
+            if let name = options.eventName {
+                ServerSentEvent.appendField("event", name.utf8, &all)
+            }
             ServerSentEvent.appendData(payload, &all)
             all.append(0x0A)
             next += 1

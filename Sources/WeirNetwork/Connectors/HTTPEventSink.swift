@@ -17,7 +17,7 @@ public struct ServerSentEventOptions: Sendable {
     public var replayBytes = 4 << 20
     /// Bytes that may wait for a slow client before it is disconnected; 1 MiB by default.
     public var queuedBytes = 1 << 20
-    /// Clients at one time; 10,000 by default. Beyond it: 503.
+    /// Clients at one time, beyond which others get 503; 10,000 by default.
     public var maximumClients = 10_000
     /// The value of `Access-Control-Allow-Origin`; none by default, so pages of other origins
     /// can't read the events.

@@ -9,7 +9,7 @@ public struct ServerSentEventSourceOptions: Sendable {
     public var headers: [String: String] = [:]
     /// Names of the events that are taken; all by default.
     public var eventNames: Set<String>?
-    /// Bytes of one event; 1 MiB by default. Beyond it the connection is made anew.
+    /// Bytes of one event, beyond which the connection is made anew; 1 MiB by default.
     public var maximumEventLength = 1 << 20
     /// The first pause before it connects again; 1 s by default, or what the server asks for.
     public var firstPause: Duration = .seconds(1)
@@ -179,7 +179,9 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
             .get, url, headers: headers, body: [], loop: loop, configuration: configuration,
             handler: self)
         self.exchange = exchange
-        ingest = Ingest(inlet, decoder: decoder, origin: "http://\(url.authority)\(url.target)", loop: loop) {
+        ingest = Ingest(
+            inlet, decoder: decoder, origin: "http://\(url.authority)\(url.target)", loop: loop
+        ) {
             [weak self] in self?.resume()
         }
         exchange.start()

@@ -205,7 +205,8 @@ final class HTTPIngestGate<Element: Sendable> {
     }
 
     private func enqueue(_ waiter: Waiter) {
-        guard waitingBytes + waiter.byteCount <= options.limits.pendingBytes || head == waiting.count
+        guard
+            waitingBytes + waiter.byteCount <= options.limits.pendingBytes || head == waiting.count
         else {
             waiter.party.refused(noRoom)
             return

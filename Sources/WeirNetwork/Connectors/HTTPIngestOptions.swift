@@ -2,11 +2,11 @@ public import WeirCore
 
 /// What a source that takes POST requests accepts, and how long it waits for room.
 public struct HTTPIngestOptions: Sendable {
-    /// Bytes of one document or array; 1 MiB by default. Beyond it: 413.
+    /// Bytes of one document or array, beyond which it gets 413; 1 MiB by default.
     public var maximumDocumentLength = 1 << 20
-    /// Bytes of one line of a stream of lines; 1 MiB by default. Beyond it: 413.
+    /// Bytes of one line of a stream, beyond which it gets 413; 1 MiB by default.
     public var maximumLineLength = 1 << 20
-    /// Bytes of one stream of lines; 1 GiB by default. Beyond it: 413.
+    /// Bytes of one stream of lines, beyond which it gets 413; 1 GiB by default.
     public var maximumStreamLength = 1 << 30
     /// How long events wait for room before their sender gets 429; 2 s by default.
     public var patience: Duration = .seconds(2)

@@ -44,7 +44,8 @@ public struct Operations: TopologyComponent {
         let server = shared.server
         server.addResponder("GET", prefix + "/healthz") { _, _ in
             guard environment.running != nil else { return Self.notReady("the run has ended") }
-            return .reply(HTTPReply(contentType: "application/json", body: #"{"status":"ok"}"#.utf8))
+            return .reply(
+                HTTPReply(contentType: "application/json", body: #"{"status":"ok"}"#.utf8))
         }
         server.addResponder("GET", prefix + "/readyz") { _, _ in
             guard environment.running?.isReady == true else {
@@ -123,7 +124,10 @@ extension SharedServer {
         text.add(
             "weir_connections", .gauge, "Connections open.", labels, counters.connectionsOpen)
         let counts: [(String, String, Int)] = [
-            ("weir_connections_accepted_total", "Connections accepted.", counters.connectionsAccepted),
+            (
+                "weir_connections_accepted_total", "Connections accepted.",
+                counters.connectionsAccepted
+            ),
             (
                 "weir_connections_refused_total", "Connections closed because of the limit.",
                 counters.connectionsRefused

@@ -109,7 +109,9 @@ struct HTTPRequestScan {
                 throw HTTPError(400, "the target is not a path")
             }
             start = authority
-            while start < end, bytes[start] != UInt8(ascii: "/"), bytes[start] != 0x3F { start += 1 }
+            while start < end, bytes[start] != UInt8(ascii: "/"), bytes[start] != 0x3F {
+                start += 1
+            }
         }
         var mark = start
         while mark < end, bytes[mark] != 0x3F { mark += 1 }

@@ -13,7 +13,9 @@ struct HTTPURL: Sendable {
             NetworkError(.invalidArgument, "\(text) is not an HTTP address: \(why)")
         }
         let scheme = "http://"
-        guard text.lowercased().hasPrefix(scheme) else { throw wrong("it has to begin with http://") }
+        guard text.lowercased().hasPrefix(scheme) else {
+            throw wrong("it has to begin with http://")
+        }
         guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw wrong("it has characters that are not allowed")
         }

@@ -137,7 +137,9 @@ final class ServedFile: Sendable {
         var bytes = [UInt8](repeating: 0, count: count)
         while got < count {
             let result = bytes.withUnsafeMutableBytes { buffer in
-                pread(descriptor, buffer.baseAddress.map { $0 + got }, count - got, off_t(offset + got))
+                pread(
+                    descriptor, buffer.baseAddress.map { $0 + got }, count - got,
+                    off_t(offset + got))
             }
             if result < 0, errno == EINTR { continue }
             if result <= 0 { return nil }

@@ -57,10 +57,16 @@ import Testing
 
     @Test(arguments: [
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", false, 200, "ok"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, 200, "ok"),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, 200,
+            "ok"
+        ),
         ("HTTP/1.1 200\r\n\r\nok", true, 200, "ok"), ("HTTP/1.0 404 x\r\n\r\n", true, 404, ""),
         ("HTTP/1.1 204 No\r\n\r\n", false, 204, ""),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 x\r\nContent-Length: 0\r\n\r\n", false, 201, ""),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 x\r\nContent-Length: 0\r\n\r\n", false, 201,
+            ""
+        ),
     ])
     func `reads an answer`(
         _ text: String, _ closes: Bool, _ status: Int, _ body: String

@@ -51,7 +51,9 @@ import Testing
                 + "POST /body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                 + "2\r\nde\r\n1;x\r\nf\r\n0\r\nT: g\r\n\r\n" + Self.end
         ).text
-        let bodies = answer.split(separator: "HTTP/1.1 200 OK").map { $0.split(separator: "\r\n\r\n")[1] }
+        let bodies = answer.split(separator: "HTTP/1.1 200 OK").map {
+            $0.split(separator: "\r\n\r\n")[1]
+        }
         #expect(bodies == ["abc", "defg", "/facts?x h"])
     }
 
@@ -99,7 +101,8 @@ import Testing
     @Test(arguments: [
         ("POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcde", 413, false),
         (
-            "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", 413,
+            "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+            413,
             true
         ),
         ("POST /body HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400, true),
@@ -134,7 +137,8 @@ import Testing
 
     @Test func `answer HEAD as GET without the body`() async throws {
         let (answer, _) = try await exchange(
-            "HEAD /facts HTTP/1.1\r\nHost: h\r\n\r\nHEAD /nothing HTTP/1.1\r\nHost: h\r\n\r\n" + Self.end)
+            "HEAD /facts HTTP/1.1\r\nHost: h\r\n\r\nHEAD /nothing HTTP/1.1\r\nHost: h\r\n\r\n"
+                + Self.end)
         let heads = answer.split(separator: "HTTP/1.1 ").map { String($0.prefix(3)) }
         #expect(heads == ["200", "404", "200"])
         #expect(answer.contains("Content-Length: 8\r\n"))

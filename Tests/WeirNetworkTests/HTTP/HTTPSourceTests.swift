@@ -65,8 +65,9 @@ struct PostClient {
                 + PostClient.request("[]") + PostClient.request("", Self.lines)
                 + PostClient.last(" " + reading(6)))
         #expect(answers.map(\.status) == [202, 202, 202, 202, 202, 202])
-        #expect(answers.map { $0.body.dropFirst(#"{"accepted":"#.count).dropLast() }
-            == ["1", "2", "3", "0", "0", "1"])
+        #expect(
+            answers.map { $0.body.dropFirst(#"{"accepted":"#.count).dropLast() }
+                == ["1", "2", "3", "0", "0", "1"])
         #expect(await seen.wait(for: 7) == Array(0..<7))
         #expect(running.deadLetters.total == 0)
         try await running.drain()

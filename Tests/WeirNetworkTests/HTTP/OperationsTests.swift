@@ -38,7 +38,8 @@ import WeirCore
         #expect(metrics.contains("weir_events_in_total\(label)\"in\"} 2\n"))
         #expect(metrics.contains("weir_mailbox_capacity\(label)\"out\"} "))
         #expect(metrics.contains("weir_http_requests_total{server=\"http://127.0.0.1:0\"} "))
-        #expect(metrics.split(separator: "\n").allSatisfy { $0.hasPrefix("#") || $0.contains("} ") })
+        #expect(
+            metrics.split(separator: "\n").allSatisfy { $0.hasPrefix("#") || $0.contains("} ") })
         let (status, graph) = try await get("/ops/topology", address)
         #expect(status == 200)
         let description = try JSONDecoder().decode(

@@ -22,15 +22,16 @@ import WeirCore
         return found + ["\(parser.lastEventID)|\(parser.retry.map { "\($0)" } ?? "-")"]
     }
 
-    @Test(arguments: [
-        ("data: a\n\n", ["-|message|a", "|-"]),
-        ("\u{FEFF}data:a\r\ndata: b\r\n\r\n", ["-|message|a\nb", "|-"]),
-        ("id: 1\rdata: x\r\rid\rdata: y\r\r", ["1|message|x", "-|message|y", "|-"]),
-        (": c\nevent: e\nid: 7\nretry: 250\ndata\n\n", ["7|e|", "7|0.25 seconds"]),
-        ("event: e\n\ndata:  two\n\n", ["-|message| two", "|-"]),
-        ("data: a", ["|-"]), ("id: a\u{0}b\ndata: x\nretry: 1x\n\n", ["-|message|x", "|-"]),
-        ("data: \(String(repeating: "x", count: 120))", ["!"]),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            ("data: a\n\n", ["-|message|a", "|-"]),
+            ("\u{FEFF}data:a\r\ndata: b\r\n\r\n", ["-|message|a\nb", "|-"]),
+            ("id: 1\rdata: x\r\rid\rdata: y\r\r", ["1|message|x", "-|message|y", "|-"]),
+            (": c\nevent: e\nid: 7\nretry: 250\ndata\n\n", ["7|e|", "7|0.25 seconds"]),
+            ("event: e\n\ndata:  two\n\n", ["-|message| two", "|-"]),
+            ("data: a", ["|-"]), ("id: a\u{0}b\ndata: x\nretry: 1x\n\n", ["-|message|x", "|-"]),
+            ("data: \(String(repeating: "x", count: 120))", ["!"]),
+        ] as [(String, [String])])
     func `reads the same over every cut`(_ text: String, _ expected: [String]) {
         let bytes = Array(text.utf8)
         #expect(read([bytes[...]]) == expected)
@@ -150,9 +151,11 @@ import WeirCore
             let body: String
             switch last {
             case "none":
-                body = "retry: 1\nid: a\ndata: {\"id\":1,\"value\":1}\n\nid: b\ndata: {\"id\":2,\"value\":1}\n\n"
+                body =
+                    "retry: 1\nid: a\ndata: {\"id\":1,\"value\":1}\n\nid: b\ndata: {\"id\":2,\"value\":1}\n\n"
             case "b":
-                body = "id: c\ndata: nonsense\n\nevent: other\ndata: {}\n\n"
+                body =
+                    "id: c\ndata: nonsense\n\nevent: other\ndata: {}\n\n"
                     + "id: d\ndata: {\"id\":3,\"value\":1}\n\ndata: {\"id\":4"
             default: return HTTPReply(status: 204)
             }
@@ -163,8 +166,10 @@ import WeirCore
         options.eventNames = ["message"]
         let url = "http://\(server.address)/feed"
         let topology = Topology("feed") {
-            EventStream("in", from: .serverSentEvents(from: url, as: Reading.self, options: options))
-                .map(\.id).sink(seen.sink)
+            EventStream(
+                "in", from: .serverSentEvents(from: url, as: Reading.self, options: options)
+            )
+            .map(\.id).sink(seen.sink)
         }
         let running = try await topology.start(.quiet())
         try await running.waitUntilFinished()
@@ -185,7 +190,9 @@ import WeirCore
         }
         let running = try await topology.start(.quiet())
         while try sender.serverCounters.requests < 1 { await Task.yield() }
-        for start in stride(from: 0, to: 5_000, by: 500) { try await post(start..<(start + 500), address) }
+        for start in stride(from: 0, to: 5_000, by: 500) {
+            try await post(start..<(start + 500), address)
+        }
         #expect(await seen.wait(for: 5_000).elementsEqual(0..<5_000))
         try await running.drain()
         try await sender.drain()

@@ -51,7 +51,8 @@ import Testing
     @Test(arguments: [
         "/files/../secret.txt", "/files/%2e%2e/secret.txt", "/files/%2E%2E%2Fsecret.txt",
         "/files/sub/../../secret.txt", "/files/..%5csecret.txt", "/files/%00", "/files/.hidden",
-        "/files/link.txt", "/files/up/secret.txt", "/files/sub", "/files/none", "/files//index.html",
+        "/files/link.txt", "/files/up/secret.txt", "/files/sub", "/files/none",
+        "/files//index.html",
         "/files/%zz", "/files/%", "/files/%ff", "/files/./index.html", "/filesindex.html",
     ])
     func `shows nothing outside of it`(_ target: String) async throws {

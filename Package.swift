@@ -124,6 +124,9 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "WeirHTTPFixture", dependencies: ["WeirCore", "WeirNetwork"],
+            path: "Tests/WeirHTTPFixture", swiftSettings: settings),
         .testTarget(
             name: "WeirToolTests",
             dependencies: [

@@ -173,6 +173,7 @@ public final class Loop: SerialExecutor {
     }
 
     private func threadMain() {
+        blockBrokenPipeSignal()
         owner.store(currentThread(), ordering: .relaxed)
         uv_run(uv, UV_RUN_DEFAULT)
         uv_loop_close(uv)

@@ -20,3 +20,13 @@ func currentThread() -> UInt {
 func detachThread(_ thread: uv_thread_t) {
     pthread_detach(thread)
 }
+
+/// Lets writes to a socket whose peer is gone fail with an error on the calling thread.
+///
+/// Else the signal SIGPIPE, which libuv leaves as it is, would end the process.
+func blockBrokenPipeSignal() {
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGPIPE)
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+}

@@ -46,10 +46,10 @@ final class HTTPDeadline {
         return true
     }
 
-    /// Whether a count has grown since the last call.
-    func hasProgress(_ count: Int) -> Bool {
+    /// Whether a count has grown since the last call, and by enough.
+    func hasProgress(_ count: Int, atLeast least: Int = 1) -> Bool {
         defer { progress = count }
-        return progress >= 0 && count > progress
+        return progress >= 0 && count - progress >= max(1, least)
     }
 
     func stop() { deadline = .max }

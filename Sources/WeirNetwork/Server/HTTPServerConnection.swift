@@ -195,11 +195,14 @@ final class HTTPServerConnection: TCPConnectionHandler {
         switch phase {
         case .head where reader.isEmpty:
             // A peer that takes its answer slowly is not idle.
-            if clock.hasProgress(tcp.sentByteCount), tcp.queuedByteCount > 0 {
-                clock.set(after: core.times.keepAlive)
-            } else {
+            if tcp.queuedByteCount == 0 {
                 core.counters.headTimeouts.add(1)
                 close()
+            } else if hasProgress(in: core.times.keepAlive) {
+                clock.set(after: core.times.keepAlive)
+            } else {
+                core.counters.answerTimeouts.add(1)
+                tcp.close(NetworkError(.timedOut, "the peer did not read its answer"))
             }
         case .head:
             core.counters.headTimeouts.add(1)
@@ -211,18 +214,26 @@ final class HTTPServerConnection: TCPConnectionHandler {
             core.counters.bodyTimeouts.add(1)
             finish(HTTPProblem(408, "the request's body took too long"))
         case .answering:
-            if clock.hasProgress(tcp.sentByteCount) {
+            let isReading = tcp.queuedByteCount > 0
+            if isReading, hasProgress(in: core.times.answer) {
                 clock.set(after: core.times.answer)
                 return
             }
             core.counters.answerTimeouts.add(1)
-            if tcp.queuedByteCount > 0 {
+            if isReading {
                 tcp.close(NetworkError(.timedOut, "the peer did not read its answer"))
             } else {
                 finish(HTTPProblem(503, "the answer took too long"))
             }
         case .streaming, .over: break
         }
+    }
+
+    /// Whether the peer has taken enough since the last look, that many milliseconds ago.
+    private func hasProgress(in milliseconds: UInt64) -> Bool {
+        let seconds = Int(clamping: milliseconds / 1_000)
+        let (least, _) = core.configuration.minimumBodyRate.multipliedReportingOverflow(by: seconds)
+        return clock.hasProgress(tcp.sentByteCount, atLeast: least)
     }
 
     /// Refuses the current request and closes.

@@ -29,9 +29,10 @@ public final class NetworkServer: Sendable {
         /// It grows with what has come, see ``minimumBodyRate``; time during which the server
         /// itself doesn't read does not count.
         public var bodyTimeout: Duration = .seconds(30)
-        /// Bytes a second that earn a body more time; 512 by default, 0 for no limit on its time.
+        /// Bytes a second that a body has to come with, and an answer has to be read with; 512 by
+        /// default, 0 for no limit on a body's time.
         public var minimumBodyRate = 512
-        /// Time for a handler to answer, and for the peer to go on reading; 60 s by default.
+        /// Time for a handler to answer, and for the peer to read on; 60 s by default.
         public var answerTimeout: Duration = .seconds(60)
         /// Times and limits of WebSocket connections.
         public var webSocket = WebSocketConnection.Configuration()

@@ -78,6 +78,8 @@ final class HTTPIngestGate<Element: Sendable> {
         self.inlet = inlet
         self.journal = journal
         hasClosed = false
+        // Nobody's patience is tried by how long the source takes to begin.
+        for index in head..<waiting.count { waiting[index].deadline = loop.now &+ patience }
         drainWaiting()
     }
 
@@ -212,7 +214,7 @@ final class HTTPIngestGate<Element: Sendable> {
             return
         }
         var waiter = waiter
-        waiter.deadline = loop.now &+ patience
+        waiter.deadline = inlet == nil ? .max : loop.now &+ patience
         waitingBytes += waiter.byteCount
         waiting.append(waiter)
     }
@@ -277,7 +279,7 @@ final class HTTPIngestGate<Element: Sendable> {
     }
 
     private func watchTime() {
-        guard head < waiting.count else { return }
+        guard head < waiting.count, waiting[head].deadline != .max else { return }
         let deadline = waiting[head].deadline
         if timer == nil {
             timer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in timeIsOver() }

@@ -57,7 +57,7 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
             return
         }
         do {
-            if gate.journal == nil {
+            if !gate.isDurable {
                 try gate.take(body, self)
             } else {
                 var batch = Batch<Element>()
@@ -76,7 +76,7 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
     private func takeArray(_ body: UnsafeRawBufferPointer) {
         var batch = Batch<Element>()
         var record: IngestRecord?
-        if gate.journal != nil { record = gate.makeRecord(origin) }
+        if gate.isDurable { record = gate.makeRecord(origin) }
         var splitter = JSONArraySplitter(body)
         var index = 0
         do {

@@ -28,8 +28,11 @@ final class HTTPIngestGate<Element: Sendable> {
     let decoder: EventDecoder<Element>
     let context: SourceContext
     let loop: Loop
+    /// Whether what comes goes to the journal; known before the journal is, so that what comes
+    /// before the source runs waits in the right form.
+    let isDurable: Bool
     private var inlet: Inlet<Element>?
-    private(set) var journal: IngestJournal?
+    private var journal: IngestJournal?
     private var hasClosed = false
     /// What this turn has brought: its events and who has brought how many.
     private var gathered = Batch<Element>()
@@ -55,6 +58,7 @@ final class HTTPIngestGate<Element: Sendable> {
         self.options = options
         self.context = context
         self.loop = loop
+        isDurable = context.hasStore
         patience = options.patience.milliseconds
         durable = DurableTickets(loop)
     }
@@ -173,7 +177,7 @@ final class HTTPIngestGate<Element: Sendable> {
         let (batch, told) = (gathered, parties)
         gathered = Batch()
         parties.removeAll(keepingCapacity: true)
-        if let inlet, journal == nil, head == waiting.count {
+        if let inlet, !isDurable, head == waiting.count {
             do {
                 if try inlet.trySend(batch) {
                     for (party, count, _) in told { party.accepted(count) }
@@ -231,7 +235,7 @@ final class HTTPIngestGate<Element: Sendable> {
                 guard try pass(waiter, inlet) else { break }
                 // First: who is told may bring the next events at once.
                 removeFirst()
-                if journal == nil { waiter.party.accepted(waiter.count) }
+                if !isDurable { waiter.party.accepted(waiter.count) }
             } catch {
                 removeFirst()
                 waiter.party.refused(stopping)
@@ -242,7 +246,7 @@ final class HTTPIngestGate<Element: Sendable> {
             return
         }
         watchTime()
-        if journal == nil { watchSpace(inlet) }
+        if !isDurable { watchSpace(inlet) }
     }
 
     /// False when there is no room.

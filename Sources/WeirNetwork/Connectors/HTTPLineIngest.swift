@@ -48,7 +48,7 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
     /// Whether nothing can be taken for now.
     private var isFull: Bool {
         if failure != nil { return true }
-        return gate.journal == nil ? !pendingBytes.isEmpty : pendingTotal >= Self.pendingLimit
+        return !gate.isDurable ? !pendingBytes.isEmpty : pendingTotal >= Self.pendingLimit
     }
 
     func receive(_ part: UnsafeRawBufferPointer, _ connection: HTTPServerConnection) -> Int {
@@ -102,7 +102,7 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
         }
         openCount += 1
         openBytes += text.count
-        if gate.journal != nil {
+        if gate.isDurable {
             batch.removeAll()
             var record = self.record.take() ?? gate.makeRecord(origin)
             record.append(text)

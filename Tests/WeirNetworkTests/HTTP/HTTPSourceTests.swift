@@ -211,7 +211,9 @@ struct PostClient {
 
     @Test func `gives every request of many connections its own answer`() async throws {
         let seen = Recorder<Int>()
-        let running = try await start(seen, capacity: 32, batchSize: 8)
+        var options = HTTPIngestOptions()
+        options.patience = .seconds(100)
+        let running = try await start(seen, capacity: 32, batchSize: 8, options)
         let address = try running.web
         let all = try await withThrowingTaskGroup(of: [Int].self) { group in
             for connection in 0..<20 {

@@ -26,6 +26,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -75,6 +76,7 @@ let package = Package(
             name: "WeirNetwork",
             dependencies: [
                 "CLibUV", "COpenSSL", "CZlib", "WeirCore", "WeirJSON",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
             ],
@@ -132,13 +134,20 @@ let package = Package(
             name: "WeirTestingTests", dependencies: ["WeirCore", "WeirJournal", "WeirTesting"],
             swiftSettings: settings),
         .testTarget(
-            name: "WeirNetworkTests", dependencies: ["Weir", "WeirNetwork", "WeirTesting"],
+            name: "WeirNetworkTests",
+            dependencies: [
+                "Weir", "WeirNetwork", "WeirTesting",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "WeirTLSFixture",
             dependencies: ["WeirNetwork", .product(name: "Logging", package: "swift-log")],
             path: "Tests/WeirTLSFixture",
             swiftSettings: settings),
+        .executableTarget(
+            name: "WeirHTTPFixture", dependencies: ["WeirCore", "WeirNetwork"],
+            path: "Tests/WeirHTTPFixture", swiftSettings: settings),
         .testTarget(
             name: "WeirToolTests",
             dependencies: [

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 // The load generator's inner loop is in C so that it stays well ahead of every server measured.
 
 #include "load.h"
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -114,6 +116,84 @@ int32_t cload_pump(
         }
     }
     free(polls);
+    return result;
+}
+
+/// An answer as far as it has come.
+typedef struct {
+    char bytes[1024];
+    size_t length;
+} answer;
+
+/// 1 if the answer is complete, 0 if it isn't, -1 if it is none.
+static int is_complete(const answer *a) {
+    const char *end = memmem(a->bytes, a->length, "\r\n\r\n", 4);
+    if (end == NULL) return a->length == sizeof a->bytes ? -1 : 0;
+    if (a->length < 12 || memcmp(a->bytes, "HTTP/1.1 202", 12) != 0) return -1;
+    const char *name = memmem(a->bytes, (size_t)(end - a->bytes), "ontent-", 7);
+    while (name != NULL && strncasecmp(name, "ontent-length: ", 15) != 0) {
+        name = memmem(name + 1, (size_t)(end - name - 1), "ontent-", 7);
+    }
+    if (name == NULL) return -1;
+    size_t wanted = (size_t)(end - a->bytes) + 4 + (size_t)atoi(name + 15);
+    return wanted > sizeof a->bytes || a->length > wanted ? -1 : a->length == wanted;
+}
+
+/// Sends the next request whole; a request fits an empty socket buffer.
+static int ask(cload_connection *c, const uint8_t *block, size_t block_length, size_t length) {
+    ssize_t n = send(c->socket, block + c->sent % block_length, length, SEND_FLAGS);
+    if (n != (ssize_t)length) return n < 0 ? errno : EPROTO;
+    c->sent += length;
+    return 0;
+}
+
+int32_t cload_ask(
+    cload_connection *connections, size_t count, const uint8_t *block, size_t block_length,
+    size_t request_length) {
+    struct pollfd *polls = calloc(count, sizeof *polls);
+    answer *answers = calloc(count, sizeof *answers);
+    int32_t result = polls == NULL || answers == NULL ? ENOMEM : 0;
+    size_t open = 0;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        cload_connection *c = &connections[i];
+        polls[i] = (struct pollfd){.fd = c->total > 0 ? c->socket : -1, .events = POLLIN};
+        if (c->total == 0) {
+            shutdown(c->socket, SHUT_WR);
+            continue;
+        }
+        open += 1;
+        result = ask(c, block, block_length, request_length);
+    }
+    while (open > 0 && result == 0) {
+        if (poll(polls, (nfds_t)count, -1) < 0) {
+            if (errno != EINTR) result = errno;
+            continue;
+        }
+        for (size_t i = 0; i < count && result == 0; i++) {
+            if (polls[i].fd < 0 || polls[i].revents == 0) continue;
+            cload_connection *c = &connections[i];
+            answer *a = &answers[i];
+            ssize_t n = recv(c->socket, a->bytes + a->length, sizeof a->bytes - a->length, 0);
+            if (n <= 0) {
+                result = n == 0 ? ECONNRESET : errno;
+                break;
+            }
+            a->length += (size_t)n;
+            int state = is_complete(a);
+            if (state < 0) result = EPROTO;
+            if (state <= 0) continue;
+            a->length = 0;
+            if (c->sent < c->total) {
+                result = ask(c, block, block_length, request_length);
+            } else {
+                shutdown(c->socket, SHUT_WR);
+                polls[i].fd = -1;
+                open -= 1;
+            }
+        }
+    }
+    free(polls);
+    free(answers);
     return result;
 }
 

@@ -9,7 +9,8 @@ struct WeirBench: AsyncParsableCommand {
         subcommands: [
             Core.self, Network.self, JSON.self, Binary.self, Recovery.self, NexmarkCommand.self,
             NexmarkEventsCommand.self, List.self,
-            GenerateTCP.self, GenerateWebSocket.self, GenerateEcho.self, RecoveryWorker.self,
+            GenerateTCP.self, GenerateWebSocket.self, GenerateEcho.self, GenerateHTTP.self,
+            RecoveryWorker.self,
         ])
 }
 

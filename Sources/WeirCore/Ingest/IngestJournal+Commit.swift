@@ -82,6 +82,7 @@ extension IngestJournal {
             registry.acknowledge(
                 safe.map { (name: $0.key, sequence: $0.value) }, at: first.position)
         }
+        for record in group { record.onDurable?() }
         let (consumer, callback, pending) = state.withLock { state in
             state.committed.append(contentsOf: stored)
             let wasBlocked = state.blocked != nil

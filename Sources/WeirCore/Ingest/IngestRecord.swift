@@ -21,6 +21,9 @@ package struct IngestRecord: Sendable {
     /// How many messages it has.
     package private(set) var count = 0
 
+    /// Called once on the journal's thread when the record is durable.
+    package var onDurable: (@Sendable () -> Void)?
+
     private let countOffset: Int
 
     /// Makes a record without messages.

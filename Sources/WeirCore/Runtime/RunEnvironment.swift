@@ -18,6 +18,17 @@ package final class RunEnvironment: Sendable {
     package let substitutes: Substitutes?
     /// Where the keyed state of each stage is.
     package let backends: StateBackends
+    private let run = Mutex(WeakRun())
+
+    private struct WeakRun: Sendable {
+        weak var value: RunningTopology?
+    }
+
+    /// The run itself, once it is launched and as long as somebody holds it.
+    package internal(set) var running: RunningTopology? {
+        get { run.withLock { $0.value } }
+        set { run.withLock { $0.value = newValue } }
+    }
 
     package init(
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,

@@ -55,6 +55,7 @@ public final class RunningTopology: Sendable {
 
     /// Sets everything up, then lets the sources go.
     func launch(_ components: [any TopologyComponent]) async throws {
+        environment.running = self
         let restored = try await environment.checkpoints?.open()
         do {
             try await prepareStages(restored)
@@ -80,6 +81,12 @@ public final class RunningTopology: Sendable {
     func begin() {
         let task = startTask(on: configuration.executor) { try await self.runAll() }
         state.withLock { $0.task = task }
+    }
+
+    /// Whether the sources run, and none of them was asked to stop.
+    package var isReady: Bool {
+        let runs = state.withLock { $0.task != nil && !$0.isFinished }
+        return runs && !pumps.contains { $0.isStopped }
     }
 
     private func prepareStages(_ restored: RestoredRun?) async throws {
@@ -270,7 +277,7 @@ public final class RunningTopology: Sendable {
     }
 
     /// Stops the sources of stages that `isAffected` names, letting what they have sent flow on.
-    func stopSources(_ isAffected: (Int) -> Bool) {
+    package func stopSources(_ isAffected: (Int) -> Bool) {
         for pump in pumps where isAffected(pump.stage) { pump.stop() }
     }
 }

@@ -48,6 +48,9 @@ package final class SourcePump: SupervisedChild {
         try await prepareSource()
     }
 
+    /// Whether the source was asked to return.
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
     /// Asks the source to return; what it has sent flows on.
     func stop() {
         let (task, wait) = state.withLock { state in

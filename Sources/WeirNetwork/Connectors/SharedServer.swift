@@ -156,3 +156,45 @@ public struct WebPage: TopologyComponent {
         try await shared.start()
     }
 }
+
+/// A folder whose files the topology's server shows.
+///
+/// ```swift
+/// Topology("fraud") {
+///     WebFolder("/app/", port: 8080, StaticFolder("public"))
+///     …
+/// }
+/// ```
+public struct WebFolder: TopologyComponent {
+    private let prefix: String
+    private let host: String
+    private let port: Int
+    private let folder: StaticFolder
+
+    /// Shows the files of a folder.
+    ///
+    /// - Parameters:
+    ///   - prefix: What their paths begin with, such as `/app/`.
+    ///   - host: The address to listen on; loopback by default.
+    ///   - port: The port, shared with sources and sinks of the same host and port.
+    ///   - folder: The folder.
+    public init(
+        _ prefix: String, host: String = "127.0.0.1", port: Int, _ folder: StaticFolder
+    ) {
+        self.prefix = prefix
+        self.host = host
+        self.port = port
+        self.folder = folder
+    }
+
+    /// What it is called in drawings and errors.
+    public var label: String { "folder \(prefix)" }
+
+    /// Adds the folder to its server and starts that.
+    public func start(_ context: SourceContext) async throws {
+        let shared = try SharedServer.of(
+            context.resources, host: host, port: port, logger: context.logger)
+        shared.server.addFolder(prefix, folder)
+        try await shared.start()
+    }
+}

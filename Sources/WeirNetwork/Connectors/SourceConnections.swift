@@ -188,7 +188,7 @@ struct ConnectionSource<Element: Sendable>: Sendable {
     }
 
     /// Tries a failed disk again and again, with growing pauses.
-    private static func retry(_ journal: IngestJournal, _ context: SourceContext) async {
+    static func retry(_ journal: IngestJournal, _ context: SourceContext) async {
         while await journal.waitUntilBlocked() {
             var pause = Duration.milliseconds(50)
             while journal.trouble != nil {

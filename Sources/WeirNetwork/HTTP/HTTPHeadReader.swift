@@ -38,9 +38,20 @@ public struct HTTPHeadReader: Sendable {
     private var endsWithCarriageReturn = false
     private var hasSkippedEmptyLine = false
     private var length = 0
+    /// Whether lines without a first one are looked for, which may be none at all.
+    private let isTrailer: Bool
 
     /// Creates a reader.
-    public init(limits: HTTPLimits = HTTPLimits()) { self.limits = limits }
+    public init(limits: HTTPLimits = HTTPLimits()) {
+        self.limits = limits
+        isTrailer = false
+    }
+
+    /// Creates a reader of the lines behind a body in chunks.
+    init(limits: HTTPLimits, isTrailer: Bool) {
+        self.limits = limits
+        self.isTrailer = isTrailer
+    }
 
     /// Bytes of an incomplete head that are kept.
     public var carriedByteCount: Int { carry.count }
@@ -58,14 +69,21 @@ public struct HTTPHeadReader: Sendable {
         var start = 0
         var position = 0
         while position < bytes.count {
+            let plain = plainCount(bytes, from: position)
+            position += plain
+            length += plain
+            lineLength += plain
+            guard position < bytes.count else { break }
             let byte = bytes[position]
             position += 1
             length += 1
             if length > limits.maximumHeadLength {
-                throw HTTPError(431, "the head is above \(limits.maximumHeadLength) bytes")
+                let isTarget = lineCount == 0 && !isTrailer
+                throw HTTPError(
+                    isTarget ? 414 : 431, "the head is above \(limits.maximumHeadLength) bytes")
             }
             guard try endsHead(byte) else { continue }
-            if lineCount == 0 {
+            if lineCount == 0, !isTrailer {
                 // RFC 9112, 2.2: an empty line before the request line is skipped, once.
                 if hasSkippedEmptyLine { throw HTTPError(400, "empty request line") }
                 hasSkippedEmptyLine = true
@@ -82,12 +100,27 @@ public struct HTTPHeadReader: Sendable {
         return bytes.count
     }
 
+    /// How many of the bytes need no closer look: sixteen at a time, and within the limit.
+    private func plainCount(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        if endsWithCarriageReturn { return 0 }
+        let room = min(bytes.count - start, limits.maximumHeadLength - length)
+        var count = 0
+        while count + 16 <= room {
+            let part = bytes.loadUnaligned(fromByteOffset: start + count, as: SIMD16<UInt8>.self)
+            let low = part .< 0x20
+            let delete = part .== 0x7F
+            if any(low .| delete) { break }
+            count += 16
+        }
+        return count
+    }
+
     private mutating func finish(
         _ part: UnsafeRawBufferPointer,
         _ onHead: (UnsafeRawBufferPointer) throws(HTTPError) -> Void
     ) throws(HTTPError) {
         var whole = carry
-        self = HTTPHeadReader(limits: limits)
+        self = HTTPHeadReader(limits: limits, isTrailer: isTrailer)
         if whole.isEmpty {
             try onHead(part)
             return

@@ -73,41 +73,6 @@ public struct HTTPHeaders: Sendable, Hashable {
     }
 }
 
-/// Character classes of RFC 9110, section 5.6.
-enum HTTPSyntax {
-    static func isToken(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"),
-            UInt8(ascii: "&"), UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
-            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"),
-            UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
-            true
-        default: false
-        }
-    }
-
-    static func lower(_ byte: UInt8) -> UInt8 {
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
-    }
-
-    static func isDigit(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-    }
-
-    /// Takes spaces and tabs off both ends.
-    static func trimmed<Bytes: BidirectionalCollection<UInt8>>(
-        _ bytes: Bytes
-    ) -> Bytes.SubSequence {
-        let isSpace: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x09 }
-        let front = bytes.drop(while: isSpace)
-        guard let last = front.lastIndex(where: { !isSpace($0) }) else { return front }
-        return front[...last]
-    }
-}
-
 extension String {
     /// Makes a text of a slice of another text's UTF-8.
     init(_ slice: Substring.UTF8View.SubSequence) { self.init(decoding: slice, as: UTF8.self) }

@@ -1,12 +1,41 @@
-/// A server's connection as long as it speaks HTTP: answers requests, hands over to WebSocket.
+/// A server's connection as long as it speaks HTTP: one request after the other, each answered
+/// before the next is looked at; hands over to WebSocket.
+///
+/// A receiver that is full, an answer that is due and a peer that doesn't read its answers all
+/// have the same effect: the socket isn't read.
 final class HTTPServerConnection: TCPConnectionHandler {
-    private let tcp: TCPConnection
-    private let core: ServerCore
-    private let server: NetworkServer
-    private let timer: LoopTimer
-    private var reader: HTTPHeadReader
-    private var isDone = false
-    private var upgraded: WebSocketConnection?
+    enum Phase {
+        /// The head of a request is awaited.
+        case head
+        /// The body of a request is awaited.
+        case body
+        /// The request is complete, the answer isn't.
+        case answering
+        /// An answer without an end goes on; what the peer sends is ignored.
+        case streaming
+        /// The connection closes, or belongs to a WebSocket.
+        case over
+    }
+
+    let tcp: TCPConnection
+    let core: ServerCore
+    let server: NetworkServer
+    let clock: HTTPDeadline
+    var phase = Phase.head
+    var reader: HTTPHeadReader
+    var body: HTTPBodyReader?
+    var receiver: (any HTTPBodyReceiver)?
+    /// Grows with each request: who answers later sees that its request is still the one.
+    private(set) var requestNumber: UInt64 = 0
+    /// Facts of the current request.
+    var keepsAlive = true
+    var isHEAD = false
+    var minorVersion = 1
+    /// Whether the peer has ended its side, or the server is about to stop.
+    var closesAfterAnswer = false
+    private var isReceiving = false
+    /// Set while the receiver doesn't take what has come.
+    private var pausedSince: UInt64?
 
     init(
         _ tcp: TCPConnection, _ core: ServerCore, _ server: NetworkServer
@@ -15,153 +44,225 @@ final class HTTPServerConnection: TCPConnectionHandler {
         self.core = core
         self.server = server
         reader = HTTPHeadReader(limits: core.configuration.http)
-        timer = try LoopTimer(on: tcp.loop) {}
+        clock = try HTTPDeadline(tcp.loop)
         tcp.handler = self
     }
 
     func start() {
-        timer.onFire = { [unowned(unsafe) self] in timeIsOver() }
-        timer.start(after: core.configuration.headTimeout)
+        clock.onFire = { [unowned(unsafe) self] in timeIsOver() }
+        clock.set(after: core.times.head)
         tcp.resumeReading()
     }
+
+    // MARK: Reading
 
     func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
+        isReceiving = true
+        defer { isReceiving = false }
         var used = 0
-        while used < bytes.count, !isDone {
-            // Requests sent ahead wait until the peer has taken the answers so far.
-            if tcp.queuedByteCount > 0 { return used }
-            if reader.isEmpty { timer.start(after: core.configuration.headTimeout) }
-            do {
-                let rest = UnsafeRawBufferPointer(rebasing: bytes[used...])
-                var request: HTTPRequestHead?
-                used += try reader.consume(rest) { head throws(HTTPError) in
-                    request = try HTTPRequestHead(parsing: head)
+        while used < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[used...])
+            do throws(HTTPError) {
+                switch phase {
+                case .head:
+                    // Requests sent ahead wait until the peer has taken the answers so far.
+                    if tcp.queuedByteCount > 0 { return used }
+                    used += try readHead(rest)
+                    if phase == .over, tcp.handler !== self { return used }
+                case .body:
+                    let count = try readBody(rest)
+                    used += count
+                    if count < rest.count, phase == .body {
+                        pausedSince = pausedSince ?? tcp.loop.now
+                        return used
+                    }
+                case .answering: return used
+                case .streaming, .over: return bytes.count
                 }
-                if let request { try answer(request) }
             } catch {
-                refuse(error, isViolation: true)
+                refuse(error)
             }
-            if upgraded != nil { return used }
         }
-        return bytes.count
+        return used
     }
 
-    func connectionDrained(_ connection: TCPConnection) { tcp.resumeReading() }
+    func connectionReceivedAll(_ connection: TCPConnection) {
+        if phase == .body { receiver?.receivedAll(self) }
+    }
 
-    func connectionClosed(_ connection: TCPConnection, error: NetworkError?) { timer.close() }
+    private func readHead(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> Int {
+        if reader.isEmpty { clock.set(after: core.times.head) }
+        return try reader.consume(bytes) { head throws(HTTPError) in
+            try begin(HTTPRequestScan(head))
+        }
+    }
+
+    private func begin(_ request: HTTPRequestScan) throws(HTTPError) {
+        requestNumber &+= 1
+        keepsAlive = request.keepsAlive && !closesAfterAnswer
+        isHEAD = request.isHEAD
+        minorVersion = request.minorVersion
+        core.counters.requests.add(1)
+        phase = .answering
+        switch try respond(to: request) {
+        case nil: return
+        case .reply(let reply):
+            if request.bodyLength != 0 { keepsAlive = false }
+            answer(reply)
+        case .refuse(let problem):
+            if request.bodyLength != 0 { keepsAlive = false }
+            refuse(problem)
+        case .receive(let receiver, let limits):
+            let body: HTTPBodyReader
+            do {
+                body = try HTTPBodyReader(length: request.bodyLength, limits: limits)
+            } catch {
+                keepsAlive = false
+                receiver.cancelled(self)
+                refuse(HTTPProblem(error))
+                return
+            }
+            self.receiver = receiver
+            if body.isComplete {
+                complete(receiver)
+            } else {
+                phase = .body
+                self.body = body
+                clock.begin(core.times.body)
+                if request.expectsContinue { tcp.write("HTTP/1.1 100 Continue\r\n\r\n") }
+            }
+        }
+    }
+
+    private func complete(_ receiver: any HTTPBodyReceiver) {
+        phase = .answering
+        clock.set(after: core.times.answer)
+        receiver.end(self)
+    }
+
+    private func readBody(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> Int {
+        guard let receiver, var body = self.body.take() else { return bytes.count }
+        let number = requestNumber
+        let used = try body.consume(bytes) { part in
+            // A receiver that has refused the request gets nothing more of it.
+            guard phase == .body, requestNumber == number else { return part.count }
+            return receiver.receive(part, self)
+        }
+        guard phase == .body, requestNumber == number else { return used }
+        clock.received = body.receivedLength
+        self.body = body
+        if body.isComplete { complete(receiver) }
+        return used
+    }
+
+    /// Reads on: a receiver has room again, or an answer is complete.
+    func resume() {
+        if let since = pausedSince.take() { clock.skip(tcp.loop.now - since) }
+        if !isReceiving { tcp.resumeReading() }
+    }
+
+    func connectionDrained(_ connection: TCPConnection) {
+        if phase == .answering || phase == .streaming {
+            receiver?.drained(self)
+        } else {
+            tcp.resumeReading()
+        }
+    }
+
+    func connectionReachedEnd(_ connection: TCPConnection) {
+        switch phase {
+        case .answering: closesAfterAnswer = true
+        case .head, .body, .streaming, .over: close()
+        }
+    }
+
+    func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
+        clock.close()
+        release()
+    }
+
+    private func release() {
+        requestNumber &+= 1
+        body = nil
+        receiver.take()?.cancelled(self)
+    }
+
+    // MARK: Time
 
     private func timeIsOver() {
-        guard !isDone else { return }
-        core.counters.headTimeouts.add(1)
-        if reader.isEmpty {
-            isDone = true
-            tcp.closeGracefully()
-        } else {
-            refuse(HTTPError(408, "the request's head took too long"), isViolation: false)
+        switch phase {
+        case .head where reader.isEmpty:
+            // A peer that takes its answer slowly is not idle.
+            if tcp.queuedByteCount == 0 {
+                core.counters.headTimeouts.add(1)
+                close()
+            } else if hasProgress(in: core.times.keepAlive) {
+                clock.set(after: core.times.keepAlive)
+            } else {
+                core.counters.answerTimeouts.add(1)
+                tcp.close(NetworkError(.timedOut, "the peer did not read its answer"))
+            }
+        case .head:
+            core.counters.headTimeouts.add(1)
+            finish(HTTPProblem(408, "the request's head took too long"))
+        case .body:
+            if let pausedSince { clock.skip(tcp.loop.now - pausedSince) }
+            if pausedSince != nil { pausedSince = tcp.loop.now }
+            if clock.extend(minimumRate: core.configuration.minimumBodyRate) { return }
+            core.counters.bodyTimeouts.add(1)
+            finish(HTTPProblem(408, "the request's body took too long"))
+        case .answering:
+            let isReading = tcp.queuedByteCount > 0
+            if isReading, hasProgress(in: core.times.answer) {
+                clock.set(after: core.times.answer)
+                return
+            }
+            core.counters.answerTimeouts.add(1)
+            if isReading {
+                tcp.close(NetworkError(.timedOut, "the peer did not read its answer"))
+            } else {
+                finish(HTTPProblem(503, "the answer took too long"))
+            }
+        case .streaming, .over: break
         }
     }
 
-    // MARK: Answers
-
-    private func answer(_ request: HTTPRequestHead) throws(HTTPError) {
-        core.counters.requests.add(1)
-        guard request.bodyLength == 0 else {
-            throw HTTPError(413, "a body is not expected here")
-        }
-        timer.start(after: core.configuration.keepAliveTimeout)
-        switch server.route(request.path) {
-        case .page(let page): serve(page, request)
-        case .webSocket(let acceptor): try upgrade(request, acceptor)
-        case nil: refuse(HTTPError(404, "there is nothing at this path"), request)
-        }
+    /// Whether the peer has taken enough since the last look, that many milliseconds ago.
+    private func hasProgress(in milliseconds: UInt64) -> Bool {
+        let seconds = Int(clamping: milliseconds / 1_000)
+        let (least, _) = core.configuration.minimumBodyRate.multipliedReportingOverflow(by: seconds)
+        return clock.hasProgress(tcp.sentByteCount, atLeast: least)
     }
 
-    private func serve(_ page: StaticPage, _ request: HTTPRequestHead) {
-        guard request.method == "GET" || request.method == "HEAD" else {
-            refuse(HTTPError(405, "only GET and HEAD are allowed"), request, allow: "GET, HEAD")
-            return
-        }
-        var response = HTTPResponse(200)
-        response.closes = !request.keepsAlive
-        response.headers = [
-            ("Content-Type", page.contentType), ("Content-Length", "\(page.body.count)"),
-        ]
-        // An HTTP/1.0 client expects a close unless it is told otherwise.
-        if request.minorVersion == 0, request.keepsAlive {
-            response.headers.append(("Connection", "keep-alive"))
-        }
-        tcp.write(response.head(at: HTTPDate.now()))
-        if request.method == "GET" {
-            // The head and a large body may exceed the limit together; the queue was empty before.
-            if tcp.write(page.body) == .refused { tcp.writeAnyway(page.body) }
-        }
-        if response.closes { close() }
+    /// Refuses the current request and closes.
+    private func finish(_ problem: HTTPProblem) {
+        keepsAlive = false
+        receiver.take()?.cancelled(self)
+        refuse(problem)
     }
 
-    private func upgrade(
-        _ request: HTTPRequestHead, _ acceptor: NetworkServer.Acceptor
-    ) throws(HTTPError) {
-        let key: String
-        do {
-            key = try WebSocketHandshake.key(of: request)
-        } catch {
-            core.counters.countProtocolError(error.status)
-            refuse(error, request, allow: error.status == 405 ? "GET" : nil)
-            return
-        }
-        let question = WebSocketRequest(
-            head: request, remoteAddress: tcp.remoteAddress, tls: tcp.tlsInfo)
-        switch acceptor(question).choice {
-        case .refuse(let error, let isForOrigin):
-            if isForOrigin { core.counters.originsRefused.add(1) }
-            refuse(error, request)
-        case .accept(let handler, let subprotocol, let configuration):
-            let configuration = configuration ?? core.configuration.webSocket
-            let chosen = subprotocol.flatMap { question.subprotocols.contains($0) ? $0 : nil }
-            let deflate = DeflateNegotiation.accept(
-                request.headers.elements("Sec-WebSocket-Extensions"), configuration.compression)
-            let response = WebSocketHandshake.response(
-                key: key, subprotocol: chosen, extensions: deflate?.answer)
-            tcp.write(response.head(at: HTTPDate.now()))
-            core.counters.webSocketsOpened.add(1)
-            let webSocket = WebSocketConnection(
-                tcp, role: .server, target: request.target, subprotocol: chosen,
-                deflate: deflate?.agreement, configuration: configuration, timer: timer,
-                counters: core.counters, handler: handler)
-            upgraded = webSocket
-            handler.opened(webSocket)
-        }
-    }
-
-    /// Refuses a request and closes: what follows on the connection cannot be trusted.
-    private func refuse(_ error: HTTPError, isViolation: Bool) {
-        if isViolation { core.counters.countProtocolError(error.status) }
-        var (response, body) = HTTPResponse.refusal(error)
-        response.closes = true
-        tcp.write(response.head(at: HTTPDate.now()) + body)
+    /// The bytes are none of HTTP's, or beyond a limit: what follows cannot be trusted.
+    private func refuse(_ error: HTTPError) {
+        core.counters.countProtocolError(error.status)
+        keepsAlive = false
+        write(.problem(HTTPProblem(error)), isProblem: true)
         close()
     }
 
-    /// Answers a well-formed request with an error; the connection stays open if it may.
-    private func refuse(_ error: HTTPError, _ request: HTTPRequestHead, allow: String? = nil) {
-        var (response, body) = HTTPResponse.refusal(error)
-        response.closes = !request.keepsAlive
-        if let allow { response.headers.append(("Allow", allow)) }
-        if error.status == 426 {
-            response.headers.append(("Upgrade", "websocket"))
-            response.headers.append(("Connection", "Upgrade"))
-            response.headers.append(("Sec-WebSocket-Version", "13"))
-        }
-        let isHead = request.method == "HEAD"
-        tcp.write(response.head(at: HTTPDate.now()) + (isHead ? "" : body))
-        if response.closes { close() }
+    /// The server stops: a request that is under way is answered first.
+    func stop(within deadline: Duration) {
+        closesAfterAnswer = true
+        keepsAlive = false
+        if phase == .body || phase == .answering { return }
+        close(within: deadline)
     }
 
-    private func close() {
-        isDone = true
-        timer.stop()
-        tcp.closeGracefully()
+    func close(within deadline: Duration = .seconds(2)) {
+        phase = .over
+        clock.stop()
+        release()
+        tcp.closeGracefully(within: deadline)
     }
 }

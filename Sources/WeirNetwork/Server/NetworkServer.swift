@@ -1,7 +1,7 @@
 public import Logging
 import Synchronization
 
-/// A server for WebSocket paths and static pages on one port, owned by one loop.
+/// A server for HTTP handlers, pages, folders and WebSockets on one port, owned by one loop.
 ///
 /// ```swift
 /// let server = try NetworkServer(.init(port: 8080))
@@ -26,6 +26,16 @@ public final class NetworkServer: Sendable {
         public var headTimeout: Duration = .seconds(10)
         /// Time a connection may be idle between two requests; 30 s by default.
         public var keepAliveTimeout: Duration = .seconds(30)
+        /// Time for the body of a request to come; 30 s by default.
+        ///
+        /// It grows with what has come, see ``minimumBodyRate``; time during which the server
+        /// itself doesn't read does not count.
+        public var bodyTimeout: Duration = .seconds(30)
+        /// Bytes a second that a body has to come with, and an answer has to be read with; 512 by
+        /// default, 0 for no limit on a body's time.
+        public var minimumBodyRate = 512
+        /// Time for a handler to answer, and for the peer to read on; 60 s by default.
+        public var answerTimeout: Duration = .seconds(60)
         /// Times and limits of WebSocket connections.
         public var webSocket = WebSocketConnection.Configuration()
 
@@ -44,16 +54,11 @@ public final class NetworkServer: Sendable {
     /// Decides about a handshake, on the server's loop.
     public typealias Acceptor = @Sendable (WebSocketRequest) -> WebSocketDecision
 
-    enum Route: Sendable {
-        case webSocket(Acceptor)
-        case page(StaticPage)
-    }
-
     /// The loop that owns the server.
     public let loop: Loop
     /// The configuration it was made with.
     public let configuration: Configuration
-    private let routes = Mutex<[String: Route]>([:])
+    private let routes = Mutex(HTTPRoutes())
     private let cells = ServerCounterCells()
     private let core: LoopBound<ServerCore>
     private let tls: TLSServerContext?
@@ -80,22 +85,42 @@ public final class NetworkServer: Sendable {
 
     // MARK: Routes
 
-    /// Serves WebSocket connections on a path; replaces what was there.
+    /// Serves WebSocket connections on a path, beside handlers and a page; replaces another one.
     public func addWebSocket(_ path: String, _ acceptor: @escaping Acceptor) {
-        routes.withLock { $0[path] = .webSocket(acceptor) }
+        routes.withLock { $0.change(path) { $0.acceptor = acceptor } }
     }
 
-    /// Serves a static page on a path; replaces what was there.
+    /// Serves a static page on a path; replaces another one.
     public func addPage(_ path: String, _ page: StaticPage) {
-        routes.withLock { $0[path] = .page(page) }
+        routes.withLock { $0.change(path) { $0.page = page } }
     }
 
-    /// Takes a path away; its open connections stay open.
+    /// Serves the files of a folder below a path, which ends with `/`; replaces another one.
+    public func addFolder(_ prefix: String, _ folder: StaticFolder) {
+        let prefix = prefix.hasSuffix("/") ? prefix : prefix + "/"
+        routes.withLock { $0.add(folder, at: prefix) }
+    }
+
+    /// Answers requests of a method at a path, on the loop; replaces another one.
+    func addResponder(_ method: String, _ path: String, _ responder: @escaping HTTPResponder) {
+        routes.withLock { routes in
+            routes.change(path) { endpoint in
+                endpoint.responders.removeAll { $0.method == method }
+                endpoint.responders.append((method, responder))
+            }
+        }
+    }
+
+    /// Takes a path away with all that is served there; its open connections stay open.
     public func removeRoute(_ path: String) {
-        routes.withLock { _ = $0.removeValue(forKey: path) }
+        routes.withLock { $0.remove(path) }
     }
 
-    func route(_ path: String) -> Route? { routes.withLock { $0[path] } }
+    func endpoint(_ path: String) -> HTTPEndpoint? { routes.withLock { $0.endpoint(path) } }
+
+    func folder(_ path: String) -> (folder: StaticFolder, rest: String)? {
+        routes.withLock { $0.folder(path) }
+    }
 
     // MARK: Life
 

@@ -7,10 +7,24 @@ final class ServerCore {
     private var stopWaiters: [() -> Void] = []
     private var stopTimer: LoopTimer?
     private var isStarting = false
+    let times: Times
+
+    /// The configuration's times in the loop's milliseconds.
+    struct Times {
+        let head: UInt64
+        let body: UInt64
+        let answer: UInt64
+        let keepAlive: UInt64
+    }
 
     init(_ configuration: NetworkServer.Configuration, _ counters: ServerCounterCells) {
         self.configuration = configuration
         self.counters = counters
+        times = Times(
+            head: configuration.headTimeout.milliseconds,
+            body: configuration.bodyTimeout.milliseconds,
+            answer: configuration.answerTimeout.milliseconds,
+            keepAlive: configuration.keepAliveTimeout.milliseconds)
     }
 
     func start(
@@ -71,6 +85,8 @@ final class ServerCore {
         for tcp in connections.values {
             if let webSocket = tcp.handler as? WebSocketConnection {
                 webSocket.close(.goingAway, reason: "the server stops")
+            } else if let connection = tcp.handler as? HTTPServerConnection {
+                connection.stop(within: deadline)
             } else {
                 tcp.closeGracefully(within: deadline)
             }

@@ -36,6 +36,12 @@ public struct ServerCounters: Sendable, Hashable {
     public var headTimeouts = 0
     /// WebSocket connections refused because of the page they came from.
     public var originsRefused = 0
+    /// Connections closed because a request's body did not come in time.
+    public var bodyTimeouts = 0
+    /// Requests whose answer took too long.
+    public var answerTimeouts = 0
+    /// Well-formed requests that were refused, by the status given.
+    public var rejected: [Int: Int] = [:]
     /// Breaches of protocol by the status (HTTP, 4xx and 5xx) or close code (WebSocket) given.
     public var protocolErrors: [Int: Int] = [:]
 }
@@ -72,11 +78,19 @@ final class ServerCounterCells: Sendable {
     let slowConsumersClosed = Cell()
     let headTimeouts = Cell()
     let originsRefused = Cell()
+    let bodyTimeouts = Cell()
+    let answerTimeouts = Cell()
+    private let rejected = Mutex<[Int: Int]>([:])
     private let protocolErrors = Mutex<[Int: Int]>([:])
 
     /// Counts a breach by its code, of which there are few.
     func countProtocolError(_ code: Int) {
         protocolErrors.withLock { $0[code, default: 0] += 1 }
+    }
+
+    /// Counts a refused request by its status.
+    func countRejected(_ status: Int) {
+        rejected.withLock { $0[status, default: 0] += 1 }
     }
 
     var snapshot: ServerCounters {
@@ -93,6 +107,8 @@ final class ServerCounterCells: Sendable {
             slowConsumerDrops: slowConsumerDrops.current,
             slowConsumersClosed: slowConsumersClosed.current, headTimeouts: headTimeouts.current,
             originsRefused: originsRefused.current,
+            bodyTimeouts: bodyTimeouts.current, answerTimeouts: answerTimeouts.current,
+            rejected: rejected.withLock { $0 },
             protocolErrors: protocolErrors.withLock { $0 })
     }
 }

@@ -64,8 +64,8 @@ enum WebSocketHandshake {
     /// The response that accepts.
     static func response(
         key: String, subprotocol: String?, extensions: String? = nil
-    ) -> HTTPResponse {
-        var response = HTTPResponse(101)
+    ) -> HTTPResponseHead {
+        var response = HTTPResponseHead(101)
         response.headers = [
             ("Upgrade", "websocket"), ("Connection", "Upgrade"),
             ("Sec-WebSocket-Accept", accept(for: key)),

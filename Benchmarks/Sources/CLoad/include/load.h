@@ -34,6 +34,14 @@ int32_t cload_echo(
     const int32_t *sockets, size_t count, const uint8_t *frame, size_t frame_length,
     const uint8_t *answer, size_t answer_length, uint64_t messages);
 
+/// Sends on every connection its `total` bytes, a request of `request_length` bytes at a time out of
+/// `block`, each after the answer to the one before: closed loop, one outstanding per connection.
+/// An answer is a head with Content-Length and status 202. Then shuts down the sending side.
+/// Gives 0, or an errno; EPROTO for another answer.
+int32_t cload_ask(
+    cload_connection *connections, size_t count, const uint8_t *block, size_t block_length,
+    size_t request_length);
+
 void cload_close(int32_t socket);
 
 #endif

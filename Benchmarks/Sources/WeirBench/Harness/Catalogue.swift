@@ -7,7 +7,7 @@ enum Catalogue {
             .operators, .handOver, .fiveStages, .fiveStagesWithStrings, .latency, .allocations,
             .keyedUpdateRandom, .keyedUpdateHot,
         ]
-        let network: [Benchmark] = [.tcpIngest, .webSocketIngest, .webSocketEcho]
+        let network: [Benchmark] = [.tcpIngest, .webSocketIngest, .webSocketEcho, .httpIngest]
         let json: [Benchmark] = [.flatJSON, .nestedJSON]
         let binary: [Benchmark] = [
             .binaryFlatDecoding, .binaryFlatEncoding, .binaryNestedDecoding,

@@ -96,6 +96,33 @@ struct GenerateEcho: ParsableCommand {
     }
 }
 
+/// Sends POST requests, one at a time on each connection; started by `LoadGenerator`.
+struct GenerateHTTP: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate-http", shouldDisplay: false)
+    @OptionGroup var load: GeneratorOptions
+
+    static let path = "/events"
+    static let perBlock = 256
+
+    func run() throws {
+        let head = """
+            POST \(Self.path) HTTP/1.1\r
+            Host: 127.0.0.1:8080\r
+            User-Agent: weir-bench\r
+            Accept: */*\r
+            Content-Type: application/json\r
+            Content-Length: \(IngestPayload.length)\r
+            \r
+
+            """
+        let block = (0..<Self.perBlock).flatMap { Array(head.utf8) + IngestPayload.bytes($0) }
+        try load.send(
+            block: block, frameLength: head.utf8.count + IngestPayload.length, tail: [],
+            isClosedLoop: true)
+    }
+}
+
 /// The arguments of the load generators, and what they have in common.
 struct GeneratorOptions: ParsableArguments {
     @Option var port: UInt16
@@ -104,7 +131,7 @@ struct GeneratorOptions: ParsableArguments {
 
     /// Connects, waits for the word to begin, sends the load and says what it took.
     func send(
-        block: [UInt8], frameLength: Int, tail: [UInt8],
+        block: [UInt8], frameLength: Int, tail: [UInt8], isClosedLoop: Bool = false,
         handshake: (Int32) throws -> Void = { _ in }
     ) throws {
         var connections = try (0..<self.connections).map { index in
@@ -116,7 +143,9 @@ struct GeneratorOptions: ParsableArguments {
         }
         defer { connections.forEach { cload_close($0.socket) } }
         try measured {
-            cload_pump(&connections, connections.count, block, block.count, tail, tail.count)
+            isClosedLoop
+                ? cload_ask(&connections, connections.count, block, block.count, frameLength)
+                : cload_pump(&connections, connections.count, block, block.count, tail, tail.count)
         }
     }
 

@@ -10,6 +10,11 @@ struct IngestLoad: Sendable {
         case webSocket = "generate-websocket"
         /// One masked WebSocket text frame at a time on each connection, answered by the same text.
         case webSocketEcho = "generate-echo"
+        /// A POST request a message, each after the answer to the one before.
+        case http = "generate-http"
+
+        /// How many connections the load comes over.
+        var connections: Int { self == .http ? 64 : IngestLoad.connections }
     }
 
     static let connections = 8
@@ -30,7 +35,7 @@ struct IngestLoad: Sendable {
     /// of the generator, its connections and handshakes come before.
     func measure(port: Int) async throws -> Sample {
         let generator = try LoadGenerator(
-            framing, port: port, messages: messages, connections: Self.connections)
+            framing, port: port, messages: messages, connections: framing.connections)
         do {
             try await generator.ready()
             let watch = Stopwatch()
@@ -70,12 +75,14 @@ enum IngestPayload {
     }
 
     /// The sum over all connections, each of which goes round the block's messages.
-    static func checksum(_ messages: Int, perBlock: Int) -> UInt64 {
+    static func checksum(
+        _ messages: Int, perBlock: Int, connections: Int = IngestLoad.connections
+    ) -> UInt64 {
         let values = (0..<perBlock).map(value)
         let whole = values.reduce(0, &+)
         var sum: UInt64 = 0
-        for connection in 0..<IngestLoad.connections {
-            let count = share(messages, connection: connection, of: IngestLoad.connections)
+        for connection in 0..<connections {
+            let count = share(messages, connection: connection, of: connections)
             sum &+= whole &* UInt64(count / perBlock)
             sum = values.prefix(count % perBlock).reduce(sum, &+)
         }

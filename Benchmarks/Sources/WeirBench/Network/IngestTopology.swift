@@ -23,6 +23,12 @@ enum IngestTopology {
         return try await measure(IngestLoad(.webSocket, messages: messages), source)
     }
 
+    @concurrent
+    static func http(_ messages: Int) async throws -> Sample {
+        let source = Source<UInt64>.http(GenerateHTTP.path, port: 0, decoder: decoder)
+        return try await measure(IngestLoad(.http, messages: messages), source)
+    }
+
     private static func measure(
         _ load: IngestLoad, _ source: Source<UInt64>
     ) async throws -> Sample {

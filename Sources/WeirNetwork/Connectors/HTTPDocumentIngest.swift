@@ -1,0 +1,146 @@
+import WeirCore
+import WeirJSON
+
+/// A request whose body is one message, or an array of messages; used on the loop only.
+final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty {
+    private let gate: HTTPIngestGate<Element>
+    private let connection: HTTPServerConnection
+    private let number: UInt64
+    private let length: Int?
+    private let isArray: Bool
+    private var bytes: [UInt8] = []
+    /// Whether the gate has the message, or the request is refused.
+    private var isDone = false
+    private var isGone = false
+    private var isComplete = false
+    /// What became of it before the request was complete.
+    private var outcome: Result<Int, HTTPProblem>?
+
+    init(
+        _ gate: HTTPIngestGate<Element>, _ connection: HTTPServerConnection, length: Int?,
+        isArray: Bool
+    ) {
+        self.gate = gate
+        self.connection = connection
+        self.length = length
+        self.isArray = isArray
+        number = connection.requestNumber
+    }
+
+    func receive(_ part: UnsafeRawBufferPointer, _ connection: HTTPServerConnection) -> Int {
+        if part.count == length {
+            take(part)
+        } else {
+            bytes.append(contentsOf: part)
+        }
+        return part.count
+    }
+
+    func end(_ connection: HTTPServerConnection) {
+        isComplete = true
+        if let outcome = outcome.take() {
+            answer(outcome)
+            return
+        }
+        if isDone { return }
+        let whole = bytes
+        bytes = []
+        whole.withUnsafeBytes { take($0) }
+    }
+
+    private func take(_ body: UnsafeRawBufferPointer) {
+        isDone = true
+        if isArray, let first = body.first(where: { !JSONArraySplitter.isSpace($0) }),
+            first == UInt8(ascii: "[")
+        {
+            takeArray(body)
+            return
+        }
+        do {
+            if !gate.isDurable {
+                try gate.take(body, self)
+            } else {
+                var batch = Batch<Element>()
+                try gate.decoder.append(body, &batch)
+                var record = gate.makeRecord(origin)
+                record.append(body)
+                gate.offer(.init(party: self, record: record, count: 1, byteCount: body.count))
+            }
+        } catch {
+            fail(HTTPProblem(400, "the body is no event: \(error)"), error, at: 0)
+        }
+    }
+
+    private var origin: String { connection.tcp.remoteAddress?.description ?? "unknown" }
+
+    private func takeArray(_ body: UnsafeRawBufferPointer) {
+        var batch = Batch<Element>()
+        var record: IngestRecord?
+        if gate.isDurable { record = gate.makeRecord(origin) }
+        var splitter = JSONArraySplitter(body)
+        var index = 0
+        do {
+            while let range = try splitter.next() {
+                let message = UnsafeRawBufferPointer(rebasing: body[range])
+                do {
+                    try gate.decoder.append(message, &batch)
+                } catch {
+                    let problem = HTTPProblem(400, "element \(index) is no event: \(error)")
+                    fail(problem.with("index", .number(index)), error, at: range.lowerBound)
+                    return
+                }
+                record?.append(message)
+                index += 1
+            }
+        } catch {
+            let problem = HTTPProblem(400, "the body is no array: \(error.description)")
+                .with("index", .number(index))
+            refused(
+                problem.with("offset", .number(error.offset)).with("accepted", .number(0)))
+            return
+        }
+        if index == 0 {
+            accepted(0)
+            return
+        }
+        gate.offer(
+            .init(
+                party: self, batch: record == nil ? batch : Batch(), record: record, count: index,
+                byteCount: body.count))
+    }
+
+    private func fail(_ problem: HTTPProblem, _ error: any Error, at start: Int) {
+        let offset = start + ((error as? JSONError)?.byteOffset ?? 0)
+        refused(problem.with("offset", .number(offset)).with("accepted", .number(0)))
+    }
+
+    // MARK: What becomes of it
+
+    func accepted(_ count: Int) { answer(.success(count)) }
+
+    func refused(_ problem: HTTPProblem) { answer(.failure(problem)) }
+
+    private func answer(_ result: Result<Int, HTTPProblem>) {
+        if isGone { return }
+        guard isComplete else {
+            outcome = result
+            return
+        }
+        switch result {
+        case .success(1) where connection.takesPrepared && connection.requestNumber == number:
+            connection.answerPrepared(gate.preparedAnswer())
+        case .success(let count): connection.answer(number, .accepted(count))
+        case .failure(let problem): connection.refuse(number, problem)
+        }
+    }
+
+    func cancelled(_ connection: HTTPServerConnection) { isGone = true }
+}
+
+extension HTTPReply {
+    /// The answer to a request whose events were taken.
+    static func accepted(_ count: Int) -> HTTPReply {
+        HTTPReply(
+            status: 202, contentType: "application/json", body: #"{"accepted":\#(count)}"#.utf8)
+    }
+}

@@ -1,0 +1,86 @@
+/// What is wrong with a request, as `application/problem+json` tells it (RFC 9457).
+public struct HTTPProblem: Error, Sendable, Hashable {
+    /// A further member of the body.
+    public enum Member: Sendable, Hashable {
+        /// A number.
+        case number(Int)
+        /// A text.
+        case text(String)
+    }
+
+    /// The status of the response.
+    public var status: Int
+    /// The kind of problem in a few words; the status's own words by default.
+    public var title: String
+    /// What is wrong with this request, and what to do about it.
+    public var detail: String
+    /// Further members in the order in which they are written.
+    public var members: [(name: String, value: Member)] = []
+    /// Seconds after which the client may try again: the header `Retry-After`.
+    public var retryAfter: Int?
+    /// The methods that are allowed: the header `Allow`, for status 405.
+    public var allow: String?
+
+    /// Describes a problem.
+    public init(_ status: Int, _ detail: String, title: String? = nil) {
+        self.status = status
+        self.title = title ?? HTTPStatus.reason(status)
+        self.detail = detail
+    }
+
+    init(_ error: HTTPError) { self.init(error.status, error.reason) }
+
+    /// The same with a further member.
+    public func with(_ name: String, _ value: Member) -> HTTPProblem {
+        var copy = self
+        copy.members.append((name, value))
+        return copy
+    }
+
+    /// Two problems are equal when they are written alike.
+    public static func == (left: HTTPProblem, right: HTTPProblem) -> Bool {
+        left.body == right.body && left.retryAfter == right.retryAfter && left.allow == right.allow
+    }
+
+    /// Feeds what ``==(_:_:)`` compares.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(body)
+        hasher.combine(retryAfter)
+        hasher.combine(allow)
+    }
+
+    /// The body as JSON.
+    var body: String {
+        var text = #"{"type":"about:blank","title":\#(Self.quoted(title)),"status":\#(status)"#
+        text += #","detail":\#(Self.quoted(detail))"#
+        for (name, value) in members {
+            switch value {
+            case .number(let number): text += ",\(Self.quoted(name)):\(number)"
+            case .text(let value): text += ",\(Self.quoted(name)):\(Self.quoted(value))"
+            }
+        }
+        return text + "}\n"
+    }
+
+    /// A text as a JSON string.
+    static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            default:
+                if scalar.value < 0x20 || scalar.value == 0x7F {
+                    let digits = String(scalar.value, radix: 16)
+                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                } else {
+                    result.unicodeScalars.append(scalar)
+                }
+            }
+        }
+        return result + "\""
+    }
+}

@@ -1,0 +1,100 @@
+/// What answers requests of one method and path; called on the server's loop, once per request.
+///
+/// The scan is valid during the call only.
+typealias HTTPResponder = @Sendable (HTTPRequestScan, HTTPServerConnection) -> HTTPBeginning
+
+/// What becomes of a request whose head has come.
+enum HTTPBeginning {
+    /// It is answered at once, whatever its body is.
+    case reply(HTTPReply)
+    /// A problem is answered at once.
+    case refuse(HTTPProblem)
+    /// Its body is read, and who reads it answers.
+    case receive(any HTTPBodyReceiver, HTTPBodyLimits)
+}
+
+/// What takes the body of a request and answers it; used on the server's loop only.
+protocol HTTPBodyReceiver: AnyObject {
+    /// Takes a part of the body and says how many of the bytes it has used.
+    ///
+    /// With fewer than all, the connection isn't read until ``HTTPServerConnection/resume()``.
+    func receive(_ bytes: UnsafeRawBufferPointer, _ connection: HTTPServerConnection) -> Int
+
+    /// All that one read of the socket brought has been given.
+    func receivedAll(_ connection: HTTPServerConnection)
+
+    /// The body is complete: the answer is due, now or later.
+    func end(_ connection: HTTPServerConnection)
+
+    /// The answer has waited for the peer to read what was written, and may go on.
+    func drained(_ connection: HTTPServerConnection)
+
+    /// The connection is gone before the answer was complete.
+    func cancelled(_ connection: HTTPServerConnection)
+}
+
+extension HTTPBodyReceiver {
+    func receivedAll(_ connection: HTTPServerConnection) {}
+    func drained(_ connection: HTTPServerConnection) {}
+    func cancelled(_ connection: HTTPServerConnection) {}
+}
+
+/// All that is served at one path.
+struct HTTPEndpoint: Sendable {
+    var acceptor: NetworkServer.Acceptor?
+    var page: StaticPage?
+    var responders: [(method: String, responder: HTTPResponder)] = []
+
+    var isEmpty: Bool { acceptor == nil && page == nil && responders.isEmpty }
+
+    func responder(_ method: String) -> HTTPResponder? {
+        for entry in responders where entry.method == method { return entry.responder }
+        if method == "HEAD" { return responder("GET") }
+        return nil
+    }
+
+    /// The value of an Allow header.
+    var allow: String {
+        var methods: [String] = []
+        if page != nil || acceptor != nil { methods.append("GET") }
+        if page != nil { methods.append("HEAD") }
+        for (method, _) in responders where !methods.contains(method) { methods.append(method) }
+        if methods.contains("GET"), acceptor == nil, !methods.contains("HEAD") {
+            methods.append("HEAD")
+        }
+        return methods.sorted().joined(separator: ", ")
+    }
+}
+
+/// The routes of a server, by path and by the beginning of a path.
+struct HTTPRoutes: Sendable {
+    private var paths: [String: HTTPEndpoint] = [:]
+    private var folders: [(prefix: String, folder: StaticFolder)] = []
+
+    mutating func change(_ path: String, _ body: (inout HTTPEndpoint) -> Void) {
+        var endpoint = paths[path] ?? HTTPEndpoint()
+        body(&endpoint)
+        paths[path] = endpoint.isEmpty ? nil : endpoint
+    }
+
+    mutating func remove(_ path: String) {
+        paths[path] = nil
+        folders.removeAll { $0.prefix == path }
+    }
+
+    mutating func add(_ folder: StaticFolder, at prefix: String) {
+        folders.removeAll { $0.prefix == prefix }
+        folders.append((prefix, folder))
+        folders.sort { $0.prefix.utf8.count > $1.prefix.utf8.count }
+    }
+
+    func endpoint(_ path: String) -> HTTPEndpoint? { paths[path] }
+
+    /// The folder whose prefix is the longest that fits, and the rest of the path.
+    func folder(_ path: String) -> (folder: StaticFolder, rest: String)? {
+        for (prefix, folder) in folders where path.hasPrefix(prefix) {
+            return (folder, String(path.dropFirst(prefix.count)))
+        }
+        return nil
+    }
+}

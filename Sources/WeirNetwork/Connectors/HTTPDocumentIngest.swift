@@ -56,13 +56,14 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
             takeArray(body)
             return
         }
+        let append = gate.appender(for: connection)
         do {
             if !gate.isDurable {
-                try gate.take(body, self)
+                try gate.take(body, by: append, self)
             } else {
                 var batch = Batch<Element>()
-                try gate.decoder.append(body, &batch)
-                var record = gate.makeRecord(origin)
+                try append(body, &batch)
+                var record = gate.makeRecord(connection.tcp.connectionInfo)
                 record.append(body)
                 gate.offer(.init(party: self, record: record, count: 1, byteCount: body.count))
             }
@@ -71,19 +72,18 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
         }
     }
 
-    private var origin: String { connection.tcp.remoteAddress?.description ?? "unknown" }
-
     private func takeArray(_ body: UnsafeRawBufferPointer) {
         var batch = Batch<Element>()
         var record: IngestRecord?
-        if gate.isDurable { record = gate.makeRecord(origin) }
+        if gate.isDurable { record = gate.makeRecord(connection.tcp.connectionInfo) }
+        let append = gate.appender(for: connection)
         var splitter = JSONArraySplitter(body)
         var index = 0
         do {
             while let range = try splitter.next() {
                 let message = UnsafeRawBufferPointer(rebasing: body[range])
                 do {
-                    try gate.decoder.append(message, &batch)
+                    try append(message, &batch)
                 } catch {
                     let problem = HTTPProblem(400, "element \(index) is no event: \(error)")
                     fail(problem.with("index", .number(index)), error, at: range.lowerBound)

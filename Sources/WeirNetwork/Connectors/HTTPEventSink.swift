@@ -32,10 +32,11 @@ extension Sink {
     ///
     /// See the sink with an encoder of one's own.
     public static func serverSentEvents(
-        _ path: String, host: String = "127.0.0.1", port: Int,
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
         options: ServerSentEventOptions = ServerSentEventOptions()
     ) -> Sink where Element: Encodable {
-        serverSentEvents(path, host: host, port: port, encoder: .json, options: options)
+        serverSentEvents(
+            path, host: host, port: port, tls: tls, encoder: .json, options: options)
     }
 
     /// Sends every event to all clients that listen to a path (`text/event-stream`).
@@ -50,15 +51,16 @@ extension Sink {
     ///   - path: The path, such as `/alerts`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with other sources, sinks and pages on it.
+    ///   - tls: Speaks TLS (`https://`); nil, the default, does not. All on one port give the same.
     ///   - encoder: How an event becomes text; bytes that are not UTF-8 are sent as they are.
     ///   - options: Times and bounds.
     public static func serverSentEvents(
-        _ path: String, host: String = "127.0.0.1", port: Int, encoder: EventEncoder<Element>,
-        options: ServerSentEventOptions = ServerSentEventOptions()
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        encoder: EventEncoder<Element>, options: ServerSentEventOptions = ServerSentEventOptions()
     ) -> Sink {
         Sink("serverSentEvents", endpoint: "http GET \(host):\(port)\(path)") { context in
             let shared = try SharedServer.of(
-                context.resources, host: host, port: port, logger: context.logger)
+                context.resources, host: host, port: port, tls: tls, logger: context.logger)
             let loop = shared.server.loop
             let broadcast = context.resources.shared("events \(shared.name)\(path)") {
                 // Names this run, so that identifiers of an earlier one aren't taken for its own.

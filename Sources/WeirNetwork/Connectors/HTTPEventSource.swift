@@ -180,7 +180,8 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
             handler: self)
         self.exchange = exchange
         ingest = Ingest(
-            inlet, decoder: decoder, origin: "http://\(url.authority)\(url.target)", loop: loop
+            inlet, decoder: decoder,
+            from: ConnectionInfo(remoteAddress: "http://\(url.authority)\(url.target)"), loop: loop
         ) {
             [weak self] in self?.resume()
         }

@@ -150,8 +150,14 @@ final class HTTPIngestGate<Element: Sendable> {
     }
 
     /// An empty record for what a connection brings.
-    func makeRecord(_ origin: String) -> IngestRecord {
-        IngestRecord(origin: origin, time: context.now)
+    func makeRecord(_ info: ConnectionInfo) -> IngestRecord {
+        IngestRecord(origin: info.recorded, time: context.now)
+    }
+
+    /// What appends the events of a connection.
+    func appender(for connection: HTTPServerConnection) -> EventDecoder<Element>.Append {
+        decoder.asksForConnection
+            ? decoder.appender(for: connection.tcp.connectionInfo) : decoder.append
     }
 
     // MARK: The way of single events
@@ -160,9 +166,10 @@ final class HTTPIngestGate<Element: Sendable> {
     ///
     /// - Throws: What decoding throws; nothing is taken then.
     func take(
-        _ message: UnsafeRawBufferPointer, _ party: any HTTPIngestParty
+        _ message: UnsafeRawBufferPointer, by append: EventDecoder<Element>.Append,
+        _ party: any HTTPIngestParty
     ) throws {
-        try decoder.append(message, &gathered)
+        try append(message, &gathered)
         parties.append((party, 1, message.count))
         if isFlushDue { return }
         isFlushDue = true

@@ -15,7 +15,8 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
     private let gate: HTTPIngestGate<Element>
     private let connection: HTTPServerConnection
     private let number: UInt64
-    private let origin: String
+    private let info: ConnectionInfo
+    private let append: EventDecoder<Element>.Append
     /// The begin of a line whose rest is to come.
     private var carry: [UInt8] = []
     private var batch = Batch<Element>()
@@ -41,7 +42,8 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
         self.gate = gate
         self.connection = connection
         number = connection.requestNumber
-        origin = connection.tcp.remoteAddress?.description ?? "unknown"
+        info = connection.tcp.connectionInfo
+        append = gate.appender(for: connection)
         batchSize = gate.context.preferredBatchSize
     }
 
@@ -95,7 +97,7 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
         let text = hasReturn ? UnsafeRawBufferPointer(rebasing: whole.dropLast()) : whole
         if text.allSatisfy({ JSONArraySplitter.isSpace($0) }) { return }
         do {
-            try gate.decoder.append(text, &batch)
+            try append(text, &batch)
         } catch {
             fail(400, "line \(line) is no event: \(error)", (error as? JSONError)?.byteOffset)
             return
@@ -104,7 +106,7 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
         openBytes += text.count
         if gate.isDurable {
             batch.removeAll()
-            var record = self.record.take() ?? gate.makeRecord(origin)
+            var record = self.record.take() ?? gate.makeRecord(info)
             record.append(text)
             self.record = record
         }

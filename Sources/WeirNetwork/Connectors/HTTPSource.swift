@@ -6,10 +6,10 @@ extension Source {
     /// See the source with a decoder of one's own.
     @inlinable
     public static func http(
-        _ path: String, host: String = "127.0.0.1", port: Int, as type: Element.Type = Element.self,
-        options: HTTPIngestOptions = HTTPIngestOptions()
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        as type: Element.Type = Element.self, options: HTTPIngestOptions = HTTPIngestOptions()
     ) -> Source where Element: Decodable {
-        http(path, host: host, port: port, decoder: .json, options: options)
+        http(path, host: host, port: port, tls: tls, decoder: .json, options: options)
     }
 
     /// Events from POST requests, decoded in a way of your own.
@@ -34,18 +34,19 @@ extension Source {
     ///   - path: The path of the requests, such as `/payments`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port; 0 lets the system choose, `running.addresses` then says which.
+    ///   - tls: Speaks TLS (`https://`); nil, the default, does not. All on one port give the same.
     ///   - decoder: How a message becomes an event.
     ///   - options: Bounds and media types.
     public static func http(
-        _ path: String, host: String = "127.0.0.1", port: Int, decoder: EventDecoder<Element>,
-        options: HTTPIngestOptions = HTTPIngestOptions()
+        _ path: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        decoder: EventDecoder<Element>, options: HTTPIngestOptions = HTTPIngestOptions()
     ) -> Source {
         Source(
             "http", endpoint: "http POST \(host):\(port)\(path)",
             prepare: { context in
                 _ = try await context.ingestJournal(options.limits)
                 let shared = try SharedServer.of(
-                    context.resources, host: host, port: port, logger: context.logger)
+                    context.resources, host: host, port: port, tls: tls, logger: context.logger)
                 let gate = HTTPIngestGate.of(shared, path, decoder, options, context)
                 shared.server.addResponder("POST", path) { request, connection in
                     gate.value.begin(request, connection)
@@ -54,14 +55,15 @@ extension Source {
             }
         ) { inlet in
             let shared = try SharedServer.of(
-                inlet.context.resources, host: host, port: port, logger: inlet.context.logger)
+                inlet.context.resources, host: host, port: port, tls: tls,
+                logger: inlet.context.logger)
             let gate = HTTPIngestGate.of(shared, path, decoder, options, inlet.context)
             if let journal = try await inlet.context.ingestJournal(options.limits) {
                 try await HTTPIngestRun.run(gate, inlet, journal, decoder)
             } else {
                 try await HTTPIngestRun.run(gate, inlet)
             }
-        }.recorded { try decoder.append($0, &$1) }
+        }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
 }
 
@@ -81,8 +83,8 @@ private enum HTTPIngestRun {
         _ gate: LoopBound<HTTPIngestGate<Element>>, _ inlet: Inlet<Element>,
         _ journal: IngestJournal, _ decoder: EventDecoder<Element>
     ) async throws {
-        let append = decoder.append
-        let delivery = IngestDelivery(journal: journal, inlet: inlet) { try append($0, &$1) }
+        let delivery = IngestDelivery(
+            journal: journal, inlet: inlet, decodeFrom: decoder.appender(forRecorded:))
         try await delivery.begin()
         let loop = gate.loop
         journal.onFlow { isOpen in

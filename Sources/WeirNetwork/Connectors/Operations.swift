@@ -19,6 +19,7 @@ import WeirJSON
 public struct Operations: TopologyComponent {
     private let host: String
     private let port: Int
+    private let tls: TLSServerConfiguration?
     private let prefix: String
 
     /// Serves the pages.
@@ -26,10 +27,15 @@ public struct Operations: TopologyComponent {
     /// - Parameters:
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with sources, sinks and pages of the same host and port.
+    ///   - tls: Speaks TLS (`https://`); nil, the default, does not. All on one port give the same.
     ///   - prefix: What their paths begin with, such as `/ops`; nothing by default.
-    public init(host: String = "127.0.0.1", port: Int, prefix: String = "") {
+    public init(
+        host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        prefix: String = ""
+    ) {
         self.host = host
         self.port = port
+        self.tls = tls
         self.prefix = prefix.hasSuffix("/") ? String(prefix.dropLast()) : prefix
     }
 
@@ -39,7 +45,7 @@ public struct Operations: TopologyComponent {
     /// Adds the pages to their server and starts that.
     public func start(_ context: SourceContext) async throws {
         let shared = try SharedServer.of(
-            context.resources, host: host, port: port, logger: context.logger)
+            context.resources, host: host, port: port, tls: tls, logger: context.logger)
         let (environment, resources) = (context.environment, context.resources)
         let server = shared.server
         server.addResponder("GET", prefix + "/healthz") { _, _ in

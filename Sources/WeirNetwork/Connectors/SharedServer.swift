@@ -169,6 +169,7 @@ public struct WebFolder: TopologyComponent {
     private let prefix: String
     private let host: String
     private let port: Int
+    private let tls: TLSServerConfiguration?
     private let folder: StaticFolder
 
     /// Shows the files of a folder.
@@ -177,13 +178,16 @@ public struct WebFolder: TopologyComponent {
     ///   - prefix: What their paths begin with, such as `/app/`.
     ///   - host: The address to listen on; loopback by default.
     ///   - port: The port, shared with sources and sinks of the same host and port.
+    ///   - tls: Speaks TLS (`https://`); nil, the default, does not. All on one port give the same.
     ///   - folder: The folder.
     public init(
-        _ prefix: String, host: String = "127.0.0.1", port: Int, _ folder: StaticFolder
+        _ prefix: String, host: String = "127.0.0.1", port: Int, tls: TLSServerConfiguration? = nil,
+        _ folder: StaticFolder
     ) {
         self.prefix = prefix
         self.host = host
         self.port = port
+        self.tls = tls
         self.folder = folder
     }
 
@@ -193,7 +197,7 @@ public struct WebFolder: TopologyComponent {
     /// Adds the folder to its server and starts that.
     public func start(_ context: SourceContext) async throws {
         let shared = try SharedServer.of(
-            context.resources, host: host, port: port, logger: context.logger)
+            context.resources, host: host, port: port, tls: tls, logger: context.logger)
         shared.server.addFolder(prefix, folder)
         try await shared.start()
     }

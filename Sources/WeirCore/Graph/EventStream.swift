@@ -81,7 +81,7 @@ public struct EventStream<Element: Sendable>: Sendable {
     ///
     /// - Parameter kernel: Holds the loop over the events. It stands directly in the `@inlinable` method that takes the
     ///   user's closure: the compiler then builds that closure into the loop, where the user wrote it.
-    @inlinable
+    @usableFromInline
     package func mapBatches<Output: Sendable>(
         _ kind: String, isFallible: Bool, at location: SourceLocation,
         _ kernel: @escaping @Sendable (consuming Batch<Element>) throws -> Batch<Output>

@@ -35,8 +35,10 @@ func pair(_ left: JoinRow?, _ right: JoinRow?) -> [Int] { [left?.id ?? -1, right
 func sides(
     _ lefts: [JoinRow], _ rights: [JoinRow]
 ) -> (KeyedStream<Int, JoinRow>, KeyedStream<Int, JoinRow>) {
-    let left = EventStream("left", from: .collection(lefts)).eventTime(\.at, .monotonic)
-    let right = EventStream("right", from: .collection(rights)).eventTime(\.at, .monotonic)
+    let left = EventStream("left", from: .collection(lefts)).eventTime(
+        \.at, WatermarkStrategy.monotonic.neverIdle)
+    let right = EventStream("right", from: .collection(rights)).eventTime(
+        \.at, WatermarkStrategy.monotonic.neverIdle)
     return (left.keyed(by: \.key), right.keyed(by: \.key))
 }
 
@@ -126,7 +128,8 @@ let joinKinds = ["inner", "left", "right", "full", "semi", "anti"]
         let lates = SinkProbe<JoinRow>("lates")
         let source = SourceProbe<JoinRow>()
         let topology = Topology("late") {
-            let rows = EventStream("rows", from: source.source).eventTime(\.at, .monotonic)
+            let rows = EventStream("rows", from: source.source).eventTime(
+                \.at, WatermarkStrategy.monotonic.neverIdle)
             let window = rows.keyed(by: \.key).window(.tumbling(.seconds(10)))
             Self.join("inner", window, rows.keyed(by: \.key)).sink(results.sink)
             window.late.sink(lates.sink)
@@ -198,7 +201,7 @@ let joinKinds = ["inner", "left", "right", "full", "semi", "anti"]
         let test = try TopologyTest(
             Topology("interval") {
                 let keyed = EventStream("rows", from: rows.source)
-                    .eventTime(\.at, .monotonic).keyed(by: \.key)
+                    .eventTime(\.at, WatermarkStrategy.monotonic.neverIdle).keyed(by: \.key)
                 Self.join("inner", keyed, keyed).sink(results.sink)
             }, configuration: configuration)
         for second in 0..<200 { rows.send(JoinRow(second % 50, second, at: Double(second))) }
@@ -215,7 +218,8 @@ let joinKinds = ["inner", "left", "right", "full", "semi", "anti"]
         configuration.batchSize = 1
         let test = try TopologyTest(
             Topology("interval") {
-                let events = EventStream("rows", from: rows.source).eventTime(\.at, .monotonic)
+                let events = EventStream("rows", from: rows.source).eventTime(
+                    \.at, WatermarkStrategy.monotonic.neverIdle)
                 Self.join(
                     "anti", events.keyed(by: \.key),
                     events.filter { $0.id == 7 }.keyed(by: \.key)
@@ -271,8 +275,10 @@ let joinKinds = ["inner", "left", "right", "full", "semi", "anti"]
         configuration.batchSize = 1
         let test = try TopologyTest(
             Topology("ttl") {
-                let left = EventStream("left", from: lefts.source).eventTime(\.at, .monotonic)
-                let right = EventStream("right", from: rights.source).eventTime(\.at, .monotonic)
+                let left = EventStream("left", from: lefts.source).eventTime(
+                    \.at, WatermarkStrategy.monotonic.neverIdle)
+                let right = EventStream("right", from: rights.source).eventTime(
+                    \.at, WatermarkStrategy.monotonic.neverIdle)
                 left.keyed(by: \.key)
                     .join(right.keyed(by: \.key), ttl: StateTTL(.seconds(10))) { pair($0, $1) }
                     .sink(results.sink)
@@ -316,8 +322,10 @@ let joinKinds = ["inner", "left", "right", "full", "semi", "anti"]
         let results = SinkProbe<[Int]>("results")
         let test = try TopologyTest(
             Topology("as of") {
-                let left = EventStream("events", from: events.source).eventTime(\.at, .monotonic)
-                let right = EventStream("rows", from: versions.source).eventTime(\.at, .monotonic)
+                let left = EventStream("events", from: events.source).eventTime(
+                    \.at, WatermarkStrategy.monotonic.neverIdle)
+                let right = EventStream("rows", from: versions.source).eventTime(
+                    \.at, WatermarkStrategy.monotonic.neverIdle)
                 left.keyed(by: \.key).join(asOf: right.keyed(by: \.key), versionsPerKey: 3) {
                     pair($0, $1)
                 }.sink(results.sink)

@@ -49,11 +49,20 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The port; 0 picks one.")
     var port = 9_000
 
+    @Option(help: "A file with the certificate and its chain (PEM); speaks wss:// then.")
+    var cert: String?
+
+    @Option(help: "The file with the certificate's key (PEM).")
+    var key: String?
+
     @OptionGroup var options: EchoOptions
 
     func validate() throws {
         guard (0...65_535).contains(port) else {
             throw ValidationError("a port is a number from 0 to 65535, not \(port)")
+        }
+        guard (cert == nil) == (key == nil) else {
+            throw ValidationError("--cert and --key go together")
         }
     }
 
@@ -62,12 +71,13 @@ struct Serve: AsyncParsableCommand {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         var configuration = NetworkServer.Configuration(host: host, port: port)
         configuration.logger = logger
+        if let cert, let key { configuration.tls = .init(.files(chain: cert, key: key)) }
         let server = try NetworkServer(configuration)
         var paths = WebSocketOptions()
         paths.connection = options.connection
         server.addWebSocket("/") { [paths] request in paths.decide(request, for: Echo()) }
         let address = try await server.start()
-        logger.info("listening on ws://\(address)")
+        logger.info("listening on \(cert == nil ? "ws" : "wss")://\(address)")
         for await _ in signals { break }
         await server.stop()
     }
@@ -93,10 +103,17 @@ struct Connect: AsyncParsableCommand {
     @Option(help: "The last case to run; all that there are by default.")
     var to: Int?
 
+    @Option(help: "A file with the authorities to trust for wss:// (PEM); the system's by default.")
+    var ca: String?
+
     @OptionGroup var options: EchoOptions
 
     func run() async throws {
-        let client = EchoClient(connection: options.connection)
+        var trust = TLSClientConfiguration()
+        if let ca { trust.authorities = .file(ca) }
+        let client = EchoClient(
+            connection: options.connection,
+            tls: url.hasPrefix("wss:") ? try TLSClientContext(trust) : nil)
         let base = url.hasSuffix("/") ? String(url.dropLast()) : url
         guard let cases = await client.number("\(base)/getCaseCount") else {
             let closure = try await client.echo(url)

@@ -6,10 +6,12 @@ struct EchoClient {
     private static let patience = Duration.seconds(3)
 
     let connection: WebSocketConnection.Configuration
+    let tls: TLSClientContext?
 
     private var configuration: WebSocketClientConfiguration {
         var configuration = WebSocketClientConfiguration()
         configuration.connection = connection
+        configuration.tls = tls
         return configuration
     }
 

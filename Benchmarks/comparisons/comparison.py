@@ -15,12 +15,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE / ".cache"
+# Of event time, when results are compared: so 100,000 events fill two windows of ten seconds.
+CHECK_RATE = 5000
 QUERIES = [f"q{number}" for number in range(23)]
 GIB = 1 << 30
 
@@ -47,7 +50,7 @@ def main(name, body):
         sys.exit(130)
 
 
-def add_options(parser, events):
+def add_options(parser, events, rate):
     """The options that all comparisons have."""
     parser.add_argument("--queries", default="all", metavar="q0,q1",
                         help="the queries, separated by commas (default: all that the engine runs)")
@@ -59,8 +62,8 @@ def add_options(parser, events):
                         help="of both sides (default: 1)")
     parser.add_argument("--cores", type=positive, metavar="C",
                         help="run both sides on the first C cores only (default: on all)")
-    parser.add_argument("--rate", type=positive, default=100_000,
-                        help="events a second of event time (default: 100,000)")
+    parser.add_argument("--rate", type=positive, default=rate,
+                        help=f"events a second of event time (default: {rate:,})")
     parser.add_argument("--seed", type=positive, default=42, help="of the generator (default: 42)")
     parser.add_argument("--json", metavar="FILE", help="write everything measured into FILE")
     parser.add_argument("--weir", metavar="FILE", type=Path,
@@ -183,13 +186,15 @@ class Weir:
 
     def __init__(self, options):
         self.options = options
-        self.binary = options.weir
+        self.binary = options.weir.resolve()
         if not os.access(self.binary, os.X_OK):
             raise Failure(f"{self.binary} is missing; swift build -c release --package-path "
                           f"{HERE.parent}, or name another with --weir")
 
     def _run(self, *arguments):
-        found = run([self.binary, *map(str, arguments)], self.options.timeout)
+        # Beside the binary, so that the commit it names is that of its own source tree.
+        found = run([self.binary, *map(str, arguments)], self.options.timeout,
+                    cwd=self.binary.parent)
         if found.returncode != 0:
             raise Failure(f"weir-bench {' '.join(map(str, arguments))} failed:\n"
                           f"{found.stdout[-2000:]}")
@@ -200,29 +205,79 @@ class Weir:
         text = self._run("nexmark", "q0", "--events", 1000)
         return text.splitlines()[0]
 
-    def measure(self, query):
+    def measure(self, query, *arguments):
         options = self.options
         text = self._run("nexmark", query, "--events", options.events, "--rate", options.rate,
-                         "--seed", options.seed, "--parallelism", options.parallelism)
+                         "--seed", options.seed, "--parallelism", options.parallelism,
+                         *arguments)
         line = self.LINE.search(text)
         if line is None or line[1] != query:
             raise Failure(f"weir-bench printed no figures for {query}:\n{text[-2000:]}")
         return Figures(options.events, options.events / int(line[2]),
                        options.events / int(line[3]))
 
-    def write_events(self, directory, rate):
-        self._run("nexmark-events", directory, "--events", self.options.check_events,
-                  "--rate", rate, "--seed", self.options.seed)
+    def write_events(self, directory, events, rate):
+        self._run("nexmark-events", directory, "--events", events, "--rate", rate,
+                  "--seed", self.options.seed)
 
     def write_result(self, query, path, rate):
         self._run("nexmark", query, "--events", self.options.check_events, "--rate", rate,
                   "--seed", self.options.seed, "--output", path)
 
 
+class Runner:
+    """A process that runs one query as often as it is asked to.
+
+    It says `ready …` at its start. A line with a number of events makes it run, and answer with a
+    line of the wall's seconds and the process's CPU seconds.
+    """
+
+    def __init__(self, engine, query, command, directory, timeout, hint):
+        self.engine, self.query, self.timeout, self.hint = engine, query, timeout, hint
+        self.log_path = Path(directory, f"{query}.log")
+        self.log = open(self.log_path, "w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.log, text=True)
+        self.version = self._answer()[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+    def _answer(self):
+        """The next line, in words; a process that takes too long for it is ended."""
+        late = threading.Timer(self.timeout, self.process.kill)
+        late.start()
+        line = self.process.stdout.readline()
+        late.cancel()
+        if line:
+            return line.split()
+        log = self.log_path.read_text(encoding="utf-8")[-3000:].strip()
+        self.__exit__()
+        raise Failure(f"{self.engine} ended while it ran {self.query}; {self.hint}, or more than "
+                      f"--timeout {self.timeout}:\n{log}")
+
+    def measure(self, events):
+        self.process.stdin.write(f"{events}\n")
+        self.process.stdin.flush()
+        wall, cpu = map(float, self._answer())
+        return Figures(events, wall, cpu)
+
+
 def same_events(weir, directory, rate, other):
     """Compares the generators: `other(directory, rate)` writes the other side's events."""
     sides = [Path(directory, f"{side}-{rate}") for side in ("weir", "other")]
-    weir.write_events(sides[0], rate)
+    weir.write_events(sides[0], weir.options.check_events, rate)
     other(sides[1], rate)
     for kind in ("person", "auction", "bid"):
         difference = first_difference(*(side / f"{kind}.csv" for side in sides))
@@ -230,6 +285,12 @@ def same_events(weir, directory, rate, other):
             raise Failure(f"the generators differ in {kind}.csv at {rate} events/s: {difference}")
     print(f"events at {rate}/s: {weir.options.check_events} of both sides are the same, "
           "byte for byte", flush=True)
+
+
+def rows(path):
+    """The lines of a CSV file behind its header."""
+    with open(path, encoding="utf-8") as file:
+        return sum(1 for _ in file) - 1
 
 
 def first_difference(left, right):
@@ -242,6 +303,17 @@ def first_difference(left, right):
             if file.readline():
                 return f"{name} has more lines"
     return ""
+
+
+def report(differences):
+    """Prints what differs in each query's result; ends with a failure if anything does."""
+    different = []
+    for query, rows, difference in differences:
+        print(f"{query}: {difference or f'{rows} rows, the same'}", flush=True)
+        if difference:
+            different.append(query)
+    if different:
+        raise Failure(f"the results of {', '.join(different)} differ: no figures are taken")
 
 
 def in_turn(rounds, first, second):
@@ -266,14 +338,13 @@ def bar(query):
 class Table:
     """The figures of all queries: printed while they come, and written as JSON."""
 
-    def __init__(self, engine, bars):
+    def __init__(self, engine, bars=False):
         self.engine = engine
         self.bars = bars
         self.queries = {}
         columns = [f"{engine}, k/CPU s", "Weir, k/CPU s", "ratio", "least–most",
                    "wall-clock ratio"] + (["bar", ""] if bars else [])
         self.header = ["q"] + columns
-        self.note = {}
 
     def print_header(self):
         print("| " + " | ".join(self.header) + " |")

@@ -3,6 +3,7 @@
 Python 3.9 or newer, standard library only.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import errno
@@ -79,10 +80,9 @@ def add_options(parser, events, rate):
 
 
 def positive(text):
-    number = int(text)
-    if number < 1:
-        raise ValueError("at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return int(text)
 
 
 def chosen(text, runnable, reasons):
@@ -110,6 +110,16 @@ def pin(cores):
     if cores > len(available):
         raise Failure(f"--cores {cores}: this machine lends {len(available)}")
     os.sched_setaffinity(0, available[:cores])
+
+
+def check_writable(path):
+    """Fails before the runs, not after them, if the file of the figures can't be written."""
+    if path is None:
+        return
+    try:
+        Path(path).touch()
+    except OSError as error:
+        raise Failure(f"{path} can't be written: {error.strerror}") from error
 
 
 def package(name, requirement, room):
@@ -189,7 +199,7 @@ class Weir:
         self.binary = options.weir.resolve()
         if not os.access(self.binary, os.X_OK):
             raise Failure(f"{self.binary} is missing; swift build -c release --package-path "
-                          f"{HERE.parent}, or name another with --weir")
+                          f"{HERE.parent}; or name another with --weir")
 
     def _run(self, *arguments):
         # Beside the binary, so that the commit it names is that of its own source tree.
@@ -376,10 +386,7 @@ class Table:
             "parallelism": options.parallelism, "cores": options.cores, "rate": options.rate,
             "seed": options.seed, "queries": self.queries,
         }
-        try:
-            Path(path).write_text(json.dumps(document, indent=2) + "\n")
-        except OSError as error:
-            raise Failure(f"{path} can't be written: {error.strerror}") from error
+        Path(path).write_text(json.dumps(document, indent=2) + "\n")
 
 
 @contextlib.contextmanager

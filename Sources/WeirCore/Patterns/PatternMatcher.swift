@@ -143,10 +143,23 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
 
     @inlinable
     func receive(_ signal: Signal) throws {
+        if signal == .watermark(.max) { enterHeldMatches() }
         guard case .watermark(let time) = signal, isEventTime || time == .max,
             index.count > 0, (index.nextDeadline ?? .max) <= time.nanoseconds
         else { return try forward(signal) }
         enqueueFiring(upTo: time.nanoseconds, then: signal)
+    }
+
+    /// At the end no partial match can rule out others any more (mark 2).
+    @inlinable
+    func enterHeldMatches() {
+        if pattern.skip == .noSkip { return }
+        for group in 0..<KeyGroup.count {
+            table.forEach(inGroup: group) { key, known, _ in
+                if known.state.runs.isEmpty && known.waitingCount == 0 { return }
+                index.add(WindowEntry(key: key, hash: stableHash(key), mark: 2), at: .max)
+            }
+        }
     }
 
     @usableFromInline
@@ -179,7 +192,9 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
         _ entry: WindowEntry<Key>, _ deadline: Int64, _ output: inout PatternOutput<Key, Element>
     ) throws {
         let isDone = try table.update(entry.key, hash: entry.hash, default: PatternKey()) { known in
-            if entry.mark == 1 {
+            if entry.mark == 2 {
+                known.state.end(entry.key, pattern, into: &output)
+            } else if entry.mark == 1 {
                 expire(entry, deadline, &known, &output)
             } else if let (time, event) = known.takeWaiting(upTo: deadline) {
                 try feed(
@@ -210,8 +225,10 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
         var abandoned: (any Sendable)?
         let isDone = try? table.update(entry.key, hash: entry.hash, default: PatternKey()) {
             known in
-            if entry.mark == 1 {
-                var output = PatternOutput<Key, Element>()
+            var output = PatternOutput<Key, Element>()
+            if entry.mark == 2 {
+                known.state.end(entry.key, pattern, into: &output)
+            } else if entry.mark == 1 {
                 expire(entry, deadline, &known, &output)
             } else {
                 abandoned = known.takeWaiting(upTo: deadline)?.event
@@ -219,7 +236,7 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
             return known.isEmpty
         }
         if isDone == true { table.remove(entry.key, hash: entry.hash) }
-        return abandoned ?? "time-outs of key \(entry.key) at \(deadline) ns"
+        return abandoned ?? "matches of key \(entry.key) at \(deadline) ns"
     }
 }
 

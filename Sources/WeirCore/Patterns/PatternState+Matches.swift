@@ -69,6 +69,21 @@ extension PatternState {
         if isEmpty { buffer.shrink() }
     }
 
+    /// The stream has ended: what is complete leaves, what isn't never will be.
+    @inlinable
+    mutating func end<Key>(
+        _ key: Key, _ pattern: CompiledPattern<Element>,
+        into output: inout PatternOutput<Key, Element>
+    ) {
+        for run in runs { buffer.release(run.node) }
+        runs.removeAll()
+        if let first = held.first {
+            let time = buffer.event(of: first.node).time
+            settle(EventTime(nanoseconds: time), key, pattern, &output)
+        }
+        buffer.shrink()
+    }
+
     /// When the oldest partial match is over.
     @inlinable
     func deadline(_ pattern: CompiledPattern<Element>) -> Int64? {

@@ -79,6 +79,7 @@ struct PatternState<Element: Sendable>: Sendable {
         _ event: Element, at time: Int64, stamp: EventTime, key: Key,
         _ pattern: CompiledPattern<Element>, into output: inout PatternOutput<Key, Element>
     ) throws {
+        if buffer.names.isEmpty { buffer.names = pattern.names }
         let number = nextNumber
         nextNumber &+= 1
         var slot: Int32 = -1
@@ -182,7 +183,6 @@ struct PatternState<Element: Sendable>: Sendable {
         _ output: inout PatternOutput<Key, Element>
     ) {
         if slot < 0 {
-            if buffer.names.isEmpty { buffer.names = pattern.names }
             slot = buffer.add(event, at: time, number: number)
         }
         var count = 1

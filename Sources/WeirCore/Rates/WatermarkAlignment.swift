@@ -7,6 +7,9 @@ extension EventStream {
     /// events wait for the slowest. Put it behind `eventTime`, in the source's stage: that stage then takes nothing
     /// more while it is ahead, and the source is suspended. Streams that are idle or have ended hold nobody back.
     ///
+    /// A checkpoint may come while it is held back, so a source of your own that gives positions has to send batches
+    /// of ``SourceContext/preferredBatchSize`` events at the most: of a larger one, events may be repeated after a crash.
+    ///
     /// ```swift
     /// let fast = payments.eventTime(\.at).aligned(in: "cards", maximumDrift: .minutes(5))
     /// let slow = trips.eventTime(\.at).aligned(in: "cards", maximumDrift: .minutes(5))

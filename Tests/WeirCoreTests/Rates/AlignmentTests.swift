@@ -68,11 +68,11 @@ import WeirTesting
         let (fast, slow) = (Self.events(0..<40), Self.events(0..<40, every: 4))
         let simulation = Simulation { world in
             Topology("crashes") {
-                EventStream("fast", from: world.source("fast", fast))
+                EventStream("fast", from: .collection(world.events("fast", fast)))
                     .eventTime(\.at, .monotonic.neverIdle)
                     .aligned(in: "both", maximumDrift: .seconds(3))
                     .merge(
-                        EventStream("slow", from: world.source("slow", slow))
+                        EventStream("slow", from: .collection(world.events("slow", slow)))
                             .eventTime(\.at, .monotonic.neverIdle)
                             .aligned(in: "both", maximumDrift: .seconds(3))
                     )

@@ -41,7 +41,8 @@ public final class RunningTopology: Sendable {
             store: configuration.store, faults: configuration.faults,
             substitutes: configuration.substitutes,
             backends: StateBackends(
-                configuration.stateBackend, stages: configuration.stageBackends))
+                configuration.stateBackend, stages: configuration.stageBackends),
+            stateTTL: configuration.stateTTL)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(

@@ -26,7 +26,7 @@ package final class SharedServer: Sendable {
         let isMixed =
             port != 0 && resources.all(of: SharedServer.self).contains { $0.name == other }
         let shared = try resources.shared(name) {
-            var configuration = NetworkServer.Configuration(host: host, port: port)
+            var configuration = ServerSettings.configuration(resources, host, port)
             configuration.tls = tls
             configuration.logger = logger
             return SharedServer(name: name, server: try NetworkServer(configuration))

@@ -35,7 +35,8 @@ public struct APIKeys: Authenticator {
             guard let digest = APIKeys.bytes(hexadecimal: sha256), digest.count == 32 else {
                 throw NetworkError(
                     .invalidArgument,
-                    "the key of '\(Identity.visible(name))' is not a SHA-256 of 64 hexadecimal digits")
+                    "the key of '\(Identity.visible(name))' is not a SHA-256 of 64 hexadecimal digits"
+                )
             }
             self.name = name
             self.roles = roles
@@ -85,7 +86,9 @@ public struct APIKeys: Authenticator {
     public init(file path: String) throws(NetworkError) {
         let text = try SecretFile.read(path)
         var entries: [Entry] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
             let parts = line.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
             if parts.isEmpty || parts[0].hasPrefix("#") { continue }
             entries.append(try Self.entry(parts, "\(path), line \(index + 1)"))
@@ -127,7 +130,8 @@ public struct APIKeys: Authenticator {
     public func authenticate(_ credentials: Credentials) -> AuthenticationVerdict {
         guard let key = credentials.apiKey ?? credentials.bearerToken else { return .notMine }
         let isForKeysOnly = credentials.apiKey != nil
-        guard !key.isEmpty, key.utf8.count <= Credentials.tokenBytesMax, let entry = find(key) else {
+        guard !key.isEmpty, key.utf8.count <= Credentials.tokenBytesMax, let entry = find(key)
+        else {
             return isForKeysOnly ? .refused(.invalid) : .notMine
         }
         return .accepted(Identity(entry.name, roles: entry.roles, method: "api-key"))

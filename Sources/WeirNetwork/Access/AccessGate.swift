@@ -126,6 +126,9 @@ final class AccessGate {
         logger.notice("access refused", metadata: metadata)
     }
 
+    /// Counts that somebody was over a limit.
+    func countRate() { counters.countAccessRefused(.rate) }
+
     /// The answer to a request that is refused.
     func problem(_ reason: AccessRefusal) -> HTTPProblem {
         if reason == .unavailable {
@@ -137,7 +140,8 @@ final class AccessGate {
             reason == .forbidden
             ? HTTPProblem(403, "your role does not allow this")
             : reason == .missing
-                ? HTTPProblem(401, "show who you are") : HTTPProblem(401, "your credentials are \(reason)")
+                ? HTTPProblem(401, "show who you are")
+                : HTTPProblem(401, "your credentials are \(reason)")
         problem.challenge = control.challenge(reason)
         return problem
     }

@@ -44,9 +44,13 @@ public struct ServerSettings: TopologyComponent {
     public func prepare(_ context: SourceContext) async throws {
         let others = context.resources.all(of: ServerSettings.self)
         if others.contains(where: { $0.host == host && $0.port == port }) {
-            throw NetworkError(.invalidArgument, "\(host):\(port) has two ServerSettings; join them")
+            throw NetworkError(
+                .invalidArgument, "\(host):\(port) has two ServerSettings; join them")
         }
-        _ = context.resources.shared("settings \(host):\(port)") { self } close: { _ in }
+        _ = context.resources.shared("settings \(host):\(port)") {
+            self
+        } close: { _ in
+        }
     }
 
     /// Has nothing more to do.

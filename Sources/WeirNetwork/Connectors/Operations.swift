@@ -65,6 +65,9 @@ public struct Operations: TopologyComponent {
             var text = PrometheusText()
             environment.running?.addMetrics(to: &text)
             for shared in resources.all(of: SharedServer.self) { shared.addMetrics(to: &text) }
+            for service in resources.all(of: TCPService.self) {
+                PrometheusText.addAccess(service.counters, [("server", service.name)], to: &text)
+            }
             return .reply(
                 HTTPReply(
                     contentType: "text/plain; version=0.0.4; charset=utf-8", body: text.text.utf8))
@@ -161,11 +164,7 @@ extension SharedServer {
                 "weir_http_timeouts_total", .counter, "Requests that took too long.",
                 labels + [("kind", kind)], count)
         }
-        for (reason, count) in counters.accessRefused.sorted(by: { $0.key < $1.key }) {
-            text.add(
-                "weir_access_refused_total", .counter, "Refused by access control.",
-                labels + [("reason", reason)], count)
-        }
+        PrometheusText.addAccess(counters, labels, to: &text)
         for (status, count) in counters.rejected.sorted(by: { $0.key < $1.key }) {
             text.add(
                 "weir_http_rejected_total", .counter, "Well-formed requests that were refused.",
@@ -175,6 +174,19 @@ extension SharedServer {
             text.add(
                 "weir_protocol_errors_total", .counter, "Breaches of protocol.",
                 labels + [("code", "\(code)")], count)
+        }
+    }
+}
+
+extension PrometheusText {
+    /// Adds what access control has refused.
+    fileprivate static func addAccess(
+        _ counters: ServerCounters, _ labels: [(String, String)], to text: inout PrometheusText
+    ) {
+        for (reason, count) in counters.accessRefused.sorted(by: { $0.key < $1.key }) {
+            text.add(
+                "weir_access_refused_total", .counter, "Refused by access control.",
+                labels + [("reason", reason)], count)
         }
     }
 }

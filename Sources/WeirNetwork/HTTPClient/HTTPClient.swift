@@ -13,6 +13,11 @@ public struct HTTPClient: Sendable {
         public var responseTimeout: Duration = .seconds(30)
         /// Time without a byte of the body; 60 s by default.
         public var idleTimeout: Duration = .seconds(60)
+        /// Trust, certificates and sessions for `https://`; nil, the default, trusts the system's
+        /// authorities.
+        public var tls: TLSClientContext?
+        /// Who the client is, to be shown with each request; nobody by default.
+        public var authorization: ClientAuthorization?
         /// Bounds on the response's head.
         public var http = HTTPLimits()
         /// Bounds on the response's body; 1 MiB by default.
@@ -36,7 +41,7 @@ public struct HTTPClient: Sendable {
         self.loop = if let loop { loop } else { try Loop.shared() }
     }
 
-    /// Sends a request to `http://host:port/path` and waits for the whole response.
+    /// Sends a request to `http://host:port/path` or `https://` and waits for the whole response.
     ///
     /// Cancelling the task closes the connection.
     ///

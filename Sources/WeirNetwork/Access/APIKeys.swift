@@ -86,9 +86,10 @@ public struct APIKeys: Authenticator {
     public init(file path: String) throws(NetworkError) {
         let text = try SecretFile.read(path)
         var entries: [Entry] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
-            .enumerated()
-        {
+        for (index, line) in text.split(
+            omittingEmptySubsequences: false, whereSeparator: \.isNewline
+        )
+        .enumerated() {
             let parts = line.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r" })
             if parts.isEmpty || parts[0].hasPrefix("#") { continue }
             entries.append(try Self.entry(parts, "\(path), line \(index + 1)"))

@@ -176,8 +176,8 @@ public struct APIKeys: Authenticator {
 }
 
 /// SHA-256 by OpenSSL.
-enum SHA256Digest {
-    static func of(_ first: [UInt8], _ second: [UInt8]) -> [UInt8] {
+package enum SHA256Digest {
+    package static func of(_ first: [UInt8], _ second: [UInt8]) -> [UInt8] {
         let bytes = first + second
         var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
         SHA256(bytes, bytes.count, &digest)
@@ -191,11 +191,11 @@ enum SHA256Digest {
 }
 
 /// A file with secrets or what guards them.
-enum SecretFile {
+package enum SecretFile {
     /// Bytes of the longest file that is read.
     private static let bytesMax = 4 << 20
 
-    static func read(_ path: String) throws(NetworkError) -> String {
+    package static func read(_ path: String) throws(NetworkError) -> String {
         guard let file = fopen(path, "rb") else {
             throw NetworkError(
                 .invalidArgument, "\(path) cannot be read", cause: String(cString: strerror(errno)))

@@ -133,8 +133,8 @@ extension HTTPRequestScan {
 }
 
 /// Bytes as base64url without padding (RFC 4648, section 5).
-enum Base64URL {
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+package enum Base64URL {
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         guard text.count <= Credentials.tokenBytesMax, text.count % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count * 3 / 4)
@@ -153,7 +153,7 @@ enum Base64URL {
         return bytes
     }
 
-    static func encode(_ bytes: some Collection<UInt8>) -> String {
+    package static func encode(_ bytes: some Collection<UInt8>) -> String {
         let standard = WebSocketHandshake.base64(Array(bytes))
         let mapped = standard.utf8.compactMap { byte -> UInt8? in
             switch byte {

@@ -92,3 +92,17 @@ private final class ResponseGatherer: HTTPResponseHandler {
         completion(error.map { .failure($0) } ?? .success((head, bytes)))
     }
 }
+
+extension HTTPClient {
+    /// Checks that what is sent to an address, or comes from it, cannot be changed on its way.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument`` for one without TLS that is not loopback.
+    package static func checkPrivate(_ url: String, for purpose: String) throws(NetworkError) {
+        let url = try NetworkURL(url, .http)
+        guard url.isSecure || isLoopback(url.host) else {
+            throw NetworkError(
+                .invalidArgument,
+                "\(url.publicName) has no TLS, which \(purpose) need; use https://")
+        }
+    }
+}

@@ -2,11 +2,11 @@ extension HTTPServerConnection {
     /// Finds out whether a request may be answered; false when it is refused, or has to wait.
     func admit(_ request: HTTPRequestScan, _ gate: AccessGate) throws(HTTPError) -> Bool {
         let path = request.path.isEmpty ? "/" : request.text(request.path)
-        guard let own = ownRequirement(request, path) else {
+        guard let (own, name) = ownRequirement(request, path) else {
             forget(gate)
             return true
         }
-        let required = gate.control.requirement(path, own)
+        let required = gate.control.requirement(name, own)
         guard gate.asks, !required.isEmpty else {
             forget(gate)
             return mayBring(request, own)
@@ -75,11 +75,18 @@ extension HTTPServerConnection {
         }
     }
 
-    private func ownRequirement(_ request: HTTPRequestScan, _ path: String) -> AccessRoles? {
+    /// What a request needs by itself, and the path that says whether it needs something else.
+    private func ownRequirement(
+        _ request: HTTPRequestScan, _ path: String
+    ) -> (AccessRoles, path: String)? {
         guard let endpoint = server.endpoint(path) else {
-            return server.folder(path) == nil ? nil : .read
+            // A folder decodes names: what is asked for must not hide behind an escape.
+            return server.folder(path).map { _ in
+                (.read, PercentEncoding.decode(path.utf8) ?? path)
+            }
         }
         return endpoint.roles(request.text(request.method), upgrades: request.upgrades)
+            .map { ($0, path) }
     }
 
     /// Refuses a request whose body, if there is one, is not read.

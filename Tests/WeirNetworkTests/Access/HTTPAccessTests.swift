@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import Testing
 import WeirCore
@@ -91,6 +92,25 @@ import WeirCore
         let answers = PostClient.answers(await client.receiveText())
         #expect(answers.map(\.status) == [200, 200, 401, 200, 400])
         #expect(answers.map(\.body).filter { $0.utf8.count < 9 } == ["anna", "nobody", "bert"])
+        await test.stop()
+    }
+
+    @Test func `guards the files of a folder whatever their names are written like`() async throws {
+        let folder = try Folder()
+        for name in ["open.txt", "closed.txt"] {
+            try name.write(toFile: "\(folder.path)/\(name)", atomically: false, encoding: .utf8)
+        }
+        let test = try await start {
+            $0.routes = ["/files/": [], "/files/closed.txt": .operate]
+        }
+        test.server.addFolder("/files/", StaticFolder(folder.path))
+        #expect(try await ask(test.address, "/files/open.txt").body == "open.txt")
+        for path in ["/files/closed.txt", "/files/%63losed.txt", "/files/%2e/closed.txt"] {
+            #expect(try await ask(test.address, path).body != "closed.txt")
+        }
+        #expect(
+            try await ask(test.address, "/files/%63losed.txt", token: "a:operate").body
+                == "closed.txt")
         await test.stop()
     }
 

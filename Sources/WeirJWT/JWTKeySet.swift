@@ -3,7 +3,7 @@
     import JWTKit
     import Logging
     import WeirJSON
-    public import WeirNetwork
+    import WeirNetwork
 
     /// Where an issuer's public keys are (JWKS, RFC 7517).
     public struct JWTKeySource: Sendable {

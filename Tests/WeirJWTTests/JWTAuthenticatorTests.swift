@@ -35,6 +35,7 @@
         }
 
         var fetches: Int { state.withLock { $0.fetches } }
+        var now: Int { state.withLock { $0.now } }
         func setTime(_ now: Int) { state.withLock { $0.now = now } }
         func show(_ keys: String..., status: Int = 200) {
             state.withLock { state in
@@ -47,7 +48,7 @@
             _ change: (inout JWTAuthenticator.Options) -> Void = { _ in }
         ) -> JWTAuthenticator.Options {
             var options = JWTAuthenticator.Options()
-            options.now = { [state] in state.withLock { $0.now } }
+            options.now = { [self] in now }
             options.refreshInterval = .zero
             options.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             change(&options)
@@ -158,11 +159,7 @@
                 TestClaims(exp: 999_971, scope: nil), TestClaims(nbf: 1_000_030, scope: "x"),
             ] {
                 let token = try await signer.sign(claims)
-                guard case .accepted(let identity) = await verdict(authenticator, token).choice
-                else {
-                    Issue.record("refused: \(claims)")
-                    continue
-                }
+                let identity = try #require(await verdict(authenticator, token).identity)
                 #expect(identity.roles == [])
             }
             await issuer.stop()
@@ -223,10 +220,7 @@
             #expect(
                 await verdict(authenticator, try await Signer(id: "c").sign())
                     == .refused(.invalid))
-            guard case .accepted = await verdict(authenticator, third).choice else {
-                Issue.record("stale keys are not used")
-                return
-            }
+            #expect(await verdict(authenticator, third).identity != nil)
             await issuer.stop()
         }
 

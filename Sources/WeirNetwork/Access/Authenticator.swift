@@ -35,6 +35,11 @@ public struct AuthenticationVerdict: Sendable, Hashable {
     }
     let choice: Choice
 
+    /// Who was accepted; nil for every other verdict.
+    public var identity: Identity? {
+        if case .accepted(let identity) = choice { identity } else { nil }
+    }
+
     /// The peer is this one.
     public static func accepted(_ identity: Identity) -> AuthenticationVerdict {
         AuthenticationVerdict(choice: .accepted(identity))

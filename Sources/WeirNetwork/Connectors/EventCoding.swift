@@ -27,6 +27,15 @@ public struct EventDecoder<Element: Sendable>: Sendable {
         makeAppend = nil
     }
 
+    /// Decodes with a closure that appends the events of a message, or none when it throws.
+    package init(
+        appending append:
+            @escaping @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    ) {
+        self.append = append
+        makeAppend = nil
+    }
+
     /// Decodes with a closure that is told which connection a message came by.
     ///
     /// ```swift

@@ -155,7 +155,7 @@ private final class WaitingConnection: TCPConnectionHandler {
 }
 
 /// Serves all the connections of a TCP source; used on its loop only.
-private final class TCPReceiver<Element: Sendable>: Sendable {
+final class TCPReceiver<Element: Sendable>: Sendable {
     private let connections: LoopBound<SourceConnections<Element>>
     private let framing: StreamFraming
     private let logger: Logger
@@ -169,8 +169,9 @@ private final class TCPReceiver<Element: Sendable>: Sendable {
         self.logger = logger
     }
 
-    func accept(_ tcp: TCPConnection) {
-        let info = tcp.connectionInfo
+    /// - Parameter known: What is known of the connection; nil for its address.
+    func accept(_ tcp: TCPConnection, from known: ConnectionInfo? = nil) {
+        let info = known ?? tcp.connectionInfo
         let origin = info.description
         let all = connections.value
         let logger = logger

@@ -136,7 +136,7 @@ let package = Package(
         .testTarget(
             name: "WeirNetworkTests",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirTesting",
+                "CLibUV", "Weir", "WeirNetwork", "WeirTesting",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings),

@@ -18,7 +18,9 @@ public struct SyslogMessage: Sendable, Hashable, Codable {
     public var messageID: String?
     /// Named values, in order.
     public var structuredData: [SyslogElement]
-    /// The text; nil when there is none. What is no UTF-8 in it is replaced by U+FFFD.
+    /// The text; nil when there is none.
+    ///
+    /// What is no UTF-8 in it is replaced by U+FFFD.
     public var text: String?
 
     /// Creates a message.

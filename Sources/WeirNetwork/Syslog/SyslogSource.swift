@@ -93,3 +93,21 @@ extension Source where Element == SyslogMessage {
         }
     }
 }
+
+extension StreamFraming {
+    /// Syslog messages, behind their length or ended by a line feed (RFC 6587).
+    ///
+    /// - Parameters:
+    ///   - maximumLength: Longer messages close the connection. Default 64 KiB.
+    ///   - allowsLines: Whether messages without a length are taken. Default true.
+    public static func syslog(
+        maximumLength: Int = SyslogFraming.defaultMaximumLength, allowsLines: Bool = true
+    ) -> StreamFraming {
+        StreamFraming(
+            reader: SyslogFraming(maximumLength: maximumLength, allowsLines: allowsLines)
+        ) { message, bytes in
+            bytes.append(contentsOf: "\(message.count) ".utf8)
+            bytes.append(contentsOf: message)
+        }
+    }
+}

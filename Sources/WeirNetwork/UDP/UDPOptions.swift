@@ -10,7 +10,9 @@ public struct UDPOptions: Sendable, Hashable {
     ///
     /// Linux gives no more than `net.core.rmem_max`; the log tells when that is less.
     public var receiveBufferSize: Int?
-    /// Datagrams that one system call reads at most, 1 to 20; 20 by default. Each takes 64 KiB.
+    /// Datagrams that one system call reads at most, 1 to 20; 20 by default.
+    ///
+    /// Each takes 64 KiB of memory.
     public var datagramsPerRead = 20
 
     /// Creates the default options.

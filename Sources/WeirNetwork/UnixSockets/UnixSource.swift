@@ -5,7 +5,9 @@ public import WeirCore
 public struct UnixSocketOptions: Sendable, Hashable {
     /// Who may connect, as the permissions of a file; 0o600 by default: this user only.
     public var permissions = 0o600
-    /// Open connections at one time; 10,000 by default. Those beyond are closed at once.
+    /// Open connections at one time; 10,000 by default.
+    ///
+    /// Those beyond are closed at once.
     public var maximumConnections = 10_000
 
     /// Creates the default options.

@@ -21,9 +21,10 @@ import WeirCore
         let times = Recorder<EventTime>()
         let timed = Topology("times") {
             EventStream("log", from: .syslog(.udp(), port: 0))
-                .sink(.forEachBatch { batch in
-                    for index in 0..<batch.count { times.append(batch.time(at: index)) }
-                })
+                .sink(
+                    .forEachBatch { batch in
+                        for index in 0..<batch.count { times.append(batch.time(at: index)) }
+                    })
         }
         let running = try await timed.start(.quiet())
         let letters = running.recordDeadLetters()

@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "WeirSupervisor", targets: ["WeirSupervisor"]),
         .library(name: "WeirTesting", targets: ["WeirTesting"]),
         .library(name: "WeirRocksDB", targets: ["WeirRocksDB"]),
+        .library(name: "WeirMQTT", targets: ["WeirMQTT"]),
         .executable(name: "weir", targets: ["WeirTool"]),
     ],
     traits: [
@@ -82,6 +83,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "WeirMQTT",
+            dependencies: [
+                "WeirCore", "WeirNetwork", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "Weir",
             dependencies: ["WeirCore", "WeirEncryption", "WeirNetwork", "WeirJSON"],
             swiftSettings: settings),
@@ -138,6 +145,12 @@ let package = Package(
             dependencies: [
                 "CLibUV", "Weir", "WeirNetwork", "WeirTesting",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirMQTTTests",
+            dependencies: [
+                "Weir", "WeirMQTT", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(

@@ -26,8 +26,7 @@ final class Broker: Sendable {
         let text =
             [
                 "listener \(port) 127.0.0.1", "persistence true",
-                "persistence_location \(folder.path)/", "autosave_interval 1",
-                "autosave_on_changes true", "log_dest stderr", "log_type all",
+                "persistence_location \(folder.path)/", "log_dest stderr", "log_type all",
                 "max_inflight_messages 0", "max_queued_messages 0", "user \(NSUserName())",
             ] + settings.map { $0.replacingOccurrences(of: "FOLDER", with: folder.path) }
         try text.joined(separator: "\n").appending("\n")
@@ -53,7 +52,8 @@ final class Broker: Sendable {
 
     /// Starts it, or starts it again, and waits until it listens.
     func start() async throws {
-        let before = count("running")
+        let before = count { $0.contains("mosquitto version") && $0.contains("running") }
+        let ends = count { $0 == Self.end }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try #require(Self.path))
         process.arguments = ["-c", "\(folder.path)/mosquitto.conf"]
@@ -66,7 +66,7 @@ final class Broker: Sendable {
             let bytes = handle.availableData
             if bytes.isEmpty {
                 handle.readabilityHandler = nil
-                log.append("the end")
+                log.append(Self.end)
                 return
             }
             for line in rest.lines(String(decoding: bytes, as: UTF8.self)) { log.append(line) }
@@ -74,18 +74,19 @@ final class Broker: Sendable {
         try process.run()
         self.process.withLock { $0 = process }
         let lines = await log.wait { lines in
-            lines.last == "the end"
+            lines.count { $0 == Self.end } > ends
                 || lines.count { $0.contains("mosquitto version") && $0.contains("running") }
                     > before
         }
-        if lines.last == "the end" {
+        if lines.last == Self.end {
             throw BrokerFailure(description: lines.suffix(5).joined(separator: "\n"))
         }
     }
 
-    private func count(_ what: String) -> Int {
-        log.values.count { $0.contains("mosquitto version") && $0.contains(what) }
-    }
+    /// What stands for the end of the process in the log.
+    private static let end = "the end"
+
+    private func count(_ condition: (String) -> Bool) -> Int { log.values.count(where: condition) }
 
     /// Waits until the log speaks of something.
     func waitForLog(_ text: String, times: Int = 1) async {
@@ -100,9 +101,9 @@ final class Broker: Sendable {
 
     /// Ends it as a power failure would.
     func crash() async {
-        let ends = log.values.count { $0 == "the end" }
+        let ends = count { $0 == Self.end }
         signal(SIGKILL)
-        await log.wait { lines in lines.count { $0 == "the end" } > ends }
+        await log.wait { lines in lines.count { $0 == Self.end } > ends }
         process.withLock { $0?.waitUntilExit() }
     }
 

@@ -73,23 +73,8 @@ package final class Mailbox: Sendable {
     ///
     /// `.full` leaves it with the caller.
     package func trySend(_ delivery: Delivery) -> MailboxStateMachine.SendResult {
-        let (action, consumer) = locked.withLock { locked in
-            let action = locked.machine.offer(delivery)
-            guard case .accepted(true, _) = action else {
-                if case .full = action { locked.refusedWeight = delivery.weight }
-                return (action, UnsafeContinuation<Void, Never>?.none)
-            }
-            return (action, locked.consumer.take())
-        }
-        switch action {
-        case .accepted(_, let lost):
-            if lost > 0 { dropped.add(lost, ordering: .relaxed) }
-            wakeUp(consumer)
-            return .sent
-        case .full: return .full
-        case .overflow: return .overflow
-        case .closed: return .closed
-        }
+        var claim: StageActor?
+        return offer(delivery, mayClaim: false, claim: &claim)
     }
 
     /// Sends a delivery, waiting for room.
@@ -97,13 +82,7 @@ package final class Mailbox: Sendable {
     /// - Throws: `MailboxOverflow` by policy, `MailboxClosed` when the consumer is gone, `CancellationError`.
     @usableFromInline
     package func send(_ delivery: Delivery) async throws {
-        switch trySend(delivery) {
-        case .sent: return
-        case .closed: throw MailboxClosed()
-        case .overflow: throw MailboxOverflow(stage: owner, capacity: capacity)
-        case .cancelled: throw CancellationError()
-        case .full: break
-        }
+        if try isSent(trySend(delivery)) { return }
         let id = locked.withLock { locked in
             locked.nextWaiterID += 1
             return locked.nextWaiterID
@@ -116,8 +95,14 @@ package final class Mailbox: Sendable {
             let waiter = locked.withLock { $0.machine.removeWaiter(id: id) }
             waiter?.resume(.cancelled)
         }
+        _ = try isSent(result)
+    }
+
+    /// Whether there was room; throws when there never will be.
+    func isSent(_ result: MailboxStateMachine.SendResult) throws -> Bool {
         switch result {
-        case .sent, .full: return
+        case .sent: return true
+        case .full: return false
         case .closed: throw MailboxClosed()
         case .overflow: throw MailboxOverflow(stage: owner, capacity: capacity)
         case .cancelled: throw CancellationError()
@@ -131,7 +116,12 @@ package final class Mailbox: Sendable {
     package func trySend(
         _ delivery: Delivery, claim: inout StageActor?
     ) -> MailboxStateMachine.SendResult {
-        if claim != nil { return trySend(delivery) }
+        offer(delivery, mayClaim: claim == nil, claim: &claim)
+    }
+
+    private func offer(
+        _ delivery: Delivery, mayClaim: Bool, claim: inout StageActor?
+    ) -> MailboxStateMachine.SendResult {
         let (action, consumer, stage) = locked.withLock {
             locked -> (
                 MailboxStateMachine.SendAction, UnsafeContinuation<Void, Never>?, StageActor?
@@ -141,13 +131,13 @@ package final class Mailbox: Sendable {
                 if case .full = action { locked.refusedWeight = delivery.weight }
                 return (action, nil, nil)
             }
-            if let stage = locked.lentStage { return (action, nil, stage) }
+            if mayClaim, let stage = locked.lentStage { return (action, nil, stage) }
             return (action, locked.consumer.take(), nil)
         }
         switch action {
         case .accepted(_, let lost):
             if lost > 0 { dropped.add(lost, ordering: .relaxed) }
-            claim = stage
+            if let stage { claim = stage }
             wakeUp(consumer)
             return .sent
         case .full: return .full

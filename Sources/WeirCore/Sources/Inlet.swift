@@ -279,12 +279,7 @@ extension Mailbox {
     /// Offers a source's batch without waiting; false when there is no room.
     @usableFromInline
     func offer(_ batch: any AnyBatch) throws -> Bool {
-        switch trySend(Delivery(channel: 0, item: .batch(batch))) {
-        case .sent: return true
-        case .full, .cancelled: return false
-        case .closed: throw MailboxClosed()
-        case .overflow: throw MailboxOverflow(stage: owner, capacity: capacity)
-        }
+        try isSent(trySend(Delivery(channel: 0, item: .batch(batch))))
     }
 
     /// Counts events that can't ever be taken.

@@ -57,7 +57,7 @@ extension Source {
         options: ServerSentEventSourceOptions = ServerSentEventSourceOptions()
     ) -> Source {
         Source("serverSentEvents") { inlet in
-            let address = try HTTPURL(url)
+            let address = try NetworkURL(url, .http)
             let memory = inlet.context.resources.shared("events of \(url) \(inlet.context.stage)") {
                 EventMemory()
             } close: { _ in
@@ -141,7 +141,7 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
 
     /// Connects and reads until the connection ends or the task is cancelled.
     static func run(
-        _ session: LoopBound<EventSession>, _ url: HTTPURL
+        _ session: LoopBound<EventSession>, _ url: NetworkURL
     ) async throws -> EventSessionEnd {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -156,7 +156,7 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
         }
     }
 
-    private func start(_ url: HTTPURL, _ completion: @escaping (EventSessionEnd) -> Void) {
+    private func start(_ url: NetworkURL, _ completion: @escaping (EventSessionEnd) -> Void) {
         if let verdict {
             completion(verdict)
             return

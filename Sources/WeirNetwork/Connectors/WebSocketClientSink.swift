@@ -52,20 +52,19 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
     private let url: String
     private let name: String
     private let options: WebSocketClientSinkOptions
-    private let encoder: EventEncoder<Element>
     private let context: SinkContext
     private var client: WebSocketClient?
-    private var buffer: [UInt8] = []
+    private var frames: MessageEncoder<Element>
 
     init(
         url: String, options: WebSocketClientSinkOptions, encoder: EventEncoder<Element>,
         context: SinkContext
     ) throws {
         self.url = url
-        name = try WebSocketURL(url).publicName
+        name = try NetworkURL(url, .webSocket).publicName
         self.options = options
-        self.encoder = encoder
         self.context = context
+        frames = MessageEncoder(encoder, context)
     }
 
     func connect() async throws {
@@ -78,13 +77,13 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        let frames = frames(of: batch)
-        if frames.isEmpty { return }
+        let messages = frames.encode(batch)
+        if messages.isEmpty { return }
         var reconnection = Reconnection(options.reconnection)
         while true {
             do {
                 if client == nil { try await connect() }
-                try await client?.send(frames)
+                try await client?.send(messages)
                 return
             } catch let error as NetworkError {
                 client = nil
@@ -99,24 +98,6 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
                 try await context.sleep(for: pause)
             }
         }
-    }
-
-    private func frames(of batch: Batch<Element>) -> [WebSocketFrame] {
-        var frames: [WebSocketFrame] = []
-        frames.reserveCapacity(batch.count)
-        for event in batch.elements {
-            buffer.removeAll(keepingCapacity: true)
-            do {
-                try encoder.encode(event, &buffer)
-            } catch {
-                context.deadLetter(event, reason: "it can't be encoded: \(error)")
-                continue
-            }
-            buffer.withUnsafeBytes { bytes in
-                frames.append(WebSocketFrame(encoder.isText ? .text : .binary, bytes))
-            }
-        }
-        return frames
     }
 
     func close() async throws {

@@ -59,7 +59,7 @@ extension Source {
         Source(
             "webSocket",
             prepare: { context in
-                _ = try WebSocketURL(url)
+                _ = try NetworkURL(url, .webSocket)
                 try await ConnectionSource<Element>.prepare(context, options.limits)
             }
         ) { inlet in
@@ -67,7 +67,7 @@ extension Source {
             let source = try await ConnectionSource(
                 inlet, decoder: decoder, limits: options.limits, loop: loop)
             let context = inlet.context
-            let status = FeedStatus.of(context, url: try WebSocketURL(url).publicName)
+            let status = FeedStatus.of(context, url: try NetworkURL(url, .webSocket).publicName)
             let (failures, failure) = AsyncThrowingStream<Never, any Error>.makeStream()
             let link = try await loop.run {
                 let link = FeedLink(

@@ -41,9 +41,8 @@ private final class BroadcastWriter<Element: Sendable>: SinkWriter {
     private let server: NetworkServer
     private let path: String
     private let clients: LoopBound<BroadcastClients>
-    private let encoder: EventEncoder<Element>
     private let context: SinkContext
-    private var buffer: [UInt8] = []
+    private var frames: MessageEncoder<Element>
 
     init(
         server: NetworkServer, path: String, clients: LoopBound<BroadcastClients>,
@@ -52,27 +51,14 @@ private final class BroadcastWriter<Element: Sendable>: SinkWriter {
         self.server = server
         self.path = path
         self.clients = clients
-        self.encoder = encoder
         self.context = context
+        frames = MessageEncoder(encoder, context)
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        var frames: [WebSocketFrame] = []
-        frames.reserveCapacity(batch.count)
-        for event in batch.elements {
-            buffer.removeAll(keepingCapacity: true)
-            do {
-                try encoder.encode(event, &buffer)
-            } catch {
-                context.deadLetter(event, reason: "it can't be encoded: \(error)")
-                continue
-            }
-            buffer.withUnsafeBytes { bytes in
-                frames.append(WebSocketFrame(encoder.isText ? .text : .binary, bytes))
-            }
-        }
+        let messages = frames.encode(batch)
         // Waiting for the loop keeps what lies between us bounded by one batch.
-        let (clients, messages) = (clients, frames)
+        let clients = clients
         let dropped = try await server.loop.run { clients.value.send(messages) }
         if dropped > 0 { context.countDropped(dropped) }
     }

@@ -45,7 +45,7 @@ public struct HTTPClient: Sendable {
         _ method: HTTPRequest.Method = .get, _ url: String, headers: HTTPFields = HTTPFields(),
         body: [UInt8] = []
     ) async throws -> (response: HTTPResponse, body: [UInt8]) {
-        let url = try HTTPURL(url)
+        let url = try NetworkURL(url, .http)
         let (loop, configuration) = (loop, configuration)
         let cancellation = HTTPClientCancellation()
         return try await withTaskCancellationHandler {

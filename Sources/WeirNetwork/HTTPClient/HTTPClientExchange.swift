@@ -20,7 +20,7 @@ extension HTTPResponseHandler {
 /// One request and its response over a connection of its own; used on its loop only.
 final class HTTPClientExchange: TCPConnectionHandler {
     private let method: HTTPRequest.Method
-    private let url: HTTPURL
+    private let url: NetworkURL
     private let headers: HTTPFields
     private let requestBody: [UInt8]
     private let loop: Loop
@@ -32,7 +32,7 @@ final class HTTPClientExchange: TCPConnectionHandler {
     private var timer: LoopTimer?
 
     init(
-        _ method: HTTPRequest.Method, _ url: HTTPURL, headers: HTTPFields, body: [UInt8],
+        _ method: HTTPRequest.Method, _ url: NetworkURL, headers: HTTPFields, body: [UInt8],
         loop: Loop, configuration: HTTPClient.Configuration, handler: any HTTPResponseHandler
     ) {
         self.method = method

@@ -33,7 +33,7 @@ extension WebSocketConnection {
     ) {
         loop.preconditionOnLoop()
         do {
-            let url = try WebSocketURL(url)
+            let url = try NetworkURL(url, .webSocket)
             try WebSocketHandshake.check(configuration)
             let attempt = ClientHandshake(url, loop, configuration, handler, completion)
             try attempt.start()
@@ -45,7 +45,7 @@ extension WebSocketConnection {
 
 /// One client's opening handshake.
 private final class ClientHandshake: TCPConnectionHandler {
-    private let url: WebSocketURL
+    private let url: NetworkURL
     private let loop: Loop
     private let configuration: WebSocketClientConfiguration
     private let user: any WebSocketHandler
@@ -56,7 +56,7 @@ private final class ClientHandshake: TCPConnectionHandler {
     private var tcp: TCPConnection?
 
     init(
-        _ url: WebSocketURL, _ loop: Loop, _ configuration: WebSocketClientConfiguration,
+        _ url: NetworkURL, _ loop: Loop, _ configuration: WebSocketClientConfiguration,
         _ user: any WebSocketHandler,
         _ completion: @escaping (Result<WebSocketConnection, NetworkError>) -> Void
     ) {

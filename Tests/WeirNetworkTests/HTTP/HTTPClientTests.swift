@@ -122,6 +122,6 @@ import Testing
 
     @Test(arguments: ["https://a", "http://", "http://a:0", "http://u@a", "http://a b", "ws://a"])
     func `refuses an address that is wrong`(_ text: String) {
-        #expect(throws: NetworkError.self) { try HTTPURL(text) }
+        #expect(throws: NetworkError.self) { try NetworkURL(text, .http) }
     }
 }

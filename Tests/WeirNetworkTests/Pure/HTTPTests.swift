@@ -229,7 +229,7 @@ import Testing
         ("ws://h?x", "h", 80, "/?x"),
     ])
     func `address is read`(_ text: String, _ host: String, _ port: Int, _ target: String) throws {
-        let url = try WebSocketURL(text)
+        let url = try NetworkURL(text, .webSocket)
         #expect(url.host == host)
         #expect(url.port == port)
         #expect(url.target == target)
@@ -239,6 +239,6 @@ import Testing
         "http://a", "ws://", "ws://a:0", "ws://a:x", "ws://a:70000", "ws://a b", "ws://u@a",
     ])
     func `address is refused when wrong`(_ text: String) {
-        #expect(throws: NetworkError.self) { try WebSocketURL(text) }
+        #expect(throws: NetworkError.self) { try NetworkURL(text, .webSocket) }
     }
 }

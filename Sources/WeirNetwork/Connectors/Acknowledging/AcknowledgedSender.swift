@@ -144,14 +144,13 @@ enum SenderTarget: Sendable {
     case tcp(host: String, port: Int, isSecure: Bool)
 
     init(_ url: String) throws(NetworkError) {
-        let isSecure = url.lowercased().hasPrefix("tls://")
-        guard isSecure || url.lowercased().hasPrefix("tcp://") else {
-            _ = try WebSocketURL(url)
+        let lowercased = url.lowercased()
+        guard lowercased.hasPrefix("tls://") || lowercased.hasPrefix("tcp://") else {
+            _ = try NetworkURL(url, .webSocket)
             self = .webSocket(url)
             return
         }
-        // The same rules for host and port.
-        let parts = try WebSocketURL("ws" + url.dropFirst(3))
-        self = .tcp(host: parts.host, port: parts.port, isSecure: isSecure)
+        let parts = try NetworkURL(url, .tcp)
+        self = .tcp(host: parts.host, port: parts.port, isSecure: parts.isSecure)
     }
 }

@@ -90,7 +90,7 @@ final class Broker: Sendable {
 
     /// Waits until the log speaks of something.
     func waitForLog(_ text: String, times: Int = 1) async {
-        await log.wait { lines in lines.count { $0.contains(text) } >= times }
+        await log.wait(for: times) { $0.contains(text) }
     }
 
     func signal(_ number: Int32) {

@@ -8,19 +8,46 @@ final class Recorder<Value: Sendable>: Sendable {
     private struct State {
         var values: [Value] = []
         var waiters: [(([Value]) -> Bool, CheckedContinuation<[Value], Never>)] = []
+        var counters: [Counter] = []
+    }
+
+    private struct Counter {
+        let condition: (Value) -> Bool
+        var missing: Int
+        let continuation: CheckedContinuation<Void, Never>
     }
 
     private let state = Mutex(State())
 
     func append(_ value: Value) {
-        let (ready, values) = state.withLock { state in
+        let (ready, values, counted) = state.withLock { state in
             state.values.append(value)
+            for index in state.counters.indices where state.counters[index].condition(value) {
+                state.counters[index].missing -= 1
+            }
+            let counted = state.counters.filter { $0.missing <= 0 }.map { $0.continuation }
+            if !counted.isEmpty { state.counters.removeAll { $0.missing <= 0 } }
             let values = state.values
             let ready = state.waiters.filter { $0.0(values) }.map { $0.1 }
             if !ready.isEmpty { state.waiters.removeAll { $0.0(values) } }
-            return (ready, values)
+            return (ready, values, counted)
         }
         for continuation in ready { continuation.resume(returning: values) }
+        for continuation in counted { continuation.resume() }
+    }
+
+    /// Waits until so many values fulfil a condition, which looks at each of them once.
+    func wait(for count: Int, where condition: @escaping @Sendable (Value) -> Bool) async {
+        await withCheckedContinuation { continuation in
+            let isDone = state.withLock { state in
+                let missing = count - state.values.count(where: condition)
+                if missing <= 0 { return true }
+                state.counters.append(
+                    Counter(condition: condition, missing: missing, continuation: continuation))
+                return false
+            }
+            if isDone { continuation.resume() }
+        }
     }
 
     var values: [Value] { state.withLock { $0.values } }

@@ -149,6 +149,28 @@ struct `MQTT with a broker` {
         try await running.waitUntilFinished()
     }
 
+    @Test func `can be cancelled while the broker is silent`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let (events, input) = AsyncStream.makeStream(of: Reading.self)
+        let topology = Topology("publisher") {
+            EventStream("out", from: .sequence(events))
+                .sink(.mqtt(broker.url, options: options()) { _ in "silent" })
+        }
+        let running = try await topology.start(.quiet())
+        input.yield(Reading(id: 1))
+        await broker.waitForLog("Sending PUBACK")
+        broker.signal(SIGSTOP)
+        input.yield(Reading(id: 2))
+        // Until the sink has the event and waits.
+        while running.status().stages.allSatisfy({ $0.activity != "writing" }) {
+            await Task.yield()
+        }
+        running.cancel()
+        try? await running.waitUntilFinished()
+        await broker.crash()
+    }
+
     @Test func `acknowledges only what is durable in a run with a store`() async throws {
         let broker = try await Broker()
         try await broker.start()

@@ -29,11 +29,16 @@ final class MQTTPublisher: Sendable {
 
     /// Publishes what remains of a shipment; returns when the broker has acknowledged it all.
     ///
-    /// - Throws: When the connection is lost.
+    /// - Throws: When the connection is lost, and when the task is cancelled, which cuts it.
     func publish(_ shipment: MQTTShipment) async throws {
         let state = state
-        try await withCheckedThrowingContinuation { continuation in
-            state.loop.execute { state.value.begin(shipment, continuation) }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                state.loop.execute { state.value.begin(shipment, continuation) }
+            }
+        } onCancel: {
+            // A broker that says nothing would be waited for until its silence is noticed.
+            state.loop.execute { state.value.abandon() }
         }
     }
 
@@ -91,6 +96,8 @@ private final class MQTTPublishing: MQTTConnectionOwner {
     }
 
     func disconnect() { connection.disconnect() }
+
+    func abandon() { connection.close(CancellationError()) }
 
     private func goOn() {
         guard let shipment else { return }

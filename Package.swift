@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "WeirTesting", targets: ["WeirTesting"]),
         .library(name: "WeirRocksDB", targets: ["WeirRocksDB"]),
         .library(name: "WeirJWT", targets: ["WeirJWT"]),
+        .library(name: "WeirMQTT", targets: ["WeirMQTT"]),
         .executable(name: "weir", targets: ["WeirTool"]),
     ],
     traits: [
@@ -93,6 +94,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "WeirMQTT",
+            dependencies: [
+                "WeirCore", "WeirNetwork", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "Weir",
             dependencies: ["WeirCore", "WeirEncryption", "WeirNetwork", "WeirJSON"],
             swiftSettings: settings),
@@ -147,7 +154,7 @@ let package = Package(
         .testTarget(
             name: "WeirNetworkTests",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirTesting",
+                "CLibUV", "Weir", "WeirNetwork", "WeirTesting",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings),
@@ -158,6 +165,12 @@ let package = Package(
                 "WeirJWT", "WeirNetwork",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirMQTTTests",
+            dependencies: [
+                "Weir", "WeirMQTT", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(

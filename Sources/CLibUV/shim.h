@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 #ifdef __linux__
@@ -89,3 +92,88 @@ static inline int cuv_local_address(int fd, struct sockaddr_storage *address) {
 
 // `close` clashes with the methods of that name in Swift classes.
 static inline void cuv_close(int fd) { close(fd); }
+
+// SO_MEMINFO is a macro, and its array has no type in the C library. Datagrams that the kernel has dropped because the
+// socket's buffer was full, since it was made; -1 where the system doesn't tell.
+static inline long long cuv_dropped_datagrams(int fd) {
+#ifdef SO_MEMINFO
+    unsigned int values[16] = {0};
+    socklen_t length = sizeof values;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, values, &length) < 0 || length < 9 * sizeof values[0]) return -1;
+    return values[8];
+#else
+    (void)fd;
+    return -1;
+#endif
+}
+
+// Fills in the address of a socket in the file system. Returns its length, 0 when the path is empty or too long.
+static inline socklen_t cuv_unix_address(const char *path, struct sockaddr_un *address) {
+    size_t length = strlen(path);
+    memset(address, 0, sizeof *address);
+    if (length == 0 || length >= sizeof address->sun_path) return 0;
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path, path, length + 1);
+    return (socklen_t)sizeof *address;
+}
+
+// SOCK_* again. Returns a close-on-exec, non-blocking socket for the file system's names, or a negative errno.
+static inline int cuv_unix_socket(void) {
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) return -errno;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+// errno has to be read right after the call. Binds `path`, sets its permissions before anybody can connect, listens. Returns a
+// descriptor or a negative errno; -ENAMETOOLONG when the path doesn't fit an address.
+static inline int cuv_unix_listen(const char *path, unsigned int permissions, int backlog) {
+    struct sockaddr_un address;
+    socklen_t length = cuv_unix_address(path, &address);
+    if (length == 0) return -ENAMETOOLONG;
+    int fd = cuv_unix_socket();
+    if (fd < 0) return fd;
+    if (bind(fd, (struct sockaddr *)&address, length) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    if (chmod(path, (mode_t)permissions) < 0 || listen(fd, backlog) < 0) {
+        int error = errno;
+        unlink(path);
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+// As above. Returns a connected descriptor or a negative errno.
+static inline int cuv_unix_connect(const char *path) {
+    struct sockaddr_un address;
+    socklen_t length = cuv_unix_address(path, &address);
+    if (length == 0) return -ENAMETOOLONG;
+    int fd = cuv_unix_socket();
+    if (fd < 0) return fd;
+    if (connect(fd, (struct sockaddr *)&address, length) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+// S_ISSOCK is a macro. Whether a path leads to a socket: 1, 0 for something else, a negative errno; and which file it is.
+static inline int cuv_is_socket(const char *path, unsigned long long *device, unsigned long long *inode) {
+    struct stat status;
+    if (lstat(path, &status) < 0) return -errno;
+    *device = (unsigned long long)status.st_dev;
+    *inode = (unsigned long long)status.st_ino;
+    return S_ISSOCK(status.st_mode) ? 1 : 0;
+}
+
+// errno again. Returns 0 or a negative errno.
+static inline int cuv_unlink(const char *path) { return unlink(path) < 0 ? -errno : 0; }

@@ -4,7 +4,7 @@ package import Synchronization
 @usableFromInline
 package enum DropReason: String, Sendable, CaseIterable {
     case overflow, skipped, throttled, conflated, debounced, sampled, duplicate, cancelled,
-        slowConsumer
+        slowConsumer, kernelBuffer
 }
 
 /// What a stage instance is doing while it is not idle.

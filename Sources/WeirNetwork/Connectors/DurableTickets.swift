@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Brings word from the journal's thread that records are durable: many by one hop to the loop.
-final class DurableTickets: Sendable {
+package final class DurableTickets: Sendable {
     private struct State {
         var next: UInt64 = 0
         var done: [UInt64] = []
@@ -15,13 +15,13 @@ final class DurableTickets: Sendable {
         var pending: [UInt64: () -> Void] = [:]
     }
 
-    init(_ loop: Loop) {
+    package init(_ loop: Loop) {
         self.loop = loop
         actions = LoopBound(Actions(), on: loop)
     }
 
     /// On the loop: makes a closure that has `action` run on the loop, whoever calls it.
-    func make(_ action: @escaping () -> Void) -> @Sendable () -> Void {
+    package func make(_ action: @escaping () -> Void) -> @Sendable () -> Void {
         let number = state.withLock { state in
             state.next += 1
             return state.next

@@ -27,6 +27,15 @@ public struct EventDecoder<Element: Sendable>: Sendable {
         makeAppend = nil
     }
 
+    /// Decodes with a closure that appends the events of a message, or none when it throws.
+    package init(
+        appending append:
+            @escaping @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    ) {
+        self.append = append
+        makeAppend = nil
+    }
+
     /// Decodes with a closure that is told which connection a message came by.
     ///
     /// ```swift
@@ -55,13 +64,14 @@ public struct EventDecoder<Element: Sendable>: Sendable {
 }
 
 extension EventDecoder {
-    typealias Append = @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    package typealias Append =
+        @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
 
     /// Whether events depend on the connection they came by.
     var asksForConnection: Bool { makeAppend != nil }
 
     /// What appends the events of one connection.
-    func appender(for connection: ConnectionInfo) -> Append {
+    package func appender(for connection: ConnectionInfo) -> Append {
         makeAppend.map { $0(connection) } ?? append
     }
 
@@ -124,6 +134,11 @@ public struct EventEncoder<Element: Sendable>: Sendable {
     ) {
         self.isText = isText
         self.encode = encode
+    }
+
+    /// Appends the message of an event.
+    package func append(_ event: Element, to bytes: inout [UInt8]) throws {
+        try encode(event, &bytes)
     }
 }
 

@@ -6,8 +6,9 @@ import WeirCore
 /// mailbox leaves it here, the connection is not read, and the mailbox's call-back goes on.
 final class Ingest<Element: Sendable>: MessageIntake {
     private let inlet: Inlet<Element>
-    private let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
-    private let origin: String
+    private let decoder: EventDecoder<Element>
+    private var append: EventDecoder<Element>.Append
+    private var origin: String
     private let loop: Loop
     private let batchSize: Int
     /// Lets the connection go on; nil once it is closed.
@@ -25,11 +26,17 @@ final class Ingest<Element: Sendable>: MessageIntake {
         loop: Loop, resume: @escaping () -> Void
     ) {
         self.inlet = inlet
+        self.decoder = decoder
         append = decoder.appender(for: info)
         origin = info.description
         self.loop = loop
         self.resume = resume
         batchSize = inlet.context.preferredBatchSize
+    }
+
+    func comesFrom(_ info: ConnectionInfo) {
+        if decoder.asksForConnection { append = decoder.appender(for: info) }
+        origin = info.description
     }
 
     /// Takes one message.

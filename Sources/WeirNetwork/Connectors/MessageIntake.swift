@@ -8,6 +8,9 @@ protocol MessageIntake: AnyObject {
     /// Whether nothing can be taken any more: the stage has stopped.
     var hasFailed: Bool { get }
 
+    /// The messages from now on come from there: a socket without connections has many peers.
+    func comesFrom(_ info: ConnectionInfo)
+
     /// Takes one message; its number is 0 for a sender that doesn't number.
     func take(_ message: UnsafeRawBufferPointer, sequence: UInt64) -> Flow
 
@@ -33,7 +36,7 @@ struct NumberedSender: Sendable {
 /// The way of one connection's messages into the ingest journal.
 final class JournaledIngest: MessageIntake {
     private let journal: IngestJournal
-    private let origin: String
+    private var origin: String
     private let refuse: ([UInt8], String) -> Void
     private var record: IngestRecord?
     var sender: NumberedSender?
@@ -54,6 +57,13 @@ final class JournaledIngest: MessageIntake {
         self.journal = journal
         self.origin = origin
         self.refuse = refuse
+    }
+
+    func comesFrom(_ info: ConnectionInfo) {
+        if origin == info.recorded { return }
+        // A record has one origin.
+        _ = pass()
+        origin = info.recorded
     }
 
     func take(_ message: UnsafeRawBufferPointer, sequence: UInt64) -> Flow {

@@ -6,7 +6,7 @@ final class SourceConnections<Element: Sendable> {
     private let decoder: EventDecoder<Element>
     private let registry: ProducerRegistry
     private let journal: IngestJournal?
-    private let loop: Loop
+    let loop: Loop
     private var open: [ObjectIdentifier: IngestConnection] = [:]
     private var departed = DepartedIngests<Element>()
     private var hasStopped = false

@@ -17,9 +17,13 @@ final class TCPReceiver<Element: Sendable>: Sendable {
     }
 
     /// Takes a connection over when it is known whose it is.
-    func accept(_ tcp: TCPConnection, _ access: TCPAccess?) {
+    ///
+    /// - Parameter known: What is known of the connection; nil for its address.
+    func accept(
+        _ tcp: TCPConnection, from known: ConnectionInfo? = nil, _ access: TCPAccess? = nil
+    ) {
         guard let access else {
-            enter(tcp, nil)
+            enter(tcp, nil, from: known)
             return
         }
         guard access.gate.asks else {
@@ -31,8 +35,10 @@ final class TCPReceiver<Element: Sendable>: Sendable {
     }
 
     /// Lets a connection send events; a guest has a reader of its frames already.
-    private func enter(_ tcp: TCPConnection, _ guest: TCPGuest?) {
-        let info = tcp.connectionInfo
+    private func enter(
+        _ tcp: TCPConnection, _ guest: TCPGuest?, from known: ConnectionInfo? = nil
+    ) {
+        let info = known ?? tcp.connectionInfo
         let origin = info.description
         let all = connections.value
         let logger = logger

@@ -36,7 +36,8 @@ extension Sink {
 
 extension NetworkError: SinkUnavailable {}
 
-private final class TCPWriter<Element: Sendable>: SinkWriter {
+/// Writes events to a connection, each behind the other.
+final class TCPWriter<Element: Sendable>: SinkWriter {
     private let client: TCPClient
     private let framing: StreamFraming
     private let encoder: EventEncoder<Element>
@@ -126,6 +127,14 @@ final class TCPClient: Sendable {
         }
     }
 
+    /// Takes over a connection, on its loop.
+    convenience init(adopting connection: TCPConnection) {
+        let state = State(connection)
+        connection.handler = state
+        connection.resumeReading()
+        self.init(LoopBound(state, on: connection.loop))
+    }
+
     private init(_ state: LoopBound<State>) {
         self.state = state
     }
@@ -137,12 +146,7 @@ final class TCPClient: Sendable {
             loop.execute {
                 TCPConnection.connect(to: host, port: port, on: loop, tls: tls) { result in
                     continuation.resume(
-                        with: result.map { connection in
-                            let state = State(connection)
-                            connection.handler = state
-                            connection.resumeReading()
-                            return TCPClient(LoopBound(state, on: loop))
-                        }.mapError { $0 })
+                        with: result.map { TCPClient(adopting: $0) }.mapError { $0 })
                 }
             }
         }

@@ -23,7 +23,7 @@ public struct ReconnectionPolicy: Sendable, Hashable {
 }
 
 /// The attempts since a connection was last of use.
-struct Reconnection {
+package struct Reconnection {
     /// Without any pause a server that refuses would be asked in a tight loop.
     private static let shortestPause = Duration.milliseconds(1)
 
@@ -31,13 +31,13 @@ struct Reconnection {
     private var pause: Duration
     private var failed = 0
 
-    init(_ policy: ReconnectionPolicy) {
+    package init(_ policy: ReconnectionPolicy) {
         self.policy = policy
         pause = policy.firstPause
     }
 
     /// How long to wait now; `nil` when it is to be given up.
-    mutating func next(
+    package mutating func next(
         using generator: inout some RandomNumberGenerator
     ) -> Duration? {
         failed += 1
@@ -48,10 +48,10 @@ struct Reconnection {
     }
 
     /// Connected: attempts are counted anew.
-    mutating func connected() { failed = 0 }
+    package mutating func connected() { failed = 0 }
 
     /// The connection was of use: the next pause is the first again.
-    mutating func succeeded() {
+    package mutating func succeeded() {
         failed = 0
         pause = policy.firstPause
     }

@@ -1,0 +1,73 @@
+import WeirNetwork
+
+/// Cuts a stream into whole MQTT packets, each with its fixed header.
+struct MQTTFraming: Framing, Sendable {
+    /// Bytes of the longest packet, header and all.
+    let maximumLength: Int
+    private var carry: [UInt8] = []
+
+    init(maximumLength: Int) {
+        self.maximumLength = max(2, maximumLength)
+    }
+
+    var carriedByteCount: Int { carry.count }
+
+    /// The header's length and the packet's; nil when the header is not complete.
+    static func lengths(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(FramingError) -> (header: Int, packet: Int)? {
+        var length = 0
+        for index in 1..<5 {
+            guard index < bytes.count else { return nil }
+            length |= Int(bytes[index] & 0x7F) << (7 * (index - 1))
+            if bytes[index] & 0x80 == 0 {
+                // Section 1.5.5: the shortest form only.
+                if index > 1, bytes[index] == 0 { break }
+                return (index + 1, index + 1 + length)
+            }
+        }
+        throw FramingError("the length of a packet is malformed")
+    }
+
+    private func checked(_ bytes: UnsafeRawBufferPointer) throws(FramingError) -> Int? {
+        guard let (_, packet) = try Self.lengths(bytes) else { return nil }
+        if packet > maximumLength { throw FramingError.tooLong(limit: maximumLength) }
+        return packet
+    }
+
+    mutating func consume(
+        _ bytes: UnsafeRawBufferPointer, _ onFrame: (UnsafeRawBufferPointer) throws -> Flow
+    ) throws -> Int {
+        var position = 0
+        while position < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+            if carry.isEmpty, let length = try checked(rest), length <= rest.count {
+                position += length
+                if try onFrame(UnsafeRawBufferPointer(rebasing: rest[..<length])) == .stop {
+                    return position
+                }
+                continue
+            }
+            // The header is at most five bytes: one by one until it is complete.
+            var length = try carry.withUnsafeBytes { try checked($0) }
+            if length == nil {
+                carry.append(rest[0])
+                position += 1
+                length = try carry.withUnsafeBytes { try checked($0) }
+            }
+            guard let length else { continue }
+            let taken = min(length - carry.count, bytes.count - position)
+            carry.append(contentsOf: bytes[position..<(position + taken)])
+            position += taken
+            guard carry.count == length else { continue }
+            let packet = carry
+            carry = []
+            if try packet.withUnsafeBytes({ try onFrame($0) }) == .stop { return position }
+        }
+        return position
+    }
+
+    mutating func finish(_ onFrame: (UnsafeRawBufferPointer) throws -> Flow) throws {
+        if !carry.isEmpty { throw FramingError.truncated }
+    }
+}

@@ -1,0 +1,316 @@
+import Foundation
+import Testing
+import WeirCore
+import WeirNetwork
+
+@testable import WeirMQTT
+
+private func options(_ name: String = "", _ version: MQTTVersion = .v5) -> MQTTOptions {
+    var options = MQTTOptions()
+    options.version = version
+    options.clientID = name
+    if !name.isEmpty { options.session = .kept(for: .seconds(3_600)) }
+    options.reconnection = ReconnectionPolicy(
+        firstPause: .milliseconds(1), longestPause: .milliseconds(50))
+    return options
+}
+
+private func publishing(
+    _ broker: Broker, _ ids: Range<Int>, qos: MQTTQoS = .atLeastOnce,
+    _ version: MQTTVersion = .v5
+) -> Topology {
+    Topology("publisher") {
+        EventStream("out", from: .collection(ids.map { Reading(id: $0) }))
+            .sink(
+                .mqtt(broker.url, qos: qos, options: options("", version)) {
+                    "plant/\($0.id % 3)/reading"
+                })
+    }
+}
+
+@Suite(
+    .enabled(if: Broker.isThere, "there is no mosquitto: install the package of that name"),
+    .timeLimit(.minutes(5)))
+struct `MQTT with a broker` {
+    @Test(arguments: [MQTTVersion.v3_1_1, .v5], [MQTTQoS.atMostOnce, .atLeastOnce, .exactlyOnce])
+    func `brings what is published`(_ version: MQTTVersion, _ qos: MQTTQoS) async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let seen = Recorder<Reading>()
+        let source = Topology("subscriber") {
+            EventStream<Reading>(
+                "in",
+                from: .mqtt(
+                    broker.url, subscribe: [MQTTSubscription("plant/+/reading", qos: qos)],
+                    options: options("", version))
+            ).sink(seen.sink)
+        }
+        let running = try await source.start(.quiet())
+        await broker.waitForLog("Sending SUBACK")
+        try await publishing(broker, 0..<1_000, qos: qos, version).start(.quiet())
+            .waitUntilFinished()
+        #expect(await seen.wait(for: 1_000).map(\.id) == Array(0..<1_000))
+        try await running.drain()
+        await broker.waitForLog("Received DISCONNECT", times: 2)
+    }
+
+    @Test func `tells topic and properties, and passes over what is no event`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let seen = Recorder<MQTTMessage>()
+        let letters = Recorder<DeadLetter>()
+        let decoder = MQTTDecoder<MQTTMessage> { message in
+            if message.payload == Array("bad".utf8) { throw MQTTError("a bad one") }
+            return message
+        }
+        let topology = Topology("messages") {
+            EventStream("in", from: .mqtt(broker.url, subscribe: ["a/#"], decoder: decoder))
+                .sink(seen.sink)
+        }
+        let running = try await topology.start(.quiet())
+        running.deadLetters.onLetter { letters.append($0) }
+        await broker.waitForLog("Sending SUBACK")
+        try await broker.publish("-V", "5", "-q", "1", "-t", "a/bad", "-m", "bad")
+        try await broker.publish(
+            "-V", "5", "-q", "2", "-t", "a/b", "-m", "text", "-D", "PUBLISH", "user-property", "k",
+            "v", "-D", "PUBLISH", "content-type", "text/plain", "-D", "PUBLISH", "response-topic",
+            "r")
+        let message = await seen.wait(for: 1)[0]
+        #expect(message.topic == "a/b")
+        #expect(message.payload == Array("text".utf8))
+        // Subscribed to with QoS 1.
+        #expect(message.qos == .atLeastOnce)
+        #expect(message.contentType == "text/plain")
+        #expect(message.responseTopic == "r")
+        #expect(message.properties == [.init(name: "k", value: "v")])
+        let letter = await letters.wait(for: 1)[0]
+        #expect(letter.reason == "a bad one")
+        #expect(letter.origin == "\(broker.url) a/bad")
+        // A dead letter is acknowledged: nobody is helped by its coming again.
+        await broker.waitForLog("Received PUBACK", times: 2)
+        try await running.drain()
+    }
+
+    @Test(arguments: [MQTTQoS.atLeastOnce, .exactlyOnce])
+    func `misses nothing when the broker is killed`(_ qos: MQTTQoS) async throws {
+        let broker = try await Broker(settings: [
+            "allow_anonymous true", "autosave_interval 1", "autosave_on_changes true",
+        ])
+        try await broker.start()
+        let seen = Recorder<Int>()
+        var options = options("plant-7")
+        options.inFlightMax = 20
+        let topology = Topology("killed") { [options] in
+            EventStream<Reading>(
+                "in",
+                from: .mqtt(
+                    broker.url, subscribe: [MQTTSubscription("plant/#", qos: qos)],
+                    options: options)
+            ).mailbox(.bounded(8)).map(\.id).sink(seen.sink)
+        }
+        let running = try await topology.start(.quiet(batchSize: 4))
+        await broker.waitForLog("Sending SUBACK")
+        let stage = try #require(running.stage("in"))
+        stage.pause()
+        try await publishing(broker, 0..<200, qos: qos).start(.quiet()).waitUntilFinished()
+        // It writes what has changed before it serves the next.
+        for _ in 0..<2 { try await broker.publish("-q", "1", "-t", "other", "-m", "text") }
+        // Only what the mailbox has, and the batches before and behind it.
+        let step = qos == .exactlyOnce ? "PUBREC" : "PUBACK"
+        let acknowledged = broker.log.values.count { $0.contains("Received \(step) from plant-7") }
+        #expect(acknowledged > 0 && acknowledged <= 8 + 3 * 4)
+        await broker.crash()
+        try await broker.start()
+        stage.resume()
+        let ids = await seen.wait { Set($0).count == 200 }
+        if qos == .exactlyOnce { #expect(ids.sorted() == Array(0..<200)) }
+        try await publishing(broker, 200..<300, qos: qos).start(.quiet()).waitUntilFinished()
+        let all = await seen.wait { Set($0).count == 300 }
+        if qos == .exactlyOnce { #expect(all.sorted() == Array(0..<300)) }
+        try await running.drain()
+    }
+
+    @Test func `publishes again what a killed broker has not acknowledged`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let (events, input) = AsyncStream.makeStream(of: Reading.self)
+        let topology = Topology("publisher") {
+            EventStream("out", from: .sequence(events))
+                .sink(.mqtt(broker.url, options: options()) { _ in "kept" })
+        }
+        let running = try await topology.start(.quiet())
+        input.yield(Reading(id: 1))
+        await broker.waitForLog("Sending PUBACK")
+        await broker.crash()
+        input.yield(Reading(id: 2))
+        try await broker.start()
+        await broker.waitForLog("Sending PUBACK", times: 2)
+        input.finish()
+        try await running.waitUntilFinished()
+    }
+
+    @Test func `can be cancelled while the broker is silent`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let (events, input) = AsyncStream.makeStream(of: Reading.self)
+        let topology = Topology("publisher") {
+            EventStream("out", from: .sequence(events))
+                .sink(.mqtt(broker.url, options: options()) { _ in "silent" })
+        }
+        let running = try await topology.start(.quiet())
+        input.yield(Reading(id: 1))
+        await broker.waitForLog("Sending PUBACK")
+        broker.signal(SIGSTOP)
+        input.yield(Reading(id: 2))
+        // Until the sink has the event and waits.
+        while running.status().stages.allSatisfy({ $0.activity != "writing" }) {
+            await Task.yield()
+        }
+        running.cancel()
+        try? await running.waitUntilFinished()
+        await broker.crash()
+    }
+
+    @Test func `acknowledges only what is durable in a run with a store`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let folder = try Folder()
+        let store = StateStore.directory("\(folder.path)/store", checkpointEvery: .milliseconds(20))
+        let file = "\(folder.path)/out.jsonl"
+        func topology(_ seen: Recorder<Int>) -> Topology {
+            Topology("durable") {
+                EventStream<Reading>(
+                    "in",
+                    from: .mqtt(
+                        broker.url, subscribe: [MQTTSubscription("plant/#", qos: .exactlyOnce)],
+                        options: options("durable"))
+                ).map { reading in
+                    seen.append(reading.id)
+                    return reading
+                }.sink(.transactionalJSONLines(toFile: file))
+            }
+        }
+        let first = Recorder<Int>()
+        var running = try await topology(first).start(.quiet(store: store))
+        await broker.waitForLog("Sending SUBACK")
+        let sending = try await publishing(broker, 0..<3_000).start(.quiet())
+        _ = await first.wait(for: 500)
+        // As hard as a run can end within its process.
+        running.cancel()
+        try? await running.waitUntilFinished()
+        try await sending.waitUntilFinished()
+        let second = Recorder<Int>()
+        running = try await topology(second).start(.quiet(store: store))
+        await second.wait { Set($0).union(first.values).count == 3_000 }
+        try await running.drain()
+        let ids = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map {
+            try JSONDecoder().decode(Reading.self, from: Data($0.utf8)).id
+        }
+        #expect(Set(ids) == Set(0..<3_000))
+    }
+
+    @Test func `says why it is refused`() async throws {
+        let broker = try await Broker(settings: [
+            "allow_anonymous false", "password_file FOLDER/passwords",
+        ])
+        try "".write(
+            toFile: "\(broker.folder.path)/passwords", atomically: true, encoding: .utf8)
+        try await broker.start()
+        for version in [MQTTVersion.v3_1_1, .v5] {
+            let topology = Topology("refused") {
+                EventStream("out", from: .collection([Reading(id: 1)]))
+                    .sink(.mqtt(broker.url, options: options("", version)) { _ in "t" })
+            }
+            let error = try #require(
+                await #expect(throws: MQTTError.self) { _ = try await topology.start(.quiet()) })
+            #expect(error.message == "the broker has refused the connection: not authorized")
+        }
+        let topology = Topology("given up") {
+            EventStream<Reading>("in", from: .mqtt(broker.url, subscribe: ["a"])).sink(.discard)
+        }
+        let running = try await topology.start(.quiet())
+        await #expect(throws: (any Error).self) { try await running.waitUntilFinished() }
+    }
+
+    @Test func `keeps a quiet connection alive`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        var options = options()
+        options.keepAlive = .seconds(1)
+        let topology = Topology("quiet") { [options] in
+            EventStream<Reading>("in", from: .mqtt(broker.url, subscribe: ["a"], options: options))
+                .sink(.discard)
+        }
+        let running = try await topology.start(.quiet())
+        await broker.waitForLog("Sending PINGRESP", times: 3)
+        #expect(broker.log.values.count { $0.contains("Sending CONNACK") } == 1)
+        try await running.drain()
+    }
+
+    @Test func `gives up events whose topic is none`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let letters = Recorder<DeadLetter>()
+        let (events, input) = AsyncStream.makeStream(of: Reading.self)
+        let topology = Topology("topics") {
+            EventStream("out", from: .sequence(events))
+                .sink(.mqtt(broker.url, options: options()) { $0.id == 1 ? "a/#" : "a" })
+        }
+        let running = try await topology.start(.quiet())
+        running.deadLetters.onLetter { letters.append($0) }
+        input.yield(Reading(id: 1))
+        input.yield(Reading(id: 2))
+        input.finish()
+        try await running.waitUntilFinished()
+        #expect(await letters.wait(for: 1)[0].reason.contains("is no name of a topic"))
+        await broker.waitForLog("Sending PUBACK")
+    }
+
+    @Test func `speaks TLS`() async throws {
+        let broker = try await Broker(settings: [
+            "allow_anonymous true", "certfile FOLDER/cert.pem", "keyfile FOLDER/key.pem",
+        ])
+        let folder = broker.folder.path
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+        process.arguments = [
+            "req", "-x509", "-days", "3", "-newkey", "ec", "-pkeyopt",
+            "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "\(folder)/key.pem", "-out",
+            "\(folder)/cert.pem", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ]
+        process.standardError = FileHandle.nullDevice
+        let status = Recorder<Int32>()
+        process.terminationHandler = { status.append($0.terminationStatus) }
+        try process.run()
+        #expect(await status.wait(for: 1) == [0])
+        try await broker.start()
+        var secure = options()
+        secure.tls.authorities = .file("\(folder)/cert.pem")
+        let url = "mqtts://127.0.0.1:\(broker.port)"
+        let seen = Recorder<Reading>()
+        let topology = Topology("secure") { [secure] in
+            EventStream<Reading>("in", from: .mqtt(url, subscribe: ["a"], options: secure))
+                .sink(seen.sink)
+        }
+        let running = try await topology.start(.quiet())
+        await broker.waitForLog("Sending SUBACK")
+        let sending = Topology("sender") { [secure] in
+            EventStream("out", from: .collection([Reading(id: 7)]))
+                .sink(.mqtt(url, options: secure) { _ in "a" })
+        }
+        try await sending.start(.quiet()).waitUntilFinished()
+        #expect(await seen.wait(for: 1).map(\.id) == [7])
+        try await running.drain()
+    }
+
+    @Test func `refuses wrong options before anything starts`() async throws {
+        let filter = Topology("filter") {
+            EventStream<Reading>("in", from: .mqtt("mqtt://127.0.0.1", subscribe: ["a#"]))
+                .sink(.discard)
+        }
+        let error = try #require(
+            await #expect(throws: MQTTError.self) { _ = try await filter.start(.quiet()) })
+        #expect(error.message.contains("'a#' is no filter"))
+    }
+}

@@ -40,7 +40,7 @@ public final class TopologyTest: CustomStringConvertible {
     package let executor: SteppingExecutor
     package let clock: VirtualClock
 
-    /// Starts a topology; its sources begin with the first ``run()``.
+    /// Starts a topology and runs it until nothing is left to do for now; pause sinks before.
     ///
     /// - Parameters:
     ///   - topology: What to run.

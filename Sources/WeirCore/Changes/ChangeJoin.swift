@@ -43,7 +43,8 @@ extension KeyedChanges where Row: Equatable {
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Change<Output>.self)
-            let table = scope.makeTable(Key.self, JoinRows<Row, Other>.self, timeToLive: ttl)
+            let table = scope.makeTable(
+                Key.self, JoinRows<Row, Other>.self, timeToLive: scope.lifetime(ttl))
             let life = StateLife(scope)
             let tally = BatchTally(scope, .skipped)
             scope.onPublish { (keys: table.count, timers: 0) }

@@ -65,7 +65,7 @@ extension KeyedStream {
         ) { scope, outputs in
             let downstream = AnyReceiver.joined(outputs[0], as: Change<Keyed<Key, Output>>.self)
             let table = scope.makeTable(
-                Key.self, RunningAggregate<Accumulator>.self, timeToLive: ttl)
+                Key.self, RunningAggregate<Accumulator>.self, timeToLive: scope.lifetime(ttl))
             let life = StateLife(scope)
             scope.onPublish { (keys: table.count, timers: 0) }
             return Receiver(

@@ -149,7 +149,7 @@ package final class CheckpointedValue<Value>: CheckpointedState {
 @usableFromInline
 package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>: CheckpointedState
 {
-    private let table: KeyedTable<Key, Value>
+    let table: KeyedTable<Key, Value>
     private let hash: (Key) -> UInt64
     private let captureGroup: () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
     private let codec = StateCodec<Value>.make()

@@ -52,7 +52,7 @@ extension KeyedStream {
             if Failure.self != Never.self { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
             let table = scope.makeTable(
-                Key.self, JoinRows<Element, Other>.self, timeToLive: ttl)
+                Key.self, JoinRows<Element, Other>.self, timeToLive: scope.lifetime(ttl))
             let life = StateLife(scope)
             let tally = BatchTally(scope, .skipped)
             scope.onPublish { (keys: table.count, timers: 0) }

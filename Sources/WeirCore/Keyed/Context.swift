@@ -8,6 +8,7 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     @usableFromInline var hash: UInt64
     @usableFromInline var currentTime: EventTime
     @usableFromInline var clearsState = false
+    @usableFromInline let batchSize: Int
 
     /// The time of the event or timer being handled; `EventTime.min` if the stream has no event
     /// time.
@@ -25,6 +26,7 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     @usableFromInline
     init(core: HandlerCore<Key, Output>, key: Key, hash: UInt64, eventTime: EventTime) {
         self.core = core
+        batchSize = core.batchSize
         currentKey = key
         self.hash = hash
         currentTime = eventTime
@@ -48,13 +50,14 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     /// Sends an event on, with the time of the event being handled.
     @inlinable
     public mutating func emit(_ event: Output) {
-        output.append(event, at: eventTime)
+        emit(event, at: eventTime)
     }
 
     /// Sends an event on with a time of its own.
     @inlinable
     public mutating func emit(_ event: Output, at time: EventTime) {
         output.append(event, at: time)
+        if output.elements.count >= batchSize { putFullBatchAside() }
     }
 
     /// Sends an event to a side output, with the time of the event being handled; lost if nobody
@@ -99,6 +102,13 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     public var random: SplitMix64 {
         get { core.scope.random }
         set { core.scope.random = newValue }
+    }
+
+    @inlinable
+    @inline(never)
+    mutating func putFullBatchAside() {
+        core.full.append(takeOutput())
+        output.elements.reserveCapacity(batchSize)
     }
 
     /// Makes room for as much as the batch before has emitted.

@@ -7,11 +7,17 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     private let side: Receiver<SideEvent>?
     /// As many events as the last batch has emitted, at most a batch.
     @usableFromInline var expectedOutput = 0
+    /// As many events as a batch has.
+    @usableFromInline let batchSize: Int
+    /// Full batches that the one being handled has emitted.
+    @usableFromInline var full: [Batch<Output>] = []
     private var sidePending = Batch<SideEvent>()
     let eventTimers: TimerQueue<Key>
     let processingTimers: TimerQueue<Key>
     /// The stage's: this is its head, and the stage brings its watermark back from a checkpoint.
     @usableFromInline var watermark: EventTime { scope.watermark }
+    /// Whether there has been a timer: until then no batch needs to look for one.
+    private var hasTimers = false
     /// Whether timers set from now on could never fire.
     private var isEnding = false
     private var alarm: StageTimer?
@@ -25,14 +31,19 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     @usableFromInline
     init(scope: StageScope, downstream: Receiver<Output>, side: [AnyReceiver]) {
         self.scope = scope
+        batchSize = scope.environment.batchSize
         self.downstream = downstream
         self.side = side.isEmpty ? nil : AnyReceiver.joined(side, as: SideEvent.self)
         eventTimers = TimerQueue(tracksChanges: scope.isFallible)
         processingTimers = TimerQueue(tracksChanges: scope.isFallible)
         scope.register(self)
-        scope.keep(CheckpointedTimers(eventTimers))
         scope.keep(
-            FollowedState(CheckpointedTimers(processingTimers)) { [unowned self] _ in armAlarm() })
+            FollowedState(CheckpointedTimers(eventTimers)) { [unowned self] _ in hasTimers = true })
+        scope.keep(
+            FollowedState(CheckpointedTimers(processingTimers)) { [unowned self] _ in
+                hasTimers = true
+                armAlarm()
+            })
         alarm = scope.makeTimer { [unowned self] now in fireProcessingTimers(now: now) }
     }
 
@@ -55,6 +66,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
 
     func setTimer(_ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain) {
         if isEnding { return }
+        hasTimers = true
         touchTimers()
         let queue = domain == .eventTime ? eventTimers : processingTimers
         // Refused only beyond the queue's bound, and this queue has none.
@@ -70,6 +82,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     }
 
     private func armAlarm() {
+        if !hasTimers { return }
         alarm?.set(processingTimers.nextDeadline)
     }
 
@@ -105,12 +118,12 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     /// Sends on what a batch has emitted; fires the timers it has set for times that are over.
     @usableFromInline
     func finishBatch(_ output: consuming Batch<Output>) throws {
-        expectedOutput = min(output.count, scope.environment.batchSize)
+        expectedOutput = full.isEmpty ? output.count : batchSize
         try send(output)
-        if let deadline = eventTimers.nextDeadline, deadline <= watermark {
-            fireEventTimers(then: nil)
+        if hasTimers {
+            if hasDueTimers { fireEventTimers(then: nil) }
+            armAlarm()
         }
-        armAlarm()
         sweep()
     }
 
@@ -121,6 +134,11 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
             sidePending = Batch()
             try side.batch(events)
         }
+        if !full.isEmpty {
+            var batches: [Batch<Output>] = []
+            swap(&batches, &full)
+            for index in batches.indices { try downstream.batch(batches[index]) }
+        }
         if !output.isEmpty { try downstream.batch(output) }
     }
 
@@ -128,12 +146,17 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     func receive(_ signal: Signal) throws {
         guard case .watermark(let time) = signal else { return try forward(signal) }
         if time == .max { isEnding = true }
-        if let deadline = eventTimers.nextDeadline, deadline <= watermark {
+        if hasTimers, hasDueTimers {
             fireEventTimers(then: signal)
         } else {
             sweep()
             try forward(signal)
         }
+    }
+
+    private var hasDueTimers: Bool {
+        guard let deadline = eventTimers.nextDeadline else { return false }
+        return deadline <= watermark
     }
 
     /// Fires what the watermark has reached, in portions, and only then passes the watermark on.
@@ -185,6 +208,7 @@ extension HandlerCore: TransactionParticipant {
         if let savedRandom { scope.random = savedRandom }
         savedRandom = nil
         sidePending = Batch()
+        full.removeAll()
         isInBatch = false
         if hasTouchedTimers {
             hasTouchedTimers = false

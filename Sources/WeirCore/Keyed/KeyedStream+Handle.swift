@@ -32,7 +32,8 @@ extension KeyedStream {
                 downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
                 side: outputs[1])
             let table = scope.makeTable(
-                Key.self, Handler.State.self, timeToLive: ttl, version: Handler.stateVersion,
+                Key.self, Handler.State.self, timeToLive: scope.lifetime(ttl),
+                version: Handler.stateVersion,
                 migrate: { try Handler.migrate($0, from: $1) })
             let life = StateLife(scope)
             scope.onPublish { (keys: table.count, timers: core.timerCount) }

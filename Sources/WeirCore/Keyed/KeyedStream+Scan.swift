@@ -16,7 +16,7 @@ extension KeyedStream {
         ) { scope, outputs in
             if isFallible { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
-            let table = scope.makeTable(Key.self, State.self, timeToLive: ttl)
+            let table = scope.makeTable(Key.self, State.self, timeToLive: scope.lifetime(ttl))
             let life = StateLife(scope)
             scope.onPublish { (keys: table.count, timers: 0) }
             return Receiver(
@@ -120,7 +120,7 @@ extension KeyedStream {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             let downstream = AnyReceiver.joined(outputs[0], as: Element.self)
-            let table = scope.makeTable(Key.self, Bool.self, timeToLive: ttl)
+            let table = scope.makeTable(Key.self, Bool.self, timeToLive: scope.lifetime(ttl))
             let life = StateLife(scope)
             scope.onPublish { (keys: table.count, timers: 0) }
             return Receiver(

@@ -56,19 +56,27 @@ extension EventStream {
         _ transform: @escaping @Sendable (Element) throws(Failure) -> Outputs,
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Outputs.Element> where Outputs.Element: Sendable {
-        mapBatches(
-            "flatMap", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
-        ) { (batch: consuming Batch<Element>) in
-            var output = Batch<Outputs.Element>()
-            for index in 0..<batch.elements.count {
-                output.elements.append(contentsOf: try transform(batch.elements[index]))
-                if batch.hasTimes {
-                    let missing = output.elements.count - output.times.count
-                    output.times.append(
-                        contentsOf: repeatElement(batch.times[index], count: missing))
-                }
-            }
-            return output
+        self.transform("flatMap", at: SourceLocation(file, line)) { scope, downstream in
+            if Failure.self != Never.self { scope.markFallible() }
+            let batchSize = scope.batchSize
+            return Receiver(
+                batch: { batch in
+                    var output = Batch<Outputs.Element>()
+                    for index in 0..<batch.elements.count {
+                        output.elements.append(contentsOf: try transform(batch.elements[index]))
+                        if batch.hasTimes {
+                            let missing = output.elements.count - output.times.count
+                            output.times.append(
+                                contentsOf: repeatElement(batch.times[index], count: missing))
+                        }
+                        if output.elements.count >= batchSize {
+                            try downstream.batch(output)
+                            output = Batch()
+                            output.elements.reserveCapacity(batchSize)
+                        }
+                    }
+                    if !output.isEmpty { try downstream.batch(consume output) }
+                }, signal: downstream.signal)
         }
     }
 }

@@ -48,6 +48,12 @@ public struct RunConfiguration: Sendable {
     /// Default: none.
     public var stageBackends: [String: StateBackend] = [:]
 
+    /// How long keyed state outlives its last use, for operators with a `ttl:` that is not given.
+    ///
+    /// Default nil: as long as the topology runs. An operator that is to keep its state all the same gets a long
+    /// `ttl:` of its own. Windows, patterns and timers end by themselves and are not concerned.
+    public var stateTTL: StateTTL?
+
     package var clock: any RuntimeClock = SystemClock()
     package var executor: (any TaskExecutor)?
     /// Makes transactions fail on purpose, in a simulation.

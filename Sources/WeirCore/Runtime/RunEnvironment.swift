@@ -18,6 +18,8 @@ package final class RunEnvironment: Sendable {
     package let substitutes: Substitutes?
     /// Where the keyed state of each stage is.
     package let backends: StateBackends
+    /// How long the state of operators that don't say so outlives its last use; nil for ever.
+    package let stateTTL: StateTTL?
     private let run = Mutex(WeakRun())
 
     private struct WeakRun: Sendable {
@@ -34,8 +36,10 @@ package final class RunEnvironment: Sendable {
         clock: any RuntimeClock, seed: UInt64, logger: Logger, deadLetters: DeadLetterQueue,
         batchSize: Int, executor: (any TaskExecutor)?, topology: String = "",
         store: StateStore? = nil, faults: (any FaultInjector)? = nil,
-        substitutes: Substitutes? = nil, backends: StateBackends = StateBackends()
+        substitutes: Substitutes? = nil, backends: StateBackends = StateBackends(),
+        stateTTL: StateTTL? = nil
     ) {
+        self.stateTTL = stateTTL
         self.backends = backends
         self.substitutes = substitutes
         self.clock = clock

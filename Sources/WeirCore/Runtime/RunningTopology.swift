@@ -41,7 +41,8 @@ public final class RunningTopology: Sendable {
             store: configuration.store, faults: configuration.faults,
             substitutes: configuration.substitutes,
             backends: StateBackends(
-                configuration.stateBackend, stages: configuration.stageBackends))
+                configuration.stateBackend, stages: configuration.stageBackends),
+            stateTTL: configuration.stateTTL)
         supervisors = SupervisorTree(root: topology.supervisor, seed: configuration.seed)
         startedAt = configuration.clock.monotonicNanoseconds()
         var assembly = Assembly(
@@ -59,12 +60,13 @@ public final class RunningTopology: Sendable {
         let restored = try await environment.checkpoints?.open()
         do {
             try await prepareStages(restored)
-            for instance in instances.joined() {
-                try await instance.openSinks(restoredFrom: restored?.manifest.checkpoint)
-            }
             let context = SourceContext(
                 stage: name, logger: environment.logger, resources: environment.resources,
                 environment: environment, metrics: StageMetrics(), start: SourceStart())
+            for component in components { try await component.prepare(context) }
+            for instance in instances.joined() {
+                try await instance.openSinks(restoredFrom: restored?.manifest.checkpoint)
+            }
             for component in components { try await component.start(context) }
             for pump in pumps { try await pump.prepare() }
         } catch {

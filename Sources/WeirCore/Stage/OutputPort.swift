@@ -216,4 +216,12 @@ package final class OutputPort {
     }
 
     package var isClosed: Bool { openTargets == 0 }
+
+    /// How many events its targets have before them.
+    package var load: Int {
+        var load = readyEvents
+        for queue in queues { load += queue.target.mailbox.depth }
+        for case .batch(let batch) in pending { load += batch.count }
+        return load
+    }
 }

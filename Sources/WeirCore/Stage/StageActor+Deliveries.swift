@@ -18,6 +18,9 @@ extension StageActor {
     func begin(_ delivery: Delivery) throws -> Progress {
         switch delivery.item {
         case .batch(let batch):
+            if batch.count > eventsAtOnce { return .notTried }
+            let readyBefore = scope.readyEvents
+            defer { adaptEventsAtOnce(batch.count, emitted: scope.readyEvents - readyBefore) }
             metrics.eventsIn.advance(by: batch.count)
             metrics.batchesIn.advance(by: 1)
             let input = input(of: delivery)
@@ -50,6 +53,45 @@ extension StageActor {
         return scope.backlog.isEmpty && scope.writers.isEmpty ? .done : .unfinished
     }
 
+    /// Handles the events of a batch in parts, each a transaction of its own, so that an operator
+    /// that emits many events for each of its own neither holds them all nor waits with them.
+    private func handleInParts(_ delivery: Delivery, _ batch: any AnyBatch) async throws {
+        var start = 0
+        var lastFlush = environment.clock.monotonicNanoseconds()
+        do {
+            while start < batch.count {
+                let end = start + min(eventsAtOnce, batch.count - start)
+                var part = delivery
+                part.item = .batch(batch.slice(start..<end))
+                start = end
+                let progress = try begin(part)
+                if case .done = progress {
+                } else {
+                    try await finish(part, after: progress)
+                }
+                if isTimeToFlush(since: &lastFlush) { try await flush() }
+                if scope.isFinishedEarly { break }
+                while scope.isSaturated { try await waitForAsyncWork() }
+            }
+        } catch {
+            metrics.countDropped(batch.count - start, reason: .cancelled)
+            throw error
+        }
+    }
+
+    /// How many batches a transaction should emit at most, if more than one event went into it.
+    private static let batchesAtOnce = 4
+
+    /// Learns from what a batch has emitted how many events to handle at once.
+    private func adaptEventsAtOnce(_ count: Int, emitted: Int) {
+        let limit = Self.batchesAtOnce * environment.batchSize
+        if emitted > limit {
+            eventsAtOnce = max(1, count * limit / emitted)
+        } else if eventsAtOnce <= count, emitted <= limit / 2 {
+            eventsAtOnce = eventsAtOnce > limit ? .max : eventsAtOnce * 2
+        }
+    }
+
     /// The head input that a delivery is for.
     private func input(of delivery: Delivery) -> Int {
         delivery.redrivenInput ?? inputOfChannel[delivery.channel]
@@ -67,6 +109,7 @@ extension StageActor {
             // What failed is the merged signal: the stage's own state says which one that is.
             let signal = channels.isIdle ? Signal.idle : .watermark(scope.watermark)
             try await work(failed: error) { try self.heads[0].signal(signal) }
+        case (.notTried, .batch(let batch)): try await handleInParts(delivery, batch)
         case (.notTried, _):
             let input = inputOfChannel[delivery.channel]
             if inputOfChannel.count > 1 { try await work { try self.scope.inputEnded(input) } }

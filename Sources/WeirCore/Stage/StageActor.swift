@@ -44,6 +44,8 @@ package actor StageActor: SupervisedChild {
     var leftOver = HelpedTurn()
     /// Since when the stage has nothing to do, when it hasn't.
     var idleSince: Int64 = 0
+    /// As many events as are handled as one transaction, so that it emits a few batches and no more.
+    var eventsAtOnce = 64
     /// Where the source is behind what has been handled.
     var sourcePosition: SourcePosition?
 
@@ -240,7 +242,7 @@ package actor StageActor: SupervisedChild {
     /// Whether what is ready should leave before the turn has ended: when it is much, or waits for long already.
     ///
     /// Waking the next stage costs as much as handling a batch; several batches share it while there is more to do.
-    private func isTimeToFlush(since lastFlush: inout Int64) -> Bool {
+    func isTimeToFlush(since lastFlush: inout Int64) -> Bool {
         let ready = scope.readyEvents
         if ready == 0 { return false }
         let now = environment.clock.monotonicNanoseconds()

@@ -224,6 +224,9 @@ package final class StageScope {
         return .restart
     }
 
+    /// As many events as a batch has.
+    @usableFromInline var batchSize: Int { environment.batchSize }
+
     package var readyEvents: Int {
         var sum = 0
         for port in ports { sum += port.readyEvents }

@@ -1,7 +1,7 @@
 /// State from which something else follows that checkpoints needn't keep, such as deadlines.
 @usableFromInline
 package final class FollowedState: CheckpointedState {
-    private let state: any CheckpointedState
+    let state: any CheckpointedState
     private let follow: (_ group: Int) -> Void
     private let element: Any.Type?
     private var restored: Set<Int> = []

@@ -28,3 +28,13 @@ public struct StateTTL: Sendable, Hashable {
         duration > .zero ? nil : "a ttl is above zero, not \(duration); leave it out to keep state"
     }
 }
+
+extension StageScope {
+    /// The time-to-live of an operator: its own, or that of the run.
+    @usableFromInline
+    func lifetime(_ ttl: StateTTL?) -> StateTTL? {
+        if let ttl { return ttl }
+        guard let common = environment.stateTTL, common.duration > .zero else { return nil }
+        return common
+    }
+}

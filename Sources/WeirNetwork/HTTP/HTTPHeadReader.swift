@@ -100,17 +100,24 @@ public struct HTTPHeadReader: Sendable {
         return bytes.count
     }
 
-    /// How many of the bytes need no closer look: sixteen at a time, and within the limit.
+    /// How many of the bytes need no closer look: up to the first control character, eight at a
+    /// time, and within the limit.
     private func plainCount(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
         if endsWithCarriageReturn { return 0 }
         let room = min(bytes.count - start, limits.maximumHeadLength - length)
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highBits = ones &* 0x80
         var count = 0
-        while count + 16 <= room {
-            let part = bytes.loadUnaligned(fromByteOffset: start + count, as: SIMD16<UInt8>.self)
-            let low = part .< 0x20
-            let delete = part .== 0x7F
-            if any(low .| delete) { break }
-            count += 16
+        while count + 8 <= room {
+            let word = UInt64(
+                littleEndian: bytes.loadUnaligned(fromByteOffset: start + count, as: UInt64.self))
+            // A byte's high bit is set when the byte is below 0x20 or is 0x7F; what a borrow sets
+            // wrongly lies above the first that is right.
+            let low = (word &- ones &* 0x20) & ~word
+            let delete = word ^ (ones &* 0x7F)
+            let special = (low | ((delete &- ones) & ~delete)) & highBits
+            if special != 0 { return count + special.trailingZeroBitCount / 8 }
+            count += 8
         }
         return count
     }

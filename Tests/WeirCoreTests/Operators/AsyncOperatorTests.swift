@@ -242,6 +242,22 @@ private struct Bad: Error, CustomStringConvertible {
         #expect(throws: StageFailure.self) { try escalated.test.finish() }
     }
 
+    @Test func `goes on when nothing comes of the only call in flight`() throws {
+        let sink = SinkProbe<Int>()
+        let test = try TopologyTest(
+            Topology("t") {
+                EventStream("in", from: .collection(0..<5))
+                    .mapAsync(inFlight: 1) { (value) async throws(Bad) -> Int in
+                        if (1...3).contains(value) { throw Bad() }
+                        return value
+                    }
+                    .recover(from: Bad.self) { _ in .skip }
+                    .sink(sink.sink)
+            })
+        try test.finish()
+        #expect(sink.received == [0, 4])
+    }
+
     @Test func `cancels the calls in flight with the run`() throws {
         let calls = Calls()
         let test = try TopologyTest(

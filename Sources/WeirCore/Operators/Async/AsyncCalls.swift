@@ -125,15 +125,14 @@ final class AsyncCalls<
 
     /// Starts what there is room for and emits what is there; answers from the cache make room at once.
     private func advance() {
-        var hasMoved: Bool
+        var hasRoom: Bool
         repeat {
             startCalls()
-            hasMoved = false
-            while let next = order.next() {
-                departing.append(next)
-                hasMoved = true
-            }
-        } while hasMoved && !waiting.isEmpty
+            let before = order.openCount
+            while let next = order.next() { departing.append(next) }
+            // Room comes as well from calls of which nothing leaves.
+            hasRoom = order.openCount < before
+        } while hasRoom && !waiting.isEmpty
         emit()
     }
 

@@ -1,0 +1,150 @@
+import Synchronization
+
+extension EventStream {
+    /// Holds this stream back while its event time is far ahead of that of others: watermark alignment.
+    ///
+    /// Without it a source that is read faster than others fills the state of what joins them: all its
+    /// events wait for the slowest. Put it behind `eventTime`, in the source's stage: that stage then takes nothing
+    /// more while it is ahead, and the source is suspended. Streams that are idle or have ended hold nobody back.
+    ///
+    /// A checkpoint may come while it is held back, so a source of your own that gives positions has to send batches
+    /// of ``SourceContext/preferredBatchSize`` events at the most: of a larger one, events may be repeated after a crash.
+    ///
+    /// ```swift
+    /// let fast = payments.eventTime(\.at).aligned(in: "cards", maximumDrift: .minutes(5))
+    /// let slow = trips.eventTime(\.at).aligned(in: "cards", maximumDrift: .minutes(5))
+    /// fast.keyed(by: \.card).join(slow.keyed(by: \.card), within: .zero ... .hours(1), .inner) {
+    ///     payment, trip in "\(payment.amount) in \(trip.country)"
+    /// }
+    /// .sink(.print)
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - group: The streams of a topology that have the same group are aligned with each other.
+    ///   - drift: How far its watermark may be ahead of the slowest one, above zero. One batch
+    ///     may go beyond it.
+    /// - Complexity: O(streams of the group) per watermark.
+    ///
+    /// **Emits when** an event arrives. **Suspends upstream when** its watermark is ahead by more than
+    /// `drift`, or the next stage is full. **Finishes when** the input ends.
+    /// **Cancels when** nobody takes its events any more.
+    public func aligned(
+        in group: String, maximumDrift drift: Duration, file: StaticString = #fileID,
+        line: UInt = #line
+    ) -> EventStream<Element> {
+        var traits = NodeTraits(needsEventTime: true)
+        if drift <= .zero {
+            traits.problem = "aligned takes a maximumDrift above zero, not \(drift)"
+        }
+        return transform("aligned", traits: traits, at: SourceLocation(file, line)) {
+            scope, downstream in
+            let group = scope.environment.resources.shared(
+                "alignment \(group)", make: { AlignmentGroup() }, close: { _ in })
+            let member = AlignedStream(scope, group, drift: drift.nanosecondsClamped)
+            scope.register(member)
+            return Receiver(
+                batch: { batch in
+                    member.becomesActive()
+                    try downstream.batch(batch)
+                },
+                signal: { signal in
+                    member.note(signal)
+                    try downstream.signal(signal)
+                })
+        }
+    }
+}
+
+/// The watermarks of streams that are aligned with each other.
+private final class AlignmentGroup: Sendable {
+    private struct Member: Sendable {
+        var watermark = EventTime.min
+        /// Idle and ended streams don't count.
+        var isActive = true
+        var wake: @Sendable () -> Void = {}
+    }
+
+    private let members = Mutex<[Int: Member]>([:])
+
+    func join() -> Int {
+        members.withLock { members in
+            let id = members.count
+            members[id] = Member()
+            return id
+        }
+    }
+
+    /// Takes a change of a member in, and wakes the others when the slowest of all is another time.
+    func change(
+        _ id: Int, wake: @escaping @Sendable () -> Void, watermark: EventTime?, isActive: Bool
+    ) {
+        let wakes = members.withLock { members -> [@Sendable () -> Void] in
+            let before = Self.slowest(members)
+            if let watermark { members[id]?.watermark = watermark }
+            members[id]?.isActive = isActive
+            members[id]?.wake = wake
+            if Self.slowest(members) == before { return [] }
+            return members.filter { $0.key != id }.map(\.value.wake)
+        }
+        for wake in wakes { wake() }
+    }
+
+    func isAhead(_ watermark: EventTime, by drift: Int64) -> Bool {
+        members.withLock { members in
+            guard let slowest = Self.slowest(members) else { return false }
+            if slowest == .min { return watermark > .min }
+            return watermark > slowest.advanced(byNanoseconds: drift)
+        }
+    }
+
+    private static func slowest(_ members: [Int: Member]) -> EventTime? {
+        members.values.lazy.filter(\.isActive).map(\.watermark).min()
+    }
+}
+
+/// One of the streams that are aligned.
+///
+/// It holds nothing itself: that its stage takes no more is all it does. Its watermark comes anew after a restore.
+private final class AlignedStream: AsyncWork {
+    private unowned let scope: StageScope
+    private let group: AlignmentGroup
+    private let drift: Int64
+    private let id: Int
+    private var watermark = EventTime.min
+    private var isActive = true
+
+    init(_ scope: StageScope, _ group: AlignmentGroup, drift: Int64) {
+        self.scope = scope
+        self.group = group
+        self.drift = drift
+        id = group.join()
+    }
+
+    var isIdle: Bool { true }
+    var isReadyForCheckpoint: Bool { true }
+    var isSaturated: Bool { isActive && group.isAhead(watermark, by: drift) }
+
+    func collect() {}
+
+    func stop() async {
+        report(nil, isActive: false)
+    }
+
+    func becomesActive() {
+        if !isActive { report(nil, isActive: true) }
+    }
+
+    func note(_ signal: Signal) {
+        switch signal {
+        case .end, .watermark(.max): report(nil, isActive: false)
+        case .idle: report(nil, isActive: false)
+        case .watermark(let time): report(time, isActive: true)
+        }
+    }
+
+    private func report(_ time: EventTime?, isActive: Bool) {
+        if let time { watermark = time }
+        self.isActive = isActive
+        group.change(id, wake: scope.wake, watermark: time, isActive: isActive)
+    }
+}

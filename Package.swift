@@ -18,8 +18,8 @@ let package = Package(
         .library(name: "WeirSupervisor", targets: ["WeirSupervisor"]),
         .library(name: "WeirTesting", targets: ["WeirTesting"]),
         .library(name: "WeirRocksDB", targets: ["WeirRocksDB"]),
-        .library(name: "WeirJWT", targets: ["WeirJWT"]),
         .library(name: "WeirMQTT", targets: ["WeirMQTT"]),
+        .library(name: "WeirJWT", targets: ["WeirJWT"]),
         .executable(name: "weir", targets: ["WeirTool"]),
     ],
     traits: [
@@ -86,17 +86,17 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "WeirMQTT",
+            dependencies: [
+                "WeirCore", "WeirNetwork", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "WeirJWT",
             dependencies: [
                 .product(name: "JWTKit", package: "jwt-kit", condition: .when(traits: ["JWT"])),
                 "WeirJSON", "WeirNetwork",
                 .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: settings),
-        .target(
-            name: "WeirMQTT",
-            dependencies: [
-                "WeirCore", "WeirNetwork", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
@@ -159,18 +159,18 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "WeirMQTTTests",
+            dependencies: [
+                "Weir", "WeirMQTT", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "WeirJWTTests",
             dependencies: [
                 .product(name: "JWTKit", package: "jwt-kit", condition: .when(traits: ["JWT"])),
                 "WeirJWT", "WeirNetwork",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: settings),
-        .testTarget(
-            name: "WeirMQTTTests",
-            dependencies: [
-                "Weir", "WeirMQTT", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(

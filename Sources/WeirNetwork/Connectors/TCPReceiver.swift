@@ -18,12 +18,10 @@ final class TCPReceiver<Element: Sendable>: Sendable {
 
     /// Takes a connection over when it is known whose it is.
     ///
-    /// - Parameter known: What is known of the connection; nil for its address.
-    func accept(
-        _ tcp: TCPConnection, from known: ConnectionInfo? = nil, _ access: TCPAccess? = nil
-    ) {
+    /// - Parameter known: What is known of a connection without an address.
+    func accept(_ tcp: TCPConnection, _ access: TCPAccess?, from known: ConnectionInfo? = nil) {
         guard let access else {
-            enter(tcp, nil, from: known)
+            enter(tcp, nil, known)
             return
         }
         guard access.gate.asks else {
@@ -36,7 +34,7 @@ final class TCPReceiver<Element: Sendable>: Sendable {
 
     /// Lets a connection send events; a guest has a reader of its frames already.
     private func enter(
-        _ tcp: TCPConnection, _ guest: TCPGuest?, from known: ConnectionInfo? = nil
+        _ tcp: TCPConnection, _ guest: TCPGuest?, _ known: ConnectionInfo? = nil
     ) {
         let info = known ?? tcp.connectionInfo
         let origin = info.description

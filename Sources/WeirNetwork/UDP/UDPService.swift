@@ -33,6 +33,13 @@ final class UDPService: Sendable {
             TCPEndpoint(name: name)
         } close: { _ in
         }
+        let settings = ServerSettings.configuration(context.resources, host, port)
+        guard settings.mayListen, settings.access?.isOpen ?? true else {
+            throw NetworkError(
+                .invalidArgument,
+                "nobody can be asked who they are by UDP on \(host):\(port): listen on 127.0.0.1,"
+                    + " or say ServerSettings(host:port:access: .open) in the topology")
+        }
         let service = try context.resources.shared(name) {
             UDPService(loop: try Loop.shared(), endpoint: endpoint)
         } close: { service in

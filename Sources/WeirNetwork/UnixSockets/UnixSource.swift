@@ -57,7 +57,7 @@ extension Source {
                 source.connections, framing: framing, logger: inlet.context.logger)
             let info = ConnectionInfo(remoteAddress: "unix:\(path)")
             try await source.run {
-                service.setAcceptor { receiver.accept($0, from: info) }
+                service.setAcceptor { receiver.accept($0, nil, from: info) }
             } close: {
                 service.setAcceptor(nil)
             }

@@ -185,6 +185,22 @@ private struct Arrival: Codable, Sendable, Equatable {
         try await running.drain()
     }
 
+    @Test func `listen where others reach them only on purpose`() async throws {
+        let topology = Topology("reachable") {
+            EventStream("in", from: .udp(host: "0.0.0.0", port: 0, as: Reading.self))
+                .sink(.discard)
+        }
+        let error = try #require(
+            await #expect(throws: NetworkError.self) { _ = try await topology.start(.quiet()) })
+        #expect(error.code == .invalidArgument)
+        let open = Topology("open") {
+            ServerSettings(host: "0.0.0.0", port: 0, access: .open)
+            EventStream("in", from: .udp(host: "0.0.0.0", port: 0, as: Reading.self))
+                .sink(.discard)
+        }
+        try await open.start(.quiet()).drain()
+    }
+
     @Test func `pack lines up to the length, and longer ones alone`() throws {
         var packing = DatagramPacking(.lines, maximumLength: 7)
         for text in ["abc", "def", "g", "0123456789", "h"] { try packing.append(Array(text.utf8)) }

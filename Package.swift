@@ -18,10 +18,12 @@ let package = Package(
         .library(name: "WeirSupervisor", targets: ["WeirSupervisor"]),
         .library(name: "WeirTesting", targets: ["WeirTesting"]),
         .library(name: "WeirRocksDB", targets: ["WeirRocksDB"]),
+        .library(name: "WeirJWT", targets: ["WeirJWT"]),
         .executable(name: "weir", targets: ["WeirTool"]),
     ],
     traits: [
-        .trait(name: "RocksDB", description: "State larger than memory, in RocksDB.")
+        .trait(name: "RocksDB", description: "State larger than memory, in RocksDB."),
+        .trait(name: "JWT", description: "Bearer tokens that are signed (JWT), by jwt-kit."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -31,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
@@ -79,6 +82,14 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "WeirJWT",
+            dependencies: [
+                .product(name: "JWTKit", package: "jwt-kit", condition: .when(traits: ["JWT"])),
+                "WeirJSON", "WeirNetwork",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .target(
@@ -138,6 +149,15 @@ let package = Package(
             dependencies: [
                 "Weir", "WeirNetwork", "WeirTesting",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "WeirJWTTests",
+            dependencies: [
+                .product(name: "JWTKit", package: "jwt-kit", condition: .when(traits: ["JWT"])),
+                "WeirJWT", "WeirNetwork",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .executableTarget(

@@ -63,6 +63,8 @@ extern int accept4(int, struct sockaddr *, socklen_t *, int);
 #endif
 
 // accept4() is not visible to Swift, and errno has to be read right after the call. Returns a close-on-exec, non-blocking descriptor or a negative errno.
+// A descriptor that is good for nothing but to be given up; open() is variadic.
+static inline int cuv_spare_descriptor(void) { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
 static inline int cuv_accept(int listener) {
 #ifdef __linux__
     int fd = accept4(listener, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -29,7 +29,8 @@ struct HTTPFixture {
                 .sink(.serverSentEvents("/lengths", port: port))
         }
         let running = try await topology.start()
-        print("listening on 127.0.0.1:\(port)")
+        let actual = running.addresses["http://127.0.0.1:\(port)"]?.port ?? port
+        print("listening on 127.0.0.1:\(actual)")
         fflush(nil)
         try await running.waitUntilFinished()
     }

@@ -129,11 +129,8 @@ package struct NexmarkGenerator: ~Copyable {
         person.id = Self.lastPerson(number) + Self.first
         let (first, last) = (random.below(11), random.below(9))
         person.name = vocabulary.names[first * 9 + last]
-        let user = Self.string(7, UInt8(ascii: " "), &random, into: &arena)
-        let host = Self.string(5, UInt8(ascii: " "), &random, into: &arena)
-        person.emailAddress = joined([user.bytes, host.bytes])
-        let card = (0..<4).map { _ in String(format: "%04d", random.below(10_000)) }
-        person.creditCard = arena.add(card.joined(separator: " ").utf8)
+        person.emailAddress = emailAddress()
+        person.creditCard = creditCard()
         person.city = vocabulary.cities[random.below(10)]
         person.state = vocabulary.states[random.below(6)]
         person.dateTime = time(number)
@@ -144,8 +141,34 @@ package struct NexmarkGenerator: ~Copyable {
     }
 
     /// An address of a user and a host.
-    private mutating func joined(_ parts: [UnsafeBufferPointer<UInt8>]) -> Text {
-        arena.add(Array(parts[0]) + [UInt8(ascii: "@")] + Array(parts[1]) + Array(".com".utf8))
+    private mutating func emailAddress() -> Text {
+        let user = Self.string(7, UInt8(ascii: " "), &random, into: &arena).bytes
+        let host = Self.string(5, UInt8(ascii: " "), &random, into: &arena).bytes
+        let room = arena.room(user.count + host.count + 5)
+        var end = 0
+        func put(_ byte: UInt8) {
+            room[end] = byte
+            end += 1
+        }
+        for byte in user { put(byte) }
+        put(UInt8(ascii: "@"))
+        for byte in host { put(byte) }
+        for byte in ".com".utf8 { put(byte) }
+        return arena.finish(end)
+    }
+
+    /// Four groups of four digits.
+    private mutating func creditCard() -> Text {
+        let room = arena.room(19)
+        for group in 0..<4 {
+            var digits = random.below(10_000)
+            for place in (0..<4).reversed() {
+                room[group * 5 + place] = UInt8(ascii: "0") + UInt8(digits % 10)
+                digits /= 10
+            }
+            if group < 3 { room[group * 5 + 4] = UInt8(ascii: " ") }
+        }
+        return arena.finish(19)
     }
 
     private mutating func auction(_ number: Int) -> Auction {

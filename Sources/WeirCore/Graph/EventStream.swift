@@ -155,6 +155,14 @@ public protocol TopologyComponent: Sendable {
     /// What to call it in drawings and errors.
     var label: String { get }
 
+    /// Takes note of what others need when they are set up; before anything of the run is.
+    func prepare(_ context: SourceContext) async throws
+
     /// Sets it up before the sources start. It may use ``SourceContext/resources``; what it sets up ends with the run.
     func start(_ context: SourceContext) async throws
+}
+
+extension TopologyComponent {
+    /// Does nothing.
+    public func prepare(_ context: SourceContext) async throws {}
 }

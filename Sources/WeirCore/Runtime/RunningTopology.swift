@@ -60,12 +60,13 @@ public final class RunningTopology: Sendable {
         let restored = try await environment.checkpoints?.open()
         do {
             try await prepareStages(restored)
-            for instance in instances.joined() {
-                try await instance.openSinks(restoredFrom: restored?.manifest.checkpoint)
-            }
             let context = SourceContext(
                 stage: name, logger: environment.logger, resources: environment.resources,
                 environment: environment, metrics: StageMetrics(), start: SourceStart())
+            for component in components { try await component.prepare(context) }
+            for instance in instances.joined() {
+                try await instance.openSinks(restoredFrom: restored?.manifest.checkpoint)
+            }
             for component in components { try await component.start(context) }
             for pump in pumps { try await pump.prepare() }
         } catch {

@@ -116,7 +116,10 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
 
     // MARK: What becomes of it
 
-    func accepted(_ count: Int) { answer(.success(count)) }
+    func accepted(_ count: Int) {
+        connection.tcp.access?.charge(count, now: connection.tcp.loop.now)
+        answer(.success(count))
+    }
 
     func refused(_ problem: HTTPProblem) { answer(.failure(problem)) }
 

@@ -69,7 +69,7 @@ extension Sink {
             } close: { broadcast in
                 try? await loop.run { broadcast.value.close() }
             }
-            shared.server.addResponder("GET", path) { request, connection in
+            shared.server.addResponder("GET", path, roles: .read) { request, connection in
                 broadcast.value.begin(request, connection)
             }
             try await shared.start()

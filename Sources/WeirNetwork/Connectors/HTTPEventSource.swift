@@ -7,6 +7,11 @@ public import WeirCore
 public struct ServerSentEventSourceOptions: Sendable {
     /// Headers of the request, for instance `Authorization`; none by default.
     public var headers: [String: String] = [:]
+    /// Who the client is, to be shown with each connection; nobody by default.
+    public var authorization: ClientAuthorization?
+    /// Trust, certificates and sessions for `https://`; nil, the default, trusts the system's
+    /// authorities.
+    public var tls: TLSClientContext?
     /// Names of the events that are taken; all by default.
     public var eventNames: Set<String>?
     /// Bytes of one event, beyond which the connection is made anew; 1 MiB by default.
@@ -49,7 +54,7 @@ extension Source {
     /// what the server sends to a new client.
     ///
     /// - Parameters:
-    ///   - url: The address, such as `http://feed:8080/alerts`.
+    ///   - url: The address, such as `https://feed/alerts`; its query is not logged.
     ///   - decoder: How an event's data becomes an event.
     ///   - options: Times, bounds and headers.
     public static func serverSentEvents(
@@ -80,7 +85,10 @@ extension Source {
                     if hadEvents { pause = memory.retry ?? options.firstPause }
                     inlet.context.logger.info(
                         "the event stream is lost; connecting again",
-                        metadata: ["url": "\(url)", "error": "\(error)", "after": "\(pause)"])
+                        metadata: [
+                            "url": "\(address.publicName)", "error": "\(error)",
+                            "after": "\(pause)",
+                        ])
                     guard (try? await inlet.context.sleep(for: pause)) != nil else { return }
                     pause = min(pause * 2, options.longestPause)
                 }
@@ -173,6 +181,8 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
         var configuration = HTTPClient.Configuration()
         configuration.connectTimeout = options.connectTimeout
         configuration.idleTimeout = options.idleTimeout
+        configuration.tls = options.tls
+        configuration.authorization = options.authorization
         // A stream has no end; each of its events is bounded.
         configuration.body.maximumLength = .max
         let exchange = HTTPClientExchange(
@@ -181,7 +191,7 @@ private final class EventSession<Element: Sendable>: HTTPResponseHandler {
         self.exchange = exchange
         ingest = Ingest(
             inlet, decoder: decoder,
-            from: ConnectionInfo(remoteAddress: "http://\(url.authority)\(url.target)"), loop: loop
+            from: ConnectionInfo(remoteAddress: url.publicName), loop: loop
         ) {
             [weak self] in self?.resume()
         }

@@ -34,6 +34,9 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
     private var hasEnded = false
     private var isOver = false
     private let batchSize: Int
+    private let rate: IngestRate?
+    /// Set while the sender has brought more than it may.
+    private var isTooFast = false
 
     /// Bytes that may be on their way to the journal before the socket is not read.
     private static var pendingLimit: Int { 1 << 20 }
@@ -45,11 +48,14 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
         info = connection.tcp.connectionInfo
         append = gate.appender(for: connection)
         batchSize = gate.context.preferredBatchSize
+        rate = connection.tcp.access.flatMap {
+            $0.isLimited ? IngestRate($0, connection.tcp.loop) : nil
+        }
     }
 
     /// Whether nothing can be taken for now.
     private var isFull: Bool {
-        if failure != nil { return true }
+        if failure != nil || isTooFast { return true }
         return !gate.isDurable ? !pendingBytes.isEmpty : pendingTotal >= Self.pendingLimit
     }
 
@@ -81,7 +87,23 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
         whole.withUnsafeBytes { takeLine($0) }
     }
 
-    func receivedAll(_ connection: HTTPServerConnection) { offer() }
+    func receivedAll(_ connection: HTTPServerConnection) {
+        offer()
+        guard let rate, !isOver, !isTooFast else { return }
+        let verdict = rate.check { [weak self] in
+            self?.isTooFast = false
+            self?.settle()
+        }
+        switch verdict {
+        case .within: break
+        case .wait: isTooFast = true
+        case .refuse:
+            var problem = HTTPProblem(429, "you send more events than you may")
+            problem.retryAfter = 1
+            failure = failure ?? problem.with("line", .number(line))
+            settle()
+        }
+    }
 
     func end(_ connection: HTTPServerConnection) {
         hasEnded = true
@@ -102,6 +124,7 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
             fail(400, "line \(line) is no event: \(error)", (error as? JSONError)?.byteOffset)
             return
         }
+        rate?.count += 1
         openCount += 1
         openBytes += text.count
         if gate.isDurable {
@@ -175,6 +198,8 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
 
     private func over() {
         isOver = true
+        rate?.settle()
+        rate?.close()
         gate.streamEnded(self)
     }
 

@@ -48,7 +48,7 @@ extension Source {
                 let shared = try SharedServer.of(
                     context.resources, host: host, port: port, tls: tls, logger: context.logger)
                 let gate = HTTPIngestGate.of(shared, path, decoder, options, context)
-                shared.server.addResponder("POST", path) { request, connection in
+                shared.server.addResponder("POST", path, roles: .ingest) { request, connection in
                     gate.value.begin(request, connection)
                 }
                 try await shared.start()

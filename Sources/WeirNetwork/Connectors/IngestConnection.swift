@@ -38,12 +38,14 @@ final class IngestConnection {
     /// The number of the last message that was taken; 0 for a producer that isn't known.
     private var last: UInt64 = 0
     private var duplicates = 0
+    private let rate: IngestRate?
 
     enum Opening { case plain, acknowledging, firstFrameTells }
 
     init(
         _ peer: any IngestPeer, intake: any MessageIntake, opening: Opening, origin: String,
-        registry: ProducerRegistry, isDurable: Bool, loop: Loop, logger: Logger
+        registry: ProducerRegistry, isDurable: Bool, loop: Loop, logger: Logger,
+        access: ConnectionAccess? = nil
     ) {
         self.peer = peer
         self.intake = intake
@@ -52,6 +54,7 @@ final class IngestConnection {
         self.isDurable = isDurable
         self.loop = loop
         self.logger = logger
+        rate = access.flatMap { $0.isLimited ? IngestRate($0, loop) : nil }
         state =
             switch opening {
             case .plain: .plain
@@ -62,6 +65,7 @@ final class IngestConnection {
 
     /// Takes a frame or message.
     func take(_ frame: UnsafeRawBufferPointer) -> Flow {
+        rate?.count += 1
         switch state {
         case .plain: return intake.take(frame, sequence: 0)
         case .ended: return .proceed
@@ -81,11 +85,20 @@ final class IngestConnection {
         registry.countDuplicates(duplicates)
         duplicates = 0
         if case .ended = state { return .proceed }
-        return intake.pass()
+        let flow = intake.pass()
+        switch rate?.check(resume: { [weak peer] in peer?.resume() }) {
+        case nil, .within?: return flow
+        case .wait?: return .stop
+        case .refuse?: return fail("it sends more events than it may")
+        }
     }
+
+    /// The source stops reading: no timer lets the connection go on.
+    func keepsQuiet() { rate?.close() }
 
     /// The connection is closed.
     func closed() {
+        rate?.close()
         _ = pass()
         end()
         intake.connectionClosed()
@@ -154,7 +167,7 @@ final class IngestConnection {
         _ = intake.pass()
         end()
         logger.notice(
-            "connection closed: it broke the acknowledging protocol",
+            "connection closed: it broke a rule",
             metadata: ["origin": "\(origin)", "error": "\(reason)"])
         peer.refuse(reason)
         return .proceed

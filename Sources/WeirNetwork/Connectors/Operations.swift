@@ -15,7 +15,8 @@ import WeirJSON
 /// - `/metrics`: all metrics in the text format of Prometheus, without a metrics backend.
 /// - `/topology`: the stages, their operators, the edges and the status of all, as JSON.
 ///
-/// Whoever reaches the port can read them: they tell names of stages and counts, no events.
+/// They tell names of stages and counts, no events. On loopback whoever reaches the port can read
+/// them; under access control `/metrics` and `/topology` need ``AccessRoles/read``.
 public struct Operations: TopologyComponent {
     private let host: String
     private let port: Int
@@ -48,27 +49,30 @@ public struct Operations: TopologyComponent {
             context.resources, host: host, port: port, tls: tls, logger: context.logger)
         let (environment, resources) = (context.environment, context.resources)
         let server = shared.server
-        server.addResponder("GET", prefix + "/healthz") { _, _ in
+        server.addResponder("GET", prefix + "/healthz", roles: []) { _, _ in
             guard environment.running != nil else { return Self.notReady("the run has ended") }
             return .reply(
                 HTTPReply(contentType: "application/json", body: #"{"status":"ok"}"#.utf8))
         }
-        server.addResponder("GET", prefix + "/readyz") { _, _ in
+        server.addResponder("GET", prefix + "/readyz", roles: []) { _, _ in
             guard environment.running?.isReady == true else {
                 return Self.notReady("the sources don't run yet, or not any more")
             }
             return .reply(
                 HTTPReply(contentType: "application/json", body: #"{"status":"ready"}"#.utf8))
         }
-        server.addResponder("GET", prefix + "/metrics") { _, _ in
+        server.addResponder("GET", prefix + "/metrics", roles: .read) { _, _ in
             var text = PrometheusText()
             environment.running?.addMetrics(to: &text)
             for shared in resources.all(of: SharedServer.self) { shared.addMetrics(to: &text) }
+            for service in resources.all(of: TCPService.self) {
+                PrometheusText.addAccess(service.counters, [("server", service.name)], to: &text)
+            }
             return .reply(
                 HTTPReply(
                     contentType: "text/plain; version=0.0.4; charset=utf-8", body: text.text.utf8))
         }
-        server.addResponder("GET", prefix + "/topology") { _, _ in
+        server.addResponder("GET", prefix + "/topology", roles: .read) { _, _ in
             guard let running = environment.running,
                 let reply = try? HTTPReply.json(TopologyDescription(running))
             else { return Self.notReady("the run has ended") }
@@ -160,6 +164,7 @@ extension SharedServer {
                 "weir_http_timeouts_total", .counter, "Requests that took too long.",
                 labels + [("kind", kind)], count)
         }
+        PrometheusText.addAccess(counters, labels, to: &text)
         for (status, count) in counters.rejected.sorted(by: { $0.key < $1.key }) {
             text.add(
                 "weir_http_rejected_total", .counter, "Well-formed requests that were refused.",
@@ -169,6 +174,19 @@ extension SharedServer {
             text.add(
                 "weir_protocol_errors_total", .counter, "Breaches of protocol.",
                 labels + [("code", "\(code)")], count)
+        }
+    }
+}
+
+extension PrometheusText {
+    /// Adds what access control has refused.
+    fileprivate static func addAccess(
+        _ counters: ServerCounters, _ labels: [(String, String)], to text: inout PrometheusText
+    ) {
+        for (reason, count) in counters.accessRefused.sorted(by: { $0.key < $1.key }) {
+            text.add(
+                "weir_access_refused_total", .counter, "Refused by access control.",
+                labels + [("reason", reason)], count)
         }
     }
 }

@@ -25,8 +25,10 @@ package final class SharedServer: Sendable {
         let other = "\(tls == nil ? "https" : "http")://\(host):\(port)"
         let isMixed =
             port != 0 && resources.all(of: SharedServer.self).contains { $0.name == other }
+        // Asked for before: making a resource may ask for no other.
+        let settings = ServerSettings.configuration(resources, host, port)
         let shared = try resources.shared(name) {
-            var configuration = NetworkServer.Configuration(host: host, port: port)
+            var configuration = settings
             configuration.tls = tls
             configuration.logger = logger
             return SharedServer(name: name, server: try NetworkServer(configuration))

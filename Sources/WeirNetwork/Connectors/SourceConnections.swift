@@ -27,7 +27,7 @@ final class SourceConnections<Element: Sendable> {
     /// Returns nil when the source has ended; the connection is closed then.
     func add(
         _ key: AnyObject, _ peer: any IngestPeer, from info: ConnectionInfo,
-        opening: IngestConnection.Opening
+        opening: IngestConnection.Opening, access: ConnectionAccess? = nil
     ) -> IngestConnection? {
         if hasStopped {
             peer.goAway()
@@ -53,7 +53,7 @@ final class SourceConnections<Element: Sendable> {
         }
         let connection = IngestConnection(
             peer, intake: intake, opening: opening, origin: origin, registry: registry,
-            isDurable: journal != nil, loop: loop, logger: inlet.context.logger)
+            isDurable: journal != nil, loop: loop, logger: inlet.context.logger, access: access)
         open[ObjectIdentifier(key)] = connection
         if let direct, departed.hasRest {
             peer.pause()
@@ -89,6 +89,7 @@ final class SourceConnections<Element: Sendable> {
         hasStopped = true
         var rest = departed.takeRest()
         for connection in open.values {
+            connection.keepsQuiet()
             connection.peer.pause()
             if let ingest = connection.intake as? Ingest<Element> {
                 rest.append(ingest.takeRest())

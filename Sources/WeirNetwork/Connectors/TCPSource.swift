@@ -52,7 +52,8 @@ extension Source {
             let receiver = TCPReceiver(
                 source.connections, framing: framing, logger: inlet.context.logger)
             try await source.run {
-                service.setAcceptor { receiver.accept($0) }
+                let access = service.access
+                service.setAcceptor { receiver.accept($0, access) }
             } close: {
                 service.setAcceptor(nil)
             }
@@ -63,6 +64,12 @@ extension Source {
 /// A listener of a run: it listens from the start, and gives its connections to whoever accepts.
 final class TCPService: Sendable {
     let loop: Loop
+    /// What it has counted so far, as far as it is about access.
+    var counters: ServerCounters { cells.snapshot }
+    var name: String { endpoint.name }
+    private let cells: ServerCounterCells
+    private let gate: LoopBound<AccessGate>?
+    private let firstFrameTimeout: Duration
     private let endpoint: TCPEndpoint
     private let tls: TLSServerContext?
     private let state: LoopBound<State>
@@ -74,8 +81,20 @@ final class TCPService: Sendable {
         var waiting: [TCPConnection] = []
     }
 
-    private init(loop: Loop, endpoint: TCPEndpoint, tls: TLSServerContext?) {
+    private init(
+        loop: Loop, endpoint: TCPEndpoint, tls: TLSServerContext?,
+        _ settings: NetworkServer.Configuration
+    ) {
         self.loop = loop
+        cells = ServerCounterCells()
+        let access = settings.access ?? .open
+        let isNeeded = !access.isOpen || access.identityRate != nil || settings.rate != nil
+        gate =
+            isNeeded
+            ? LoopBound(
+                AccessGate(access, connectionRate: settings.rate, cells, settings.logger, loop),
+                on: loop) : nil
+        firstFrameTimeout = settings.headTimeout
         self.tls = tls
         self.endpoint = endpoint
         state = LoopBound(State(), on: loop)
@@ -89,18 +108,21 @@ final class TCPService: Sendable {
             TCPEndpoint(name: name)
         } close: { _ in
         }
+        var settings = ServerSettings.configuration(context.resources, host, port)
+        settings.tls = tls
+        settings.logger = context.logger
+        guard settings.mayListen else { throw NetworkError.openToAll(host, port) }
         let service = try context.resources.shared(name) {
             TCPService(
                 loop: try Loop.shared(), endpoint: endpoint,
                 tls: try tls.map { tls throws(NetworkError) in
                     try TLSServerContext(tls, logger: context.logger)
-                })
+                }, settings)
         } close: { service in
             service.loop.execute { service.close() }
         }
         if endpoint.address == nil {
-            var configuration = TCPListener.Configuration(host: host, port: port)
-            configuration.logger = context.logger
+            var configuration = settings.listener
             configuration.tls = service.tls
             try await service.listen(configuration)
         }
@@ -131,6 +153,11 @@ final class TCPService: Sendable {
         }
     }
 
+    /// On the loop: who may send, and how; nil when everybody may.
+    var access: TCPAccess? {
+        gate.map { TCPAccess(gate: $0.value, firstFrameTimeout: firstFrameTimeout, place: name) }
+    }
+
     /// On the loop: who takes connections from now on; nil refuses them.
     func setAcceptor(_ acceptor: ((TCPConnection) -> Void)?) {
         state.value.acceptor = acceptor ?? { $0.closeGracefully() }
@@ -143,6 +170,7 @@ final class TCPService: Sendable {
         state.value.listener?.close()
         state.value.listener = nil
         for connection in state.value.waiting { connection.close() }
+        gate?.value.close()
         state.value.waiting.removeAll()
     }
 }
@@ -152,103 +180,4 @@ private final class WaitingConnection: TCPConnectionHandler {
     func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int { 0 }
-}
-
-/// Serves all the connections of a TCP source; used on its loop only.
-private final class TCPReceiver<Element: Sendable>: Sendable {
-    private let connections: LoopBound<SourceConnections<Element>>
-    private let framing: StreamFraming
-    private let logger: Logger
-
-    init(
-        _ connections: LoopBound<SourceConnections<Element>>, framing: StreamFraming,
-        logger: Logger
-    ) {
-        self.connections = connections
-        self.framing = framing
-        self.logger = logger
-    }
-
-    func accept(_ tcp: TCPConnection) {
-        let info = tcp.connectionInfo
-        let origin = info.description
-        let all = connections.value
-        let logger = logger
-        let peer = TCPPeer(tcp, framing)
-        guard let connection = all.add(tcp, peer, from: info, opening: .firstFrameTells)
-        else { return }
-        _ = framing.makeReader(
-            tcp,
-            { frame in
-                let flow = connection.take(frame)
-                if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
-                return flow
-            },
-            { [unowned tcp] in
-                if connection.pass() == .stop { tcp.pauseReading() }
-            },
-            { [unowned tcp] error in
-                all.remove(tcp)
-                if let error = error as? NetworkError, error.code == .truncated {
-                    logger.notice("\(error)", metadata: ["origin": "\(origin)"])
-                }
-                guard let error = error as? FramingError else { return }
-                logger.notice(
-                    "connection closed: its bytes can't be cut into messages",
-                    metadata: ["origin": "\(origin)", "error": "\(error)"])
-            })
-        peer.begin()
-    }
-}
-
-private final class TCPPeer: IngestPeer {
-    private let tcp: TCPConnection
-    private let framing: StreamFraming
-    private var hasReader = false
-    private var mayRead = false
-
-    init(_ tcp: TCPConnection, _ framing: StreamFraming) {
-        self.tcp = tcp
-        self.framing = framing
-    }
-
-    var dialect: AcknowledgingDialect { .words }
-
-    func pause() {
-        mayRead = false
-        tcp.pauseReading()
-    }
-
-    func resume() {
-        mayRead = true
-        if hasReader { tcp.resumeReading() }
-    }
-
-    /// The connection has what reads it.
-    func begin() {
-        hasReader = true
-        if mayRead { tcp.resumeReading() }
-    }
-
-    func send(_ text: String) {
-        var bytes: [UInt8] = []
-        guard (try? text.utf8.withBytes { try framing.wrap($0, &bytes) }) != nil else { return }
-        // A peer that reads nothing misses this one; the next number says more.
-        _ = bytes.withUnsafeBytes { tcp.write($0) }
-    }
-
-    func refuse(_ reason: String) {
-        send(dialect.error(reason))
-        tcp.closeGracefully()
-    }
-
-    func goAway() { tcp.closeGracefully() }
-}
-
-extension String.UTF8View {
-    fileprivate func withBytes<Value>(
-        _ body: (UnsafeRawBufferPointer) throws -> Value
-    ) rethrows -> Value {
-        try Array(self).withUnsafeBytes(body)
-    }
 }

@@ -28,7 +28,9 @@ extension Sink {
             let shared = try SharedServer.of(
                 context.resources, host: host, port: port, tls: tls, logger: context.logger)
             let clients = LoopBound(BroadcastClients(), on: shared.server.loop)
-            shared.server.addWebSocket(path) { options.decide($0, for: clients.value) }
+            shared.server.addWebSocket(path, roles: .read) {
+                options.decide($0, for: clients.value)
+            }
             try await shared.start()
             return BroadcastWriter(
                 server: shared.server, path: path, clients: clients, encoder: encoder,

@@ -45,7 +45,9 @@ extension Source {
                 let shared = try SharedServer.of(
                     context.resources, host: host, port: port, tls: tls, logger: context.logger)
                 let gate = WebSocketGate.of(shared, path, context.resources)
-                shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate, options) }
+                shared.server.addWebSocket(path, roles: .ingest) {
+                    WebSocketGate.accept($0, gate, options)
+                }
                 try await shared.start()
             }
         ) { inlet in
@@ -58,7 +60,9 @@ extension Source {
                 LoopBound(WebSocketReceiver(source.connections), on: shared.server.loop)
             }
             let gate = WebSocketGate.of(shared, path, resources)
-            shared.server.addWebSocket(path) { WebSocketGate.accept($0, gate, options) }
+            shared.server.addWebSocket(path, roles: .ingest) {
+                WebSocketGate.accept($0, gate, options)
+            }
             try await source.run {
                 gate.value.open(to: receiver.value)
             } close: {
@@ -135,7 +139,7 @@ final class WebSocketReceiver<Element: Sendable>: WebSocketHandler {
         _ = connections.add(
             connection, WebSocketPeer(connection),
             from: connection.tcp.connectionInfo,
-            opening: acknowledges ? .acknowledging : .plain)
+            opening: acknowledges ? .acknowledging : .plain, access: connection.tcp.access)
     }
 
     func received(

@@ -20,6 +20,8 @@ public struct HTTPProblem: Error, Sendable, Hashable {
     public var retryAfter: Int?
     /// The methods that are allowed: the header `Allow`, for status 405.
     public var allow: String?
+    /// How the client can show who it is: the header `WWW-Authenticate`, for status 401 and 403.
+    public var challenge: String?
 
     /// Describes a problem.
     public init(_ status: Int, _ detail: String, title: String? = nil) {
@@ -40,6 +42,7 @@ public struct HTTPProblem: Error, Sendable, Hashable {
     /// Two problems are equal when they are written alike.
     public static func == (left: HTTPProblem, right: HTTPProblem) -> Bool {
         left.body == right.body && left.retryAfter == right.retryAfter && left.allow == right.allow
+            && left.challenge == right.challenge
     }
 
     /// Feeds what ``==(_:_:)`` compares.
@@ -47,6 +50,7 @@ public struct HTTPProblem: Error, Sendable, Hashable {
         hasher.combine(body)
         hasher.combine(retryAfter)
         hasher.combine(allow)
+        hasher.combine(challenge)
     }
 
     /// The body as JSON.

@@ -49,6 +49,9 @@ public struct HTTPReply: Sendable {
             reply.response.headerFields[.retryAfter] = "\(seconds)"
         }
         if let allow = problem.allow { reply.response.headerFields[.allow] = allow }
+        if let challenge = problem.challenge {
+            reply.response.headerFields[.wwwAuthenticate] = challenge
+        }
         return reply
     }
 }

@@ -13,6 +13,11 @@ public struct HTTPClient: Sendable {
         public var responseTimeout: Duration = .seconds(30)
         /// Time without a byte of the body; 60 s by default.
         public var idleTimeout: Duration = .seconds(60)
+        /// Trust, certificates and sessions for `https://`; nil, the default, trusts the system's
+        /// authorities.
+        public var tls: TLSClientContext?
+        /// Who the client is, to be shown with each request; nobody by default.
+        public var authorization: ClientAuthorization?
         /// Bounds on the response's head.
         public var http = HTTPLimits()
         /// Bounds on the response's body; 1 MiB by default.
@@ -36,7 +41,7 @@ public struct HTTPClient: Sendable {
         self.loop = if let loop { loop } else { try Loop.shared() }
     }
 
-    /// Sends a request to `http://host:port/path` and waits for the whole response.
+    /// Sends a request to `http://host:port/path` or `https://` and waits for the whole response.
     ///
     /// Cancelling the task closes the connection.
     ///
@@ -85,5 +90,19 @@ private final class ResponseGatherer: HTTPResponseHandler {
 
     func finished(_ error: NetworkError?) {
         completion(error.map { .failure($0) } ?? .success((head, bytes)))
+    }
+}
+
+extension HTTPClient {
+    /// Checks that what is sent to an address, or comes from it, cannot be changed on its way.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument`` for one without TLS that is not loopback.
+    package static func checkPrivate(_ url: String, for purpose: String) throws(NetworkError) {
+        let url = try NetworkURL(url, .http)
+        guard url.isSecure || isLoopback(url.host) else {
+            throw NetworkError(
+                .invalidArgument,
+                "\(url.publicName) has no TLS, which \(purpose) need; use https://")
+        }
     }
 }

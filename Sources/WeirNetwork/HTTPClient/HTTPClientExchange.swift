@@ -30,6 +30,7 @@ final class HTTPClientExchange: TCPConnectionHandler {
     private var body: HTTPBodyReader?
     private var tcp: TCPConnection?
     private var timer: LoopTimer?
+    private var shown: ClientAuthorization.Header?
 
     init(
         _ method: HTTPRequest.Method, _ url: NetworkURL, headers: HTTPFields, body: [UInt8],
@@ -45,11 +46,35 @@ final class HTTPClientExchange: TCPConnectionHandler {
         reader = HTTPHeadReader(limits: configuration.http)
     }
 
-    private var name: String { "http://\(url.authority)\(url.target)" }
+    private var name: String { url.publicName }
 
     func start() {
+        guard let authorization = configuration.authorization else {
+            connect()
+            return
+        }
+        authorization.header(on: loop) { [self] result in
+            switch result {
+            case .failure(let error): finish(error)
+            case .success(let header):
+                shown = header
+                if handler != nil { connect() }
+            }
+        }
+    }
+
+    private func connect() {
+        var tls: TLSClientContext?
+        do throws(NetworkError) {
+            if url.isSecure {
+                tls = if let tls = configuration.tls { tls } else { try .shared() }
+            }
+        } catch {
+            finish(error)
+            return
+        }
         TCPConnection.connect(
-            to: url.host, port: url.port, on: loop, timeout: configuration.connectTimeout
+            to: url.host, port: url.port, on: loop, timeout: configuration.connectTimeout, tls: tls
         ) { [self] result in
             switch result {
             case .failure(let error): finish(error)
@@ -78,6 +103,7 @@ final class HTTPClientExchange: TCPConnectionHandler {
         if !requestBody.isEmpty || method == .post || method == .put {
             text += "Content-Length: \(requestBody.count)\r\n"
         }
+        if let shown { text += "\(shown.name): \(shown.value)\r\n" }
         for field in headers { text += "\(field.name.rawName): \(field.value)\r\n" }
         tcp.write(text + "\r\n")
         if !requestBody.isEmpty { tcp.write(SharedBytes(requestBody)) }
@@ -163,6 +189,7 @@ final class HTTPClientExchange: TCPConnectionHandler {
 
     private func begin(_ scan: HTTPResponseScan) throws(HTTPError) {
         timer?.stop()
+        if scan.status == 401, let shown { configuration.authorization?.refused(shown) }
         var response = HTTPResponse(status: .init(code: scan.status))
         for field in scan.headers.fields {
             guard let name = HTTPField.Name(field.name) else { continue }

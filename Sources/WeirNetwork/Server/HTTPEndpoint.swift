@@ -42,15 +42,28 @@ extension HTTPBodyReceiver {
 /// All that is served at one path.
 struct HTTPEndpoint: Sendable {
     var acceptor: NetworkServer.Acceptor?
+    /// What a client of the acceptor needs.
+    var acceptorRoles: AccessRoles = .all
     var page: StaticPage?
-    var responders: [(method: String, responder: HTTPResponder)] = []
+    var responders: [(method: String, roles: AccessRoles, responder: HTTPResponder)] = []
 
     var isEmpty: Bool { acceptor == nil && page == nil && responders.isEmpty }
 
-    func responder(_ method: String) -> HTTPResponder? {
-        for entry in responders where entry.method == method { return entry.responder }
-        if method == "HEAD" { return responder("GET") }
-        return nil
+    func responder(_ method: String) -> HTTPResponder? { entry(method)?.responder }
+
+    private func entry(_ method: String) -> (roles: AccessRoles, responder: HTTPResponder)? {
+        for entry in responders where entry.method == method {
+            return (entry.roles, entry.responder)
+        }
+        return method == "HEAD" ? entry("GET") : nil
+    }
+
+    /// What a client needs for a request; nil when nothing answers it but an error.
+    func roles(_ method: String, upgrades: Bool) -> AccessRoles? {
+        if upgrades, acceptor != nil { return acceptorRoles }
+        if let entry = entry(method) { return entry.roles }
+        if page != nil, method == "GET" || method == "HEAD" { return .read }
+        return acceptor != nil && page == nil && responders.isEmpty ? acceptorRoles : nil
     }
 
     /// The value of an Allow header.
@@ -58,7 +71,7 @@ struct HTTPEndpoint: Sendable {
         var methods: [String] = []
         if page != nil || acceptor != nil { methods.append("GET") }
         if page != nil { methods.append("HEAD") }
-        for (method, _) in responders where !methods.contains(method) { methods.append(method) }
+        for (method, _, _) in responders where !methods.contains(method) { methods.append(method) }
         if methods.contains("GET"), acceptor == nil, !methods.contains("HEAD") {
             methods.append("HEAD")
         }

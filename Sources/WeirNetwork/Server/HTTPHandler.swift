@@ -13,6 +13,8 @@ public struct HTTPServerRequest: Sendable {
     public let trailer: HTTPHeaders
     /// The peer's address.
     public let remoteAddress: SocketAddress?
+    /// Who has sent it by access control; nil without it, and on a path that is for all.
+    public let identity: Identity?
 }
 
 extension NetworkServer {
@@ -24,12 +26,17 @@ extension NetworkServer {
     /// The closure runs in a task, which is cancelled when the connection closes. GET serves HEAD
     /// as well.
     ///
-    /// - Parameter limits: Bounds on the body.
+    /// - Parameters:
+    ///   - roles: All that a client needs under access control; nil, the default, is
+    ///     ``AccessRoles/read`` for GET, HEAD and OPTIONS, ``AccessRoles/operate`` for the rest.
+    ///   - limits: Bounds on the body.
     public func addHandler(
-        _ method: HTTPRequest.Method, _ path: String, limits: HTTPBodyLimits = HTTPBodyLimits(),
-        _ handler: @escaping Handler
+        _ method: HTTPRequest.Method, _ path: String, roles: AccessRoles? = nil,
+        limits: HTTPBodyLimits = HTTPBodyLimits(), _ handler: @escaping Handler
     ) {
-        addResponder(method.rawValue, path) { scan, connection in
+        let isReading = method == .get || method == .head || method == .options
+        let roles = roles ?? (isReading ? .read : .operate)
+        addResponder(method.rawValue, path, roles: roles) { scan, connection in
             do throws(HTTPError) {
                 let head = try HTTPRequestHead(scan)
                 return .receive(HandlerCall(head, connection, handler), limits)
@@ -44,6 +51,7 @@ extension NetworkServer {
 private final class HandlerCall: HTTPBodyReceiver {
     private let head: HTTPRequestHead
     private let remoteAddress: SocketAddress?
+    private let identity: Identity?
     private let handler: NetworkServer.Handler
     private var bytes: [UInt8] = []
     private var task: Task<Void, Never>?
@@ -55,6 +63,7 @@ private final class HandlerCall: HTTPBodyReceiver {
         self.head = head
         self.handler = handler
         remoteAddress = connection.tcp.remoteAddress
+        identity = connection.tcp.access?.identity
     }
 
     func receive(_ part: UnsafeRawBufferPointer, _ connection: HTTPServerConnection) -> Int {
@@ -65,7 +74,8 @@ private final class HandlerCall: HTTPBodyReceiver {
     func end(_ connection: HTTPServerConnection) {
         let request = HTTPServerRequest(
             request: head.request, head: head, body: bytes,
-            trailer: connection.body?.trailer ?? HTTPHeaders(), remoteAddress: remoteAddress)
+            trailer: connection.body?.trailer ?? HTTPHeaders(), remoteAddress: remoteAddress,
+            identity: identity)
         bytes = []
         let loop = connection.tcp.loop
         let number = connection.requestNumber

@@ -40,14 +40,18 @@ extension HTTPServerConnection {
             return .refuse(handshakeProblem(error))
         }
         let question = WebSocketRequest(
-            head: request, remoteAddress: tcp.remoteAddress, tls: tcp.tlsInfo)
+            head: request, remoteAddress: tcp.remoteAddress, identity: tcp.access?.identity,
+            tls: tcp.tlsInfo)
         switch acceptor(question).choice {
         case .refuse(let error, let isForOrigin):
             if isForOrigin { core.counters.originsRefused.add(1) }
             return .refuse(handshakeProblem(error))
         case .accept(let handler, let subprotocol, let configuration):
             let configuration = configuration ?? core.configuration.webSocket
-            let chosen = subprotocol.flatMap { question.subprotocols.contains($0) ? $0 : nil }
+            let offered = question.subprotocols
+            // A browser that shows a token has to have one of its subprotocols agreed on.
+            let marker = offered.first { $0 == Credentials.markerSubprotocol }
+            let chosen = subprotocol.flatMap { offered.contains($0) ? $0 : nil } ?? marker
             let deflate = DeflateNegotiation.accept(
                 request.headers.elements("Sec-WebSocket-Extensions"), configuration.compression)
             let response = WebSocketHandshake.response(
@@ -60,6 +64,9 @@ extension HTTPServerConnection {
                 deflate: deflate?.agreement, configuration: configuration,
                 timer: clock.handOver(), counters: core.counters, handler: handler)
             handler.opened(webSocket)
+            watchExpiry { [unowned webSocket] in
+                webSocket.close(.policyViolation, reason: "the credentials have expired")
+            }
             return nil
         }
     }
@@ -163,6 +170,7 @@ extension HTTPServerConnection {
         phase = .streaming
         clock.stop()
         self.receiver = receiver
+        watchExpiry { [unowned self] in close() }
         resume()
     }
 }

@@ -106,6 +106,12 @@ final class HTTPServerConnection: TCPConnectionHandler {
         minorVersion = request.minorVersion
         core.counters.requests.add(1)
         phase = .answering
+        if let gate = core.gate, try !admit(request, gate) { return }
+        try proceed(request)
+    }
+
+    /// Has a request answered that may be.
+    func proceed(_ request: HTTPRequestScan) throws(HTTPError) {
         switch try respond(to: request) {
         case nil: return
         case .reply(let reply):
@@ -244,7 +250,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
     }
 
     /// The bytes are none of HTTP's, or beyond a limit: what follows cannot be trusted.
-    private func refuse(_ error: HTTPError) {
+    func refuse(_ error: HTTPError) {
         core.counters.countProtocolError(error.status)
         keepsAlive = false
         write(.problem(HTTPProblem(error)), isProblem: true)

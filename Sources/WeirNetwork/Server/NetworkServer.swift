@@ -19,6 +19,13 @@ public final class NetworkServer: Sendable {
         public var listener: TCPListener.Configuration
         /// Speaks TLS, for `https://` and `wss://`; nil, the default, does not.
         public var tls: TLSServerConfiguration?
+        /// Who may do what; nil, the default, asks nobody, which only a server on loopback may do, or
+        /// one whose TLS requires client certificates.
+        public var access: AccessControl?
+        /// Events that one connection may bring to sources; nil, the default, is no limit.
+        ///
+        /// ``AccessControl/identityRate`` is for all connections of an identity.
+        public var rate: RateLimit?
         /// Bounds on the head of a request.
         public var http = HTTPLimits()
         /// Time for the head of a request to come, from the first byte or the connection's begin;
@@ -42,6 +49,12 @@ public final class NetworkServer: Sendable {
         /// Creates a configuration with the defaults.
         public init(host: String = "127.0.0.1", port: Int = 0) {
             listener = TCPListener.Configuration(host: host, port: port)
+        }
+
+        /// Whether strangers are kept out, or were let in on purpose.
+        var mayListen: Bool {
+            if access != nil || isLoopback(listener.host) { return true }
+            return tls?.clients.isRequired ?? false
         }
 
         /// Where the server reports what an operator should know.
@@ -86,8 +99,17 @@ public final class NetworkServer: Sendable {
     // MARK: Routes
 
     /// Serves WebSocket connections on a path, beside handlers and a page; replaces another one.
-    public func addWebSocket(_ path: String, _ acceptor: @escaping Acceptor) {
-        routes.withLock { $0.change(path) { $0.acceptor = acceptor } }
+    ///
+    /// - Parameter roles: All that a client needs under access control.
+    public func addWebSocket(
+        _ path: String, roles: AccessRoles = [.ingest, .read], _ acceptor: @escaping Acceptor
+    ) {
+        routes.withLock { routes in
+            routes.change(path) { endpoint in
+                endpoint.acceptor = acceptor
+                endpoint.acceptorRoles = roles
+            }
+        }
     }
 
     /// Serves a static page on a path; replaces another one.
@@ -102,11 +124,13 @@ public final class NetworkServer: Sendable {
     }
 
     /// Answers requests of a method at a path, on the loop; replaces another one.
-    func addResponder(_ method: String, _ path: String, _ responder: @escaping HTTPResponder) {
+    func addResponder(
+        _ method: String, _ path: String, roles: AccessRoles, _ responder: @escaping HTTPResponder
+    ) {
         routes.withLock { routes in
             routes.change(path) { endpoint in
                 endpoint.responders.removeAll { $0.method == method }
-                endpoint.responders.append((method, responder))
+                endpoint.responders.append((method, roles, responder))
             }
         }
     }
@@ -131,10 +155,14 @@ public final class NetworkServer: Sendable {
 
     /// Listens and returns the address with the actual port.
     ///
-    /// - Throws: ``NetworkError`` when it listens already or the address cannot be listened on.
+    /// - Throws: ``NetworkError`` when it listens already, the address cannot be listened on, or it is not loopback
+    ///   and nothing says who may come: ``Configuration/access``.
     @discardableResult
     public func start() async throws -> SocketAddress {
         let core = core
+        guard configuration.mayListen else {
+            throw NetworkError.openToAll(configuration.listener.host, configuration.listener.port)
+        }
         return try await withCheckedThrowingContinuation { continuation in
             loop.execute { [self] in
                 core.value.start(self) { result in
@@ -164,11 +192,19 @@ public struct WebSocketRequest {
     public let head: HTTPRequestHead
     /// The peer's address.
     public let remoteAddress: SocketAddress?
+    /// Who the peer is by access control; nil without it, and on a path that is for all.
+    public var identity: Identity?
     /// What the TLS handshake has agreed on, with who the peer is; nil without TLS.
     public var tls: TLSInfo?
 
     /// The subprotocols the client offers, in its order of preference.
-    public var subprotocols: [String] { head.headers.elements("Sec-WebSocket-Protocol") }
+    ///
+    /// Without one that carries a token.
+    public var subprotocols: [String] {
+        head.headers.elements("Sec-WebSocket-Protocol").filter {
+            !$0.hasPrefix(Credentials.tokenSubprotocolPrefix)
+        }
+    }
 }
 
 /// The answer to a request for a WebSocket connection.

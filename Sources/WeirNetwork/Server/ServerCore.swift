@@ -8,6 +8,8 @@ final class ServerCore {
     private var stopTimer: LoopTimer?
     private var isStarting = false
     let times: Times
+    /// Who may do what, and how much; nil when everybody may do everything.
+    private(set) var gate: AccessGate?
 
     /// The configuration's times in the loop's milliseconds.
     struct Times {
@@ -36,6 +38,12 @@ final class ServerCore {
             return
         }
         isStarting = true
+        let access = configuration.access ?? .open
+        if !access.isOpen || access.identityRate != nil || configuration.rate != nil {
+            gate = AccessGate(
+                access, connectionRate: configuration.rate, counters, configuration.logger,
+                server.loop)
+        }
         TCPListener.listen(configuration.listener, on: server.loop) { [self] connection in
             accept(connection, server)
         } completion: { [self] result in
@@ -53,8 +61,9 @@ final class ServerCore {
             let connection = try HTTPServerConnection(tcp, self, server)
             let key = ObjectIdentifier(tcp)
             connections[key] = tcp
-            tcp.onFinished = { [self] in
+            tcp.onFinished = { [self, unowned tcp] in
                 connections[key] = nil
+                gate?.forget(tcp)
                 if connections.isEmpty { finishStop() }
             }
             tcp.counters = counters
@@ -68,6 +77,7 @@ final class ServerCore {
         counters.connectionsOpen.set(listener.openCount)
         counters.connectionsAccepted.set(listener.acceptedCount)
         counters.connectionsRefused.set(listener.refusedCount)
+        counters.addressesRefused.set(listener.addressRefusedCount)
         counters.acceptFailures.set(listener.failureCount)
         counters.handshakes.set(listener.handshakeCount)
         counters.handshakesResumed.set(listener.resumedCount)
@@ -77,6 +87,7 @@ final class ServerCore {
     func stop(_ deadline: Duration, _ completion: @escaping () -> Void) {
         listener?.close()
         listener = nil
+        gate?.close()
         if connections.isEmpty {
             completion()
             return

@@ -6,8 +6,10 @@ public struct ServerCounters: Sendable, Hashable {
     public var connectionsOpen = 0
     /// Connections accepted.
     public var connectionsAccepted = 0
-    /// Connections closed at once because of the limit.
+    /// Connections closed at once because of a limit.
     public var connectionsRefused = 0
+    /// Connections closed at once because there were many of one address, among those.
+    public var addressesRefused = 0
     /// Times that accepting failed, for instance without free descriptors.
     public var acceptFailures = 0
     /// TLS handshakes that succeeded.
@@ -40,6 +42,10 @@ public struct ServerCounters: Sendable, Hashable {
     public var bodyTimeouts = 0
     /// Requests whose answer took too long.
     public var answerTimeouts = 0
+    /// Requests, connections and events refused by access control, by the reason.
+    ///
+    /// The words are those of ``AccessRefusal``; `rate` counts how often somebody was over a limit.
+    public var accessRefused: [String: Int] = [:]
     /// Well-formed requests that were refused, by the status given.
     public var rejected: [Int: Int] = [:]
     /// Breaches of protocol by the status (HTTP, 4xx and 5xx) or close code (WebSocket) given.
@@ -64,6 +70,7 @@ final class ServerCounterCells: Sendable {
     let connectionsOpen = Cell()
     let connectionsAccepted = Cell()
     let connectionsRefused = Cell()
+    let addressesRefused = Cell()
     let acceptFailures = Cell()
     let handshakes = Cell()
     let handshakesResumed = Cell()
@@ -80,12 +87,25 @@ final class ServerCounterCells: Sendable {
     let originsRefused = Cell()
     let bodyTimeouts = Cell()
     let answerTimeouts = Cell()
+    private let accessRefused = Mutex<[String: Int]>([:])
     private let rejected = Mutex<[Int: Int]>([:])
     private let protocolErrors = Mutex<[Int: Int]>([:])
 
     /// Counts a breach by its code, of which there are few.
     func countProtocolError(_ code: Int) {
         protocolErrors.withLock { $0[code, default: 0] += 1 }
+    }
+
+    /// Reasons that are counted by name; authenticators may have their own.
+    private static let accessReasonsMax = 64
+
+    /// Counts a refusal by its reason.
+    func countAccessRefused(_ reason: AccessRefusal) {
+        accessRefused.withLock { counts in
+            let isKnown = counts[reason.description] != nil
+            let hasRoom = counts.count < Self.accessReasonsMax
+            counts[isKnown || hasRoom ? reason.description : "other", default: 0] += 1
+        }
     }
 
     /// Counts a refused request by its status.
@@ -98,6 +118,7 @@ final class ServerCounterCells: Sendable {
             connectionsOpen: connectionsOpen.current,
             connectionsAccepted: connectionsAccepted.current,
             connectionsRefused: connectionsRefused.current,
+            addressesRefused: addressesRefused.current,
             acceptFailures: acceptFailures.current, handshakes: handshakes.current,
             handshakesResumed: handshakesResumed.current,
             handshakeFailures: handshakeFailures.current,
@@ -108,6 +129,7 @@ final class ServerCounterCells: Sendable {
             slowConsumersClosed: slowConsumersClosed.current, headTimeouts: headTimeouts.current,
             originsRefused: originsRefused.current,
             bodyTimeouts: bodyTimeouts.current, answerTimeouts: answerTimeouts.current,
+            accessRefused: accessRefused.withLock { $0 },
             rejected: rejected.withLock { $0 },
             protocolErrors: protocolErrors.withLock { $0 })
     }

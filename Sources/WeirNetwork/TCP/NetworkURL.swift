@@ -9,7 +9,7 @@ struct NetworkURL: Sendable {
         let name: String
         var securePort = 443
 
-        static let http = Scheme(plain: "http", secure: nil, name: "an HTTP address")
+        static let http = Scheme(plain: "http", secure: "https", name: "an HTTP address")
         static let webSocket = Scheme(plain: "ws", secure: "wss", name: "a WebSocket address")
         static let tcp = Scheme(
             plain: "tcp", secure: "tls", name: "a TCP address", securePort: Self.plainPort)

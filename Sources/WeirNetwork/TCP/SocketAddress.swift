@@ -91,6 +91,21 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     /// The same address in the operating system's spelling, so that equal ones compare equal.
     var canonical: SocketAddress { withSockaddr { SocketAddress($0) } ?? self }
 
+    /// The address as bytes in network order: 4 or 16.
+    var bytes: [UInt8] {
+        withSockaddr { address in
+            let raw = UnsafeRawPointer(address)
+            if isIPv6 {
+                return withUnsafeBytes(
+                    of: raw.assumingMemoryBound(to: sockaddr_in6.self).pointee.sin6_addr
+                ) { [UInt8]($0) }
+            }
+            return withUnsafeBytes(
+                of: raw.assumingMemoryBound(to: sockaddr_in.self).pointee.sin_addr
+            ) { [UInt8]($0) }
+        }
+    }
+
     /// Asks libuv for an address and reads it.
     static func read(
         _ fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>) -> Int32

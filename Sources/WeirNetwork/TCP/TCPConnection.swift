@@ -36,6 +36,8 @@ public final class TCPConnection {
     var tls: TLSLayer?
     /// What the TLS handshake has agreed on; nil for a plain connection.
     public internal(set) var tlsInfo: TLSInfo?
+    /// Who the peer is by access control, and what it may bring; nil without.
+    var access: ConnectionAccess?
     private var held: UnsafeMutableRawBufferPointer?
     private var heldOffset = 0
     var isDelivering = false

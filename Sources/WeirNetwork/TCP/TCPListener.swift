@@ -16,12 +16,18 @@ public final class TCPListener {
         public var backlog = 1_024
         /// Open connections at one time; 10,000 by default.
         public var maximumConnections = 10_000
+        /// Open connections of one IPv4 address or one IPv6 /64 at one time; 1,000 by default.
+        ///
+        /// Loopback is not counted: behind a proxy on this machine everybody has that address.
+        public var maximumConnectionsPerAddress = 1_000
         /// Pause after the process ran out of descriptors; 100 ms by default.
         public var retryDelay: Duration = .milliseconds(100)
         /// Speaks TLS on every connection; nil, the default, does not.
         ///
         /// Connections are given out when their handshake is done.
         public var tls: TLSServerContext?
+        /// Counts loopback like other addresses; for tests.
+        var countsLoopback = false
         /// Where the listener reports what an operator should know.
         public var logger = Logger(label: "weir.network")
 
@@ -40,8 +46,10 @@ public final class TCPListener {
     public private(set) var acceptedCount = 0
     /// Connections open now.
     public private(set) var openCount = 0
-    /// Connections closed at once because the limit was reached.
+    /// Connections closed at once because a limit was reached.
     public private(set) var refusedCount = 0
+    /// Connections closed at once because there were many of one address, among those.
+    public private(set) var addressRefusedCount = 0
     /// Times that accepting failed, for instance without free descriptors.
     public private(set) var failureCount = 0
 
@@ -61,6 +69,9 @@ public final class TCPListener {
     private var retry: LoopTimer?
     private var hasLoggedFailure = false
     private var handshaking: [ObjectIdentifier: TCPConnection] = [:]
+    private var openByAddress: [AddressBlock: Int] = [:]
+    /// Kept to be given up when there are no descriptors left, so that those who come are told.
+    private var spare: Int32 = -1
     private var handshakeLogBegan: UInt64?
     private var handshakeLogLeft = 0
 
@@ -106,6 +117,7 @@ public final class TCPListener {
         handle.onReadable = { [unowned(unsafe) self] in acceptAll() }
         handle.keepAlive = self
         try check(handle.start(), "listening on", "\(wanted)")
+        keepSpare()
     }
 
     /// Stops listening; open connections stay open.
@@ -114,6 +126,8 @@ public final class TCPListener {
         retry?.close()
         retry = nil
         handle.closeHandle()
+        if spare >= 0 { closeDescriptor(spare) }
+        spare = -1
         for connection in Array(handshaking.values) { connection.close() }
     }
 
@@ -152,10 +166,21 @@ public final class TCPListener {
                 return
             }
             hasLoggedFailure = false
+            let block = countedBlock(of: socket)
+            if let block,
+                openByAddress[block, default: 0] >= configuration.maximumConnectionsPerAddress
+            {
+                refusedCount += 1
+                addressRefusedCount += 1
+                socket.closeHandle()
+                return
+            }
             acceptedCount += 1
             openCount += 1
+            if let block { openByAddress[block, default: 0] += 1 }
             socket.onClosed = { [self] in
                 openCount -= 1
+                if let block { release(block) }
                 onChange()
             }
             socket.setNoDelay(true)
@@ -170,6 +195,19 @@ public final class TCPListener {
             failureCount += 1
             closeDescriptor(descriptor)
         }
+    }
+
+    /// The addresses that a connection is counted with; nil for one that is not counted.
+    private func countedBlock(of socket: SocketHandle) -> AddressBlock? {
+        guard let block = socket.address(uv_tcp_getpeername).map({ AddressBlock($0) }),
+            !block.isLoopback || configuration.countsLoopback
+        else { return nil }
+        return block
+    }
+
+    private func release(_ block: AddressBlock) {
+        let count = openByAddress[block, default: 0] - 1
+        openByAddress[block] = count > 0 ? count : nil
     }
 
     /// Gives a connection out when its TLS handshake is done.
@@ -219,12 +257,34 @@ public final class TCPListener {
             let error = NetworkError(uv: status, "accepting on", "\(address)")
             configuration.logger.warning("\(error); waiting and trying again")
         }
+        let isFull = status == UV_EMFILE.rawValue || status == UV_ENFILE.rawValue
+        if isFull { refuseWithSpare() }
         handle.stop()
         let again = { [unowned(unsafe) self] in
-            if !handle.isClosing { _ = handle.start() }
+            if handle.isClosing { return }
+            keepSpare()
+            _ = handle.start()
         }
         if retry == nil { retry = try? LoopTimer(on: loop, again) }
         retry?.start(after: configuration.retryDelay)
+    }
+
+    /// Uses the spare descriptor to take those who wait, and closes each: else they would hang.
+    private func refuseWithSpare() {
+        guard spare >= 0 else { return }
+        closeDescriptor(spare)
+        spare = -1
+        for _ in 0..<Self.acceptsPerTurn {
+            let descriptor = cuv_accept(handle.descriptor)
+            if descriptor < 0 { break }
+            refusedCount += 1
+            closeDescriptor(descriptor)
+        }
+        keepSpare()
+    }
+
+    private func keepSpare() {
+        if spare < 0 { spare = cuv_spare_descriptor() }
     }
 
     private func closeDescriptor(_ descriptor: Int32) { cuv_close(descriptor) }

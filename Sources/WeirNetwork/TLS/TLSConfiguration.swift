@@ -119,6 +119,10 @@ public struct TLSServerConfiguration: Sendable, Hashable {
             Clients(choice: .required(authorities))
         }
 
+        var isRequired: Bool {
+            if case .required = choice { true } else { false }
+        }
+
         var authorities: TLSAuthorities? {
             switch choice {
             case .notAsked: nil

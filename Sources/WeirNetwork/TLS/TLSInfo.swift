@@ -42,41 +42,53 @@ public struct ConnectionInfo: Sendable, Hashable {
     public let remoteAddress: String
     /// Who the peer is by its certificate; nil without TLS or without a certificate.
     public let peer: PeerIdentity?
+    /// Who the peer is by access control; nil without it.
+    public let identity: Identity?
 
     /// Describes a connection.
-    public init(remoteAddress: String = "", peer: PeerIdentity? = nil) {
+    public init(
+        remoteAddress: String = "", peer: PeerIdentity? = nil, identity: Identity? = nil
+    ) {
         self.remoteAddress = remoteAddress
         self.peer = peer
+        self.identity = identity
     }
 }
 
 extension ConnectionInfo: CustomStringConvertible {
-    /// The address, with the peer's subject when there is one.
+    /// The address, with the peer's subject, or the identity's name, when there is one.
     public var description: String {
-        peer.map { "\(remoteAddress) \($0.subject)" } ?? remoteAddress
+        (peer?.subject ?? identity?.name).map { "\(remoteAddress) \($0)" } ?? remoteAddress
     }
 }
 
 extension ConnectionInfo {
-    /// The text form in an ingest journal: the address, and the peer as JSON behind a tab.
+    /// The text form in an ingest journal: the address, then behind tabs the peer and the identity
+    /// as JSON.
     var recorded: String {
-        guard let peer, let json = try? JSONEventEncoder().encode(peer) else {
-            return remoteAddress
-        }
-        return "\(remoteAddress)\t\(String(decoding: json, as: UTF8.self))"
+        guard peer != nil || identity != nil else { return remoteAddress }
+        var text = "\(remoteAddress)\t\(Self.json(peer))"
+        if identity != nil { text += "\t\(Self.json(identity))" }
+        return text
+    }
+
+    private static func json(_ value: (some Encodable)?) -> String {
+        guard let value, let json = try? JSONEventEncoder().encode(value) else { return "" }
+        return String(decoding: json, as: UTF8.self)
     }
 
     /// Reads the text form.
     init(recorded text: String) {
-        guard let tab = text.utf8.firstIndex(of: 0x09) else {
-            self.init(remoteAddress: text)
-            return
+        let parts = text.utf8.split(
+            separator: 0x09, maxSplits: 2, omittingEmptySubsequences: false)
+        func read<Value: Decodable>(_ index: Int) -> Value? {
+            guard index < parts.count, !parts[index].isEmpty else { return nil }
+            return Array(parts[index]).withUnsafeBytes {
+                try? JSONEventDecoder().decode(Value.self, from: $0)
+            }
         }
-        var json = String(text[text.index(after: tab)...])
-        let peer = json.withUTF8 {
-            try? JSONEventDecoder().decode(PeerIdentity.self, from: UnsafeRawBufferPointer($0))
-        }
-        self.init(remoteAddress: String(text[..<tab]), peer: peer)
+        self.init(
+            remoteAddress: parts.first.map { String($0) } ?? "", peer: read(1), identity: read(2))
     }
 }
 
@@ -84,6 +96,7 @@ extension TCPConnection {
     /// What sources are told about the connection, while it is open.
     public var connectionInfo: ConnectionInfo {
         ConnectionInfo(
-            remoteAddress: remoteAddress?.description ?? "unknown", peer: tlsInfo?.peer)
+            remoteAddress: remoteAddress?.description ?? "unknown", peer: tlsInfo?.peer,
+            identity: access?.identity)
     }
 }

@@ -8,6 +8,8 @@ public struct WebSocketClientConfiguration: Sendable {
     public var tls: TLSClientContext?
     /// Further headers of the handshake, such as `Authorization`; none by default.
     public var headers: [String: String] = [:]
+    /// Who the client is, to be shown in the handshake; nobody by default.
+    public var authorization: ClientAuthorization?
     /// Bounds on the server's answer.
     public var http = HTTPLimits()
     /// Times and limits of the open connection; a full write queue is reported to the sender.
@@ -54,6 +56,7 @@ private final class ClientHandshake: TCPConnectionHandler {
     private var reader: HTTPHeadReader
     private var timer: LoopTimer?
     private var tcp: TCPConnection?
+    private var shown: ClientAuthorization.Header?
 
     init(
         _ url: NetworkURL, _ loop: Loop, _ configuration: WebSocketClientConfiguration,
@@ -76,6 +79,22 @@ private final class ClientHandshake: TCPConnectionHandler {
             fail(NetworkError(.timedOut, "connecting to \(name) took longer than \(timeout)"))
         }
         timer?.start(after: timeout)
+        guard let authorization = configuration.authorization else {
+            try connect()
+            return
+        }
+        authorization.header(on: loop) { [self] result in
+            do throws(NetworkError) {
+                shown = try result.get()
+                if completion != nil { try connect() }
+            } catch {
+                fail(error)
+            }
+        }
+    }
+
+    private func connect() throws(NetworkError) {
+        let timeout = configuration.connectTimeout
         var tls: TLSClientContext?
         if url.isSecure {
             tls = if let tls = configuration.tls { tls } else { try .shared() }
@@ -97,10 +116,12 @@ private final class ClientHandshake: TCPConnectionHandler {
         }
         self.tcp = tcp
         tcp.handler = self
+        var headers = configuration.headers
+        if let shown { headers[shown.name] = shown.value }
         tcp.write(
             WebSocketHandshake.request(
                 host: url.authority, target: url.target, key: key,
-                subprotocols: configuration.subprotocols, headers: configuration.headers,
+                subprotocols: configuration.subprotocols, headers: headers,
                 extensions: configuration.connection.compression.map(DeflateNegotiation.offer)))
         tcp.resumeReading()
     }
@@ -118,6 +139,9 @@ private final class ClientHandshake: TCPConnectionHandler {
             if let agreement { succeed(connection, agreement) }
             return used
         } catch {
+            if error.status == 401, let shown {
+                configuration.authorization?.refused(shown)
+            }
             let text = "the handshake with \(name) failed"
             fail(NetworkError(.protocolViolation, text, cause: "\(error)"))
             return bytes.count

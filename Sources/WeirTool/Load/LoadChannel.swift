@@ -48,6 +48,7 @@ final class WebSocketChannel: LoadChannel, WebSocketHandler {
         let channel = WebSocketChannel(events)
         var configuration = WebSocketClientConfiguration()
         configuration.tls = tls
+        configuration.authorization = plan.authorization
         configuration.connection.writeLimit = writeLimit
         configuration.connection.closeTimeout = closeTimeout
         WebSocketConnection.connect(
@@ -125,6 +126,9 @@ final class TCPChannel<Cutter: Framing>: LoadChannel, TCPConnectionHandler {
                     connection.writeLimit = writeLimit
                     connection.handler = channel
                     connection.resumeReading()
+                    if let token = plan.authorization?.bearerToken {
+                        _ = Array("WEIR-AUTH/1 \(token)".utf8).withUnsafeBytes { channel.send($0) }
+                    }
                     return channel
                 })
         }

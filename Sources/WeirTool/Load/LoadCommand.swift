@@ -50,6 +50,9 @@ struct LoadCommand: AsyncParsableCommand {
     @Option(help: "With TLS: a PEM file of that certificate's private key.")
     var key: String?
 
+    @Option(help: "A file with a token to show: Authorization: Bearer, over TCP WEIR-AUTH/1.")
+    var tokenFile: String?
+
     @Flag(help: "Expect each message to be answered by one, and time the answer.")
     var expectEcho = false
 
@@ -82,6 +85,9 @@ struct LoadCommand: AsyncParsableCommand {
     func run() async throws {
         var plan = try plan()
         if let messageFile { plan.payload = try Self.read(messageFile) }
+        if let tokenFile {
+            plan.authorization = .bearer(try ClientAuthorization.token(inFile: tokenFile))
+        }
         let run = try LoadRun(plan)
         let signals = Self.onInterrupt { run.interrupt() }
         defer { signals.cancel() }

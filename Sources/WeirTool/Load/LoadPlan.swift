@@ -36,6 +36,8 @@ struct LoadPlan: Sendable {
     var allowsRemote = false
     /// Trust and certificates for a target with TLS.
     var tls = TLSClientConfiguration()
+    /// Who the load is for a target with access control.
+    var authorization: ClientAuthorization?
 
     init(target: LoadTarget) {
         self.target = target

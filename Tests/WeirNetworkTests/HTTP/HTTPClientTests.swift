@@ -120,7 +120,7 @@ import Testing
         await test.stop()
     }
 
-    @Test(arguments: ["https://a", "http://", "http://a:0", "http://u@a", "http://a b", "ws://a"])
+    @Test(arguments: ["ftp://a", "http://", "http://a:0", "http://u@a", "http://a b", "ws://a"])
     func `refuses an address that is wrong`(_ text: String) {
         #expect(throws: NetworkError.self) { try NetworkURL(text, .http) }
     }

@@ -32,6 +32,10 @@ public final class AcknowledgedSender: Sendable {
         /// Trust, certificates and sessions for `wss://` and `tls://`; nil, the default, trusts the system's
         /// authorities.
         public var tls: TLSClientContext?
+        /// Who the sender is, to be shown with each connection; nobody by default.
+        ///
+        /// Over TCP it is the first frame, `WEIR-AUTH/1 TOKEN`.
+        public var authorization: ClientAuthorization?
         /// How messages are told apart over `tcp://` and `tls://`; lines by default.
         public var framing = StreamFraming.lines()
 

@@ -32,6 +32,7 @@ final class WebSocketWire: SenderWire, WebSocketHandler {
         var configuration = WebSocketClientConfiguration()
         configuration.connectTimeout = sender.connectTimeout
         configuration.tls = sender.tls
+        configuration.authorization = sender.authorization
         configuration.subprotocols = [AcknowledgingProtocol.subprotocol]
         let wire = WebSocketWire(link)
         WebSocketConnection.connect(
@@ -139,8 +140,22 @@ final class TCPWire: SenderWire {
                 if let reader = reader as? any TCPConnectionHandler {
                     connection.handler = DrainObserver(reader) { wire.link?.drained() }
                 }
-                completion(.success(wire))
-                reader.resume()
+                guard let authorization = configuration.authorization else {
+                    completion(.success(wire))
+                    reader.resume()
+                    return
+                }
+                authorization.token(on: loop) { result in
+                    switch result {
+                    case .failure(let error):
+                        connection.close()
+                        completion(.failure(error))
+                    case .success(let token):
+                        _ = wire.send(Array("\(TCPGuest.prefix)\(token)".utf8))
+                        completion(.success(wire))
+                        reader.resume()
+                    }
+                }
             }
         }
     }

@@ -1,0 +1,121 @@
+import Logging
+import WeirCore
+
+/// Serves all the connections of a TCP source; used on its loop only.
+final class TCPReceiver<Element: Sendable>: Sendable {
+    private let connections: LoopBound<SourceConnections<Element>>
+    private let framing: StreamFraming
+    private let logger: Logger
+
+    init(
+        _ connections: LoopBound<SourceConnections<Element>>, framing: StreamFraming,
+        logger: Logger
+    ) {
+        self.connections = connections
+        self.framing = framing
+        self.logger = logger
+    }
+
+    /// Takes a connection over when it is known whose it is.
+    func accept(_ tcp: TCPConnection, _ access: TCPAccess?) {
+        guard let access else {
+            enter(tcp, nil)
+            return
+        }
+        guard access.gate.asks else {
+            tcp.access = access.gate.makeAccess(nil)
+            enter(tcp, nil)
+            return
+        }
+        TCPGuest(tcp, access, framing, logger) { [self] guest in enter(tcp, guest) }.begin()
+    }
+
+    /// Lets a connection send events; a guest has a reader of its frames already.
+    private func enter(_ tcp: TCPConnection, _ guest: TCPGuest?) {
+        let info = tcp.connectionInfo
+        let origin = info.description
+        let all = connections.value
+        let logger = logger
+        let peer = TCPPeer(tcp, framing)
+        guard
+            let connection = all.add(
+                tcp, peer, from: info, opening: .firstFrameTells, access: tcp.access)
+        else { return }
+        let onFrame = { (frame: UnsafeRawBufferPointer) throws -> Flow in
+            let flow = connection.take(frame)
+            if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
+            return flow
+        }
+        let onBatchEnd = { [unowned tcp] in
+            if connection.pass() == .stop { tcp.pauseReading() }
+        }
+        let onClosed = { [unowned tcp] (error: (any Error)?) in
+            all.remove(tcp)
+            if let error = error as? NetworkError, error.code == .truncated {
+                logger.notice("\(error)", metadata: ["origin": "\(origin)"])
+            }
+            guard let error = error as? FramingError else { return }
+            logger.notice(
+                "connection closed: its bytes can't be cut into messages",
+                metadata: ["origin": "\(origin)", "error": "\(error)"])
+        }
+        if let guest, guest.hasReader {
+            guest.handOver(onFrame, onBatchEnd, onClosed)
+        } else {
+            _ = framing.makeReader(tcp, onFrame, onBatchEnd, onClosed)
+        }
+        peer.begin()
+    }
+}
+
+final class TCPPeer: IngestPeer {
+    private let tcp: TCPConnection
+    private let framing: StreamFraming
+    private var hasReader = false
+    private var mayRead = false
+
+    init(_ tcp: TCPConnection, _ framing: StreamFraming) {
+        self.tcp = tcp
+        self.framing = framing
+    }
+
+    var dialect: AcknowledgingDialect { .words }
+
+    func pause() {
+        mayRead = false
+        tcp.pauseReading()
+    }
+
+    func resume() {
+        mayRead = true
+        if hasReader { tcp.resumeReading() }
+    }
+
+    /// The connection has what reads it.
+    func begin() {
+        hasReader = true
+        if mayRead { tcp.resumeReading() }
+    }
+
+    func send(_ text: String) {
+        var bytes: [UInt8] = []
+        guard (try? text.utf8.withBytes { try framing.wrap($0, &bytes) }) != nil else { return }
+        // A peer that reads nothing misses this one; the next number says more.
+        _ = bytes.withUnsafeBytes { tcp.write($0) }
+    }
+
+    func refuse(_ reason: String) {
+        send(dialect.error(reason))
+        tcp.closeGracefully()
+    }
+
+    func goAway() { tcp.closeGracefully() }
+}
+
+extension String.UTF8View {
+    fileprivate func withBytes<Value>(
+        _ body: (UnsafeRawBufferPointer) throws -> Value
+    ) rethrows -> Value {
+        try Array(self).withUnsafeBytes(body)
+    }
+}

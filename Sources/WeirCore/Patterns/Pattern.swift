@@ -1,7 +1,7 @@
 /// A sequence of events to look for: steps in order, each with a condition.
 ///
 /// The first step is given at the start; `next`, `followedBy` and `followedByAny` add further
-/// ones, and quantifiers such as ``times(_:)-(Int)`` apply to the step added last. The meaning is
+/// ones, and quantifiers such as `times(3)` apply to the step added last. The meaning is
 /// that of Flink's CEP library (Agrawal et al., Efficient Pattern Matching over Event Streams,
 /// SIGMOD 2008).
 ///

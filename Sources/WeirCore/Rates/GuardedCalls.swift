@@ -32,7 +32,7 @@ enum GuardedCall<Element: Sendable, Output: Sendable>: Sendable {
 extension EventStream {
     /// Calls asynchronous code for each event as long as it works, behind a circuit breaker.
     ///
-    /// As ``mapAsync(inFlight:ordered:timeout:retry:name:file:line:_:)-(_,_,_,_,_,_,_,(Element)->Output)``, with a
+    /// As `mapAsync` without one, with a
     /// breaker that spares a service that fails, and spares events the waiting for it. Each try counts,
     /// one that runs into its timeout as a failure. The breaker is closed when a run begins: its state is
     /// not in checkpoints.

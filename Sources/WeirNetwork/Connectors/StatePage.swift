@@ -12,7 +12,7 @@ public import WeirCore
 ///
 /// `GET /spending?key=4111` answers `{"key":"4111","state":12.5}`, 404 for a key of which nothing is
 /// known, 400 without a key, and 503 while the topology does not run. The state is that of
-/// ``WeirCore/StageHandle/state(of:as:)``, with what that says about the moment.
+/// `StageHandle.state(of:as:)`, with what that says about the moment.
 ///
 /// Whoever reaches the port can read it, so it listens on loopback unless told otherwise.
 public struct StatePage<

@@ -8,6 +8,8 @@ package class BatchHeader: @unchecked Sendable {
     @exclusivity(unchecked) @usableFromInline package final var count: Int
     /// Where the source is behind the batch, when it comes straight from one.
     @exclusivity(unchecked) @usableFromInline package final var position: SourcePosition?
+    /// Whether the batch that follows belongs to the same position of the source.
+    @exclusivity(unchecked) @usableFromInline package final var isContinued = false
 
     @inlinable
     init(count: Int, position: SourcePosition?) {
@@ -64,8 +66,10 @@ package final class BatchBox<Element: Sendable>: BatchHeader, AnyBatch, @uncheck
     @usableFromInline
     package func slice(_ range: Range<Int>) -> any AnyBatch {
         if range == 0..<count { return self }
-        return BatchBox(
-            batch.slice(range), position: range.upperBound == batch.count ? position : nil)
+        let isLast = range.upperBound == batch.count
+        let part = BatchBox(batch.slice(range), position: isLast ? position : nil)
+        part.isContinued = isContinued || !isLast && position != nil
+        return part
     }
 
     @usableFromInline
@@ -73,7 +77,9 @@ package final class BatchBox<Element: Sendable>: BatchHeader, AnyBatch, @uncheck
         let other = unsafeDowncast(other, to: BatchBox<Element>.self)
         var joined = batch
         joined.append(contentsOf: other.batch)
-        return BatchBox(joined, position: other.position ?? position)
+        let box = BatchBox(joined, position: other.position ?? position)
+        box.isContinued = other.isContinued
+        return box
     }
 
     @usableFromInline

@@ -198,7 +198,6 @@ package final class CheckpointService: Sendable {
         if isRequested.exchange(true, ordering: .acquiringAndReleasing) { return }
         _ = startTask(on: executor) { [weak self] in
             _ = try? await self?.take(.regular)
-            self?.isRequested.store(false, ordering: .releasing)
         }
     }
 
@@ -206,6 +205,8 @@ package final class CheckpointService: Sendable {
     func take(_ kind: Kind, inject: (@Sendable (Barrier) -> Void)? = nil) async throws -> Int {
         await turn.begin()
         defer { turn.end() }
+        // What is asked for from here on may need a checkpoint behind this one.
+        isRequested.store(false, ordering: .releasing)
         let started = clock.monotonicNanoseconds()
         // First: whatever fails from here on removes the directory.
         if case .savepoint(let name) = kind, !state.withLock({ $0.isStopped }) {

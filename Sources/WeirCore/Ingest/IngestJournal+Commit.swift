@@ -49,7 +49,9 @@ extension IngestJournal {
         stored.reserveCapacity(group.count)
         do throws(StorageError) {
             // The rest up to the journal's own bound is for the table of producers.
-            guard journal.byteSize <= options.journalBytes else {
+            // A segment alone may be above the bound because of one record, and goes only when
+            // another has been begun behind it.
+            guard journal.byteSize <= options.journalBytes || journal.segmentCount == 1 else {
                 throw StorageError(.full, path: directory, action: "append to")
             }
             for record in group {

@@ -75,6 +75,8 @@ public struct Inlet<Element: Sendable>: Sendable {
 struct Parcel<Element: Sendable>: Sendable {
     @usableFromInline var batch: Batch<Element>
     @usableFromInline var position: SourcePosition?
+    /// Whether the parcel behind it belongs to the same position of the source.
+    @usableFromInline var isContinued = false
 
     @inlinable
     init(_ batch: consuming Batch<Element> = Batch(), _ position: SourcePosition? = nil) {
@@ -86,15 +88,21 @@ struct Parcel<Element: Sendable>: Sendable {
     mutating func append(_ other: Parcel) {
         batch.append(contentsOf: other.batch)
         if let position = other.position { self.position = position }
+        isContinued = other.isContinued
     }
 
     /// The parcel ready to travel; nothing else holds its events then.
     @inlinable
-    consuming func boxed() -> BatchBox<Element> { BatchBox(batch, position: position) }
+    consuming func boxed() -> BatchBox<Element> {
+        let box = BatchBox(batch, position: position)
+        box.isContinued = isContinued
+        return box
+    }
 
     @inlinable
     init(_ box: BatchBox<Element>) {
         position = box.position
+        isContinued = box.isContinued
         batch = box.take()
     }
 }
@@ -270,7 +278,10 @@ final class InletCore<Element: Sendable>: BatchFiller {
         if batch.count <= batchSize { return [parcel] }
         return stride(from: 0, to: batch.count, by: batchSize).map {
             let end = min($0 + batchSize, batch.count)
-            return Parcel(batch.slice($0..<end), end == batch.count ? parcel.position : nil)
+            let isLast = end == batch.count
+            var part = Parcel(batch.slice($0..<end), isLast ? parcel.position : nil)
+            part.isContinued = !isLast && parcel.position != nil
+            return part
         }
     }
 }

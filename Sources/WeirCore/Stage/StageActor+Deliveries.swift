@@ -26,7 +26,10 @@ extension StageActor {
             let input = input(of: delivery)
             let isRedriven = delivery.redrivenInput != nil
             if !isRedriven { channels.receivedBatch(on: delivery.channel) }
-            if isSource, let position = batch.position { sourcePosition = position }
+            if isSource {
+                if let position = batch.position { sourcePosition = position }
+                isBetweenPositions = batch.isContinued
+            }
             if scope.isFallible {
                 let deliver = heads[input].deliver
                 if batch.count == 1 { scope.timeOfEvent = batch.time(at: 0) }

@@ -48,6 +48,11 @@ package actor StageActor: SupervisedChild {
     var eventsAtOnce = 64
     /// Where the source is behind what has been handled.
     var sourcePosition: SourcePosition?
+    /// Whether a part of what the source has sent with one position has been handled, and not all:
+    /// there is no position that a checkpoint could name.
+    var isBetweenPositions = false
+    /// Whether a barrier waits for the rest.
+    var hasPutOffBarrier = false
 
     package init(
         name: String, order: Int, stage: Int, instance: Int, parallelism: Int, mailbox: Mailbox,
@@ -266,6 +271,10 @@ package actor StageActor: SupervisedChild {
         }
         scope.publishMetrics()
         armWakeUp()
+        if hasPutOffBarrier, !isBetweenPositions {
+            hasPutOffBarrier = false
+            mailbox.wake()
+        }
     }
 
     func handleWakeUp() async throws {
@@ -276,7 +285,9 @@ package actor StageActor: SupervisedChild {
         if hasWriters.load(ordering: .relaxed) { try await commitSinks() }
         try await collectAsyncWork()
         try await fireDueTimers()
-        if isSource, let barrier = control.requestedBarrier.withLock({ $0.take() }) {
+        if isSource, isBetweenPositions {
+            hasPutOffBarrier = true
+        } else if isSource, let barrier = control.requestedBarrier.withLock({ $0.take() }) {
             try await checkpoint(barrier)
         }
     }

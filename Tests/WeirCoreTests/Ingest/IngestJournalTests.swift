@@ -220,6 +220,22 @@ extension IngestLimits {
         await journal.close()
     }
 
+    @Test func `goes on behind a record that is larger than its bound`() async throws {
+        var limits = IngestLimits()
+        limits.segmentBytes = 4_096
+        limits.journalBytes = 16_384
+        let journal = try await open(SimulatedFileSystem(), from: nil, limits)
+        for _ in 0..<3 {
+            var record = IngestRecord(origin: "here")
+            [UInt8](repeating: 7, count: 40_000).withUnsafeBytes { record.append($0) }
+            #expect(journal.submit(record))
+            try #require(journal.isOpen)
+            let stored = try #require(await journal.next().last)
+            journal.retain(from: stored.position + 1)
+        }
+        await journal.close()
+    }
+
     @Test func `remembers producers whose messages are long gone`() async throws {
         let disk = SimulatedFileSystem()
         var journal = try await open(disk)

@@ -47,6 +47,34 @@ struct Refused: Error {}
     }
 }
 
+@Suite struct `A simulation of a source with few positions` {
+    /// Each position stands for more events than a batch has.
+    private static let parcels = Simulation { world in
+        let source = Source<Int>("parcels") { inlet in
+            var sent = inlet.position.map { Int($0.offset) } ?? 0
+            while sent < 6_000 {
+                let next = sent + 2_000
+                try await inlet.send(
+                    Batch(ContiguousArray(sent..<next)),
+                    position: SourcePosition(offset: Int64(next)))
+                sent = next
+            }
+        }
+        return Topology("parcels") {
+            EventStream("in", from: source)
+                .keyed { $0 % 3 }
+                .reduce(into: 0, name: "counts") { count, _ in count += 1 }
+                .filter { $0.value % 1_000 == 0 }
+                .sink(world.sink("counts", order: .perKey { $0.key }))
+        }
+    }
+
+    @Test func `takes no checkpoint between them`() throws {
+        let report = try Self.parcels.run(seeds: 0..<40)
+        #expect(report.crashes > 10)
+    }
+}
+
 @Suite struct `A simulation of merged and parallel stages` {
     /// Two inputs, a merge, windows over it, and totals of parallel instances.
     private static let shop = Simulation { world in

@@ -76,7 +76,8 @@ extension BroadcastConnectedStream {
                 downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
                 side: outputs[1])
             let rules = BroadcastRules(scope, initial)
-            let table = scope.makeTable(Key.self, Handler.State.self, timeToLive: scope.lifetime(ttl))
+            let table = scope.makeTable(
+                Key.self, Handler.State.self, timeToLive: scope.lifetime(ttl))
             let life = StateLife(scope)
             scope.onPublish { (keys: table.count, timers: core.timerCount) }
             var current = makeHandler()

@@ -18,10 +18,12 @@ extension StageActor {
     func begin(_ delivery: Delivery) throws -> Progress {
         switch delivery.item {
         case .batch(let batch):
-            if batch.count > eventsAtOnce { return .notTried }
+            // The box may travel on with other events.
+            let count = batch.count
+            if count > eventsAtOnce { return .notTried }
             let readyBefore = scope.readyEvents
-            defer { adaptEventsAtOnce(batch.count, emitted: scope.readyEvents - readyBefore) }
-            metrics.eventsIn.advance(by: batch.count)
+            defer { adaptEventsAtOnce(count, emitted: scope.readyEvents - readyBefore) }
+            metrics.eventsIn.advance(by: count)
             metrics.batchesIn.advance(by: 1)
             let input = input(of: delivery)
             let isRedriven = delivery.redrivenInput != nil

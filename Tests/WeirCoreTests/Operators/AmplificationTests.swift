@@ -51,4 +51,17 @@ import WeirTesting
         #expect(sink.received.count == 100_000)
         #expect(sink.batches.allSatisfy { $0.count <= 1_024 })
     }
+
+    @Test func `is no reason for small batches elsewhere`() throws {
+        let sink = SinkProbe<Int>("out")
+        let test = try TopologyTest(
+            Topology("t") {
+                EventStream("in", from: .collection(0..<100_000)).map { $0 + 1 }
+                    .filter { $0 % 2 == 0 }.sink(sink.sink)
+            })
+        try test.finish()
+        #expect(sink.received.count == 50_000)
+        // 98 batches of 1,024, but for the first ones.
+        #expect(sink.batches.count < 120)
+    }
 }

@@ -35,7 +35,9 @@ struct NetworkURL: Sendable {
     /// - Throws: ``NetworkError/Code/invalidArgument`` with what is wrong.
     init(_ text: String, _ scheme: Scheme) throws(NetworkError) {
         func wrong(_ why: String) -> NetworkError {
-            NetworkError(.invalidArgument, "\(text) is not \(scheme.name): \(why)")
+            // What may be secret is not repeated: a user and password, a query.
+            let shown = text.contains("@") ? "the address" : text.prefix { $0 != "?" }
+            return NetworkError(.invalidArgument, "\(shown) is not \(scheme.name): \(why)")
         }
         self.scheme = scheme
         let lowercased = text.lowercased()

@@ -118,7 +118,12 @@ import WeirCore
         options.replayCount = 5
         let running = try await start(options)
         let address = try running.web
+        let first = try await RawClient.connect(to: address, on: Loop.shared())
+        try await first.send(Self.get("/out"))
+        _ = await first.receive { String(decoding: $0, as: UTF8.self).hasSuffix("retry: 3000\n\n") }
         try await post(0..<100, address)
+        // An answer says that events are taken, the last of them that all were sent.
+        _ = await text(first, until: 99)
         let client = try await RawClient.connect(to: address, on: Loop.shared())
         try await client.send(Self.get("/out", "Last-Event-ID: x\r\n"))
         #expect(ids(await text(client, until: 99)) == [95, 96, 97, 98, 99])

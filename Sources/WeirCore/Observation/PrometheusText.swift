@@ -104,7 +104,8 @@ extension RunningTopology {
         let depth = mailbox.depth
         text.add("weir_mailbox_depth", .gauge, "Events that wait.", labels, depth)
         text.add(
-            "weir_mailbox_capacity", .gauge, "Events that may wait.", labels, mailbox.capacity)
+            "weir_mailbox_capacity", .gauge, "Events that may wait.", labels,
+            mailbox.totalCapacity)
         let since = metrics?.busySince.load(ordering: .relaxed) ?? 0
         text.add(
             "weir_mailbox_oldest_seconds", .gauge,

@@ -51,7 +51,7 @@ extension RunningTopology {
             eventsOutPerSecond: Double(samples.reduce(0) { $0 + $1.eventsOut }) / seconds,
             busyRatio: ratio { $0.busy }, idleRatio: ratio { $0.idle },
             blockedRatio: ratio { $0.blocked }, mailboxDepth: depth,
-            mailboxCapacity: mailboxes.reduce(0) { $0 + $1.capacity },
+            mailboxCapacity: mailboxes.reduce(0) { $0 + $1.totalCapacity },
             oldestSeconds: depth > 0 ? Double(now - (busySince.min() ?? now)) / 1e9 : 0,
             watermark: watermark, watermarkLagSeconds: watermark == .max ? nil : lag,
             watermarkHeldBackBy: holdingBack(stage.index),

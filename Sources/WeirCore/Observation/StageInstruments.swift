@@ -53,7 +53,7 @@ final class StageInstruments: Sendable {
     func report(_ sample: StageSample, now: Int64, time: EventTime) {
         let waiting = mailbox.depth
         depth.set(Double(waiting))
-        capacity.set(Double(mailbox.capacity))
+        capacity.set(Double(mailbox.totalCapacity))
         guard let metrics else { return reportDropped(nil) }
         eventsIn.increment(by: Int64(sample.eventsIn))
         eventsOut.increment(by: Int64(sample.eventsOut))

@@ -57,6 +57,9 @@ package final class StageScope {
     /// The box of the batch being handled, which is empty by now and good for what comes of it.
     @exclusivity(unchecked) @usableFromInline var spareBox: (any AnyBatch)?
 
+    /// The loops that go through the stage.
+    package let loops = LoopRelay()
+
     /// What the stage's tables have in a state backend; nil when all state is in memory.
     var backend: StageBackend?
 

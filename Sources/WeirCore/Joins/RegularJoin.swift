@@ -51,8 +51,16 @@ extension KeyedStream {
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
-            let table = scope.makeTable(
-                Key.self, JoinRows<Element, Other>.self, timeToLive: scope.lifetime(ttl))
+            let lifetime = scope.lifetime(ttl)
+            // Rows whose time is over go without notice.
+            let count = scope.makeCount(lifetime == nil ? .joinRows : nil)
+            let table =
+                lifetime == nil
+                ? scope.makeTable(Key.self, JoinRows<Element, Other>.self) { table, group in
+                    table.forEach(inGroup: group) { _, rows, _ in count.value += rows.count }
+                }
+                : scope.makeTable(
+                    Key.self, JoinRows<Element, Other>.self, timeToLive: lifetime)
             let life = StateLife(scope)
             let tally = BatchTally(scope, .skipped)
             scope.onPublish { (keys: table.count, timers: 0) }
@@ -71,6 +79,8 @@ extension KeyedStream {
                             key, hash: table.hash(of: key, at: index, in: hashes),
                             now: hasTimes ? time : clock, default: JoinRows()
                         ) { rows in
+                            let before = rows.count
+                            defer { count.value += rows.count - before }
                             if unique.left, !rows.lefts.isEmpty {
                                 return tally.giveUp(row, JoinLimit.notUnique)
                             }
@@ -109,6 +119,8 @@ extension KeyedStream {
                             key, hash: table.hash(of: key, at: index, in: hashes),
                             now: hasTimes ? time : clock, default: JoinRows()
                         ) { rows in
+                            let before = rows.count
+                            defer { count.value += rows.count - before }
                             if unique.right, !rows.rights.isEmpty {
                                 return tally.giveUp(row, JoinLimit.notUnique)
                             }

@@ -44,6 +44,7 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
         self.channel = channel
         self.downstream = downstream
         channel.attachHead(wake: scope.wake)
+        scope.metrics.show(live: .loopWaiting) { Double(channel.depth) }
         let participant: any TransactionParticipant = self
         scope.register(participant)
         let work: any AsyncWork = self

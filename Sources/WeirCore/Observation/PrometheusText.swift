@@ -176,6 +176,10 @@ extension RunningTopology {
         text.add(
             "weir_timers_pending", .gauge, "Timers and windows that are pending.", labels,
             metrics.pendingTimers.load(ordering: .relaxed))
+        for (gauge, value) in metrics.shownGauges.sorted(by: { $0.key.name < $1.key.name }) {
+            text.add(
+                gauge.name, gauge.isCounter ? .counter : .gauge, gauge.help, labels, value)
+        }
         let watermark = EventTime(nanoseconds: metrics.watermark.load(ordering: .relaxed))
         if watermark != .min, watermark != .max {
             text.add(

@@ -63,9 +63,24 @@ final class IngestConnection {
             }
     }
 
+    /// Takes the frames of a read, all of them, also when it answers ``Flow/stop``.
+    func take(_ frames: Messages) -> Flow {
+        rate?.count += frames.count
+        var flow = Flow.proceed
+        for position in frames.indices {
+            if case .plain = state { return intake.take(frames[position...]) }
+            if takeOne(frames[position]) == .stop { flow = .stop }
+        }
+        return flow
+    }
+
     /// Takes a frame or message.
     func take(_ frame: UnsafeRawBufferPointer) -> Flow {
         rate?.count += 1
+        return takeOne(frame)
+    }
+
+    private func takeOne(_ frame: UnsafeRawBufferPointer) -> Flow {
         switch state {
         case .plain: return intake.take(frame, sequence: 0)
         case .ended: return .proceed

@@ -34,7 +34,7 @@ public struct StreamFraming: Sendable {
         maximumLength: Int = LineFraming.defaultMaximumLength
     ) -> StreamFraming {
         StreamFraming(reader: LineFraming(maximumLength: maximumLength)) { message, bytes in
-            guard !message.contains(UInt8(ascii: "\n")) else {
+            guard !message.containsLineFeed else {
                 throw FramingError("the message contains a line break")
             }
             bytes.append(contentsOf: message)

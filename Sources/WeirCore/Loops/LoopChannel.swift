@@ -1,16 +1,16 @@
-import DequeModule
+package import DequeModule
 import Synchronization
 
 /// What is on its way from the end of a loop back to its head: bounded, and never waited for.
 ///
 /// The stage in which the loop ends may be the one that its head waits for, or the same one, so what it feeds back
 /// can't wait for room. Every instance of that stage has its own way in.
-final class LoopChannel<Element: Sendable>: Sendable {
+package final class LoopChannel<Element: Sendable>: Sendable {
     /// What the head takes.
-    struct Arrival {
-        var batches: Deque<Batch<Element>>
+    package struct Arrival {
+        package var batches: Deque<Batch<Element>>
         /// The last probe that all instances of the loop's end have got.
-        var round: Int
+        package var round: Int
     }
 
     private struct Tail: Sendable {
@@ -32,24 +32,24 @@ final class LoopChannel<Element: Sendable>: Sendable {
         var wake: @Sendable () -> Void = {}
     }
 
-    let limit: Int
+    package let limit: Int
     private let state = Mutex(State())
 
-    init(limit: Int) {
+    package init(limit: Int) {
         self.limit = limit
     }
 
     // MARK: The head
 
-    func attachHead(wake: @escaping @Sendable () -> Void) {
+    package func attachHead(wake: @escaping @Sendable () -> Void) {
         state.withLock { $0.wake = wake }
     }
 
     /// How many events wait to go round again.
-    var depth: Int { state.withLock { $0.depth } }
+    package var depth: Int { state.withLock { $0.depth } }
 
     /// Takes all that waits.
-    func take() -> Arrival {
+    package func take() -> Arrival {
         state.withLock { state in
             defer {
                 state.waiting = []
@@ -61,15 +61,15 @@ final class LoopChannel<Element: Sendable>: Sendable {
     }
 
     /// Takes nothing more: what is fed back from now on is refused.
-    func end() {
+    package func end() {
         state.withLock { $0.hasEnded = true }
     }
 
-    var hasEnded: Bool { state.withLock { $0.hasEnded } }
+    package var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
     /// What waits belongs to the head's part of a checkpoint; what comes until the barrier is round, to that of the
     /// ends.
-    func beginCheckpoint(_ checkpoint: Int) -> [Batch<Element>] {
+    package func beginCheckpoint(_ checkpoint: Int) -> [Batch<Element>] {
         state.withLock { state in
             for (id, tail) in state.tails where !tail.hasEnded && tail.checkpoint < checkpoint {
                 state.tails[id]?.log = []
@@ -80,7 +80,7 @@ final class LoopChannel<Element: Sendable>: Sendable {
     }
 
     /// Brings back what a checkpoint has.
-    func restore(_ batches: [Batch<Element>]) {
+    package func restore(_ batches: [Batch<Element>]) {
         let wake = state.withLock { state in
             for batch in batches {
                 state.depth += batch.count
@@ -93,12 +93,12 @@ final class LoopChannel<Element: Sendable>: Sendable {
 
     // MARK: The end
 
-    func attachTail(_ id: Int) {
+    package func attachTail(_ id: Int) {
         state.withLock { $0.tails[id] = Tail() }
     }
 
     /// Feeds events back; returns how many of them found room, the first ones.
-    func feedBack(_ batch: Batch<Element>, from id: Int) -> Int {
+    package func feedBack(_ batch: Batch<Element>, from id: Int) -> Int {
         let (count, wake) = state.withLock { state -> (Int, @Sendable () -> Void) in
             let room = state.hasEnded ? 0 : max(0, limit - state.depth)
             let taken = min(room, batch.count)
@@ -117,7 +117,7 @@ final class LoopChannel<Element: Sendable>: Sendable {
     }
 
     /// All that came of what the head has sent before the probe is in the channel.
-    func returned(round: Int, to id: Int) {
+    package func returned(round: Int, to id: Int) {
         let wake = state.withLock { state in
             state.tails[id]?.round = round
             return state.wake
@@ -126,7 +126,7 @@ final class LoopChannel<Element: Sendable>: Sendable {
     }
 
     /// Nothing more comes from this instance of the loop's end.
-    func tailEnded(_ id: Int) {
+    package func tailEnded(_ id: Int) {
         let wake = state.withLock { state in
             state.tails[id]?.hasEnded = true
             return state.wake
@@ -135,7 +135,7 @@ final class LoopChannel<Element: Sendable>: Sendable {
     }
 
     /// What this end has in a checkpoint; nil when that is more than the loop may hold.
-    func finishCheckpoint(_ checkpoint: Int, of id: Int) -> [Batch<Element>]? {
+    package func finishCheckpoint(_ checkpoint: Int, of id: Int) -> [Batch<Element>]? {
         state.withLock { state in
             let log = state.tails[id]?.log.take() ?? []
             let isWhole = (state.tails[id]?.logDepth ?? 0) <= limit

@@ -99,9 +99,8 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
     /// What circulates is in the parts of the two ends.
     var isReadyForCheckpoint: Bool { true }
 
-    func stop() async {
-        channel.end()
-    }
+    // What still comes back when the stage is suspended belongs to the checkpoint.
+    func stop() async {}
 
     private func ask() {
         if !mayCirculate && channel.depth == 0 { return }

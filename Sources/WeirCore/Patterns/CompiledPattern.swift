@@ -27,6 +27,8 @@ final class CompiledPattern<Element: Sendable>: Sendable {
         @usableFromInline var negations: ContiguousArray<Negation> = []
         /// The steps that may come next: bit *k* is the step *k* places on.
         @usableFromInline var onward: UInt64 = 0
+        /// How many steps further a match may go on without this one and those of its group.
+        @usableFromInline var exit = 0
         /// Whether a match may end here.
         @usableFromInline var mayEnd = false
         /// Whether it is the last step, and negations come behind it: of the next event only, or
@@ -49,6 +51,8 @@ final class CompiledPattern<Element: Sendable>: Sendable {
 
     @usableFromInline let steps: ContiguousArray<Step>
     @usableFromInline let names: [String]
+    /// The first step of the same name, for each step: they differ in groups that come several times.
+    @usableFromInline let labels: [Int32]
     /// The steps a match may begin with: bit *k* is step *k*.
     @usableFromInline let beginnings: UInt64
     /// How long a match may last, in nanoseconds.
@@ -61,7 +65,12 @@ final class CompiledPattern<Element: Sendable>: Sendable {
     init(_ pattern: Pattern<Element>) {
         var steps: ContiguousArray<Step> = []
         var names: [String] = []
-        for step in pattern.steps {
+        var exits: [(step: Int, behind: Int)] = []
+        // The number of steps that take events before each one.
+        var places: [Int] = []
+        for (index, step) in pattern.steps.enumerated() {
+            places.append(steps.count)
+            if step.exit > 0 { exits.append((steps.count, index + step.exit)) }
             switch step.kind {
             case .step(let contiguity):
                 steps.append(Step(step, contiguity))
@@ -74,6 +83,9 @@ final class CompiledPattern<Element: Sendable>: Sendable {
                     Negation(isNext: false, condition: step.condition))
             case .notNext, .notFollowedBy: break
             }
+        }
+        for (step, behind) in exits {
+            steps[step].exit = (behind < places.count ? places[behind] : steps.count) - step
         }
         for index in steps.indices {
             let (onward, reachesEnd) = Self.reach(from: index + 1, in: steps)
@@ -88,6 +100,9 @@ final class CompiledPattern<Element: Sendable>: Sendable {
         beginnings = Self.reach(from: 0, in: steps).steps
         self.steps = steps
         self.names = names
+        labels = names.map { name in
+            Int32(truncatingIfNeeded: names.firstIndex(of: name) ?? 0)
+        }
         window = pattern.window?.nanosecondsClamped
         skip = pattern.skip.kind
         switch pattern.skip.kind {
@@ -96,17 +111,26 @@ final class CompiledPattern<Element: Sendable>: Sendable {
         }
     }
 
-    /// The steps from `start` up to the first that isn't optional; whether the end comes before
-    /// one.
+    /// The steps that may come when the next one is `start`, as some may be missing; whether the end
+    /// may come as well.
     private static func reach(
         from start: Int, in steps: ContiguousArray<Step>
     ) -> (steps: UInt64, end: Bool) {
         var reached: UInt64 = 0
-        for index in start..<max(start, min(steps.count, start + 62)) {
-            reached |= 1 << UInt64(index - start)
-            if !steps[index].isOptional { return (reached, false) }
+        var reachesEnd = false
+        var open = [start]
+        while let index = open.popLast() {
+            if index >= min(steps.count, start + 62) {
+                reachesEnd = true
+                continue
+            }
+            let bit: UInt64 = 1 << UInt64(index - start)
+            if reached & bit != 0 { continue }
+            reached |= bit
+            if steps[index].isOptional { open.append(index + 1) }
+            if steps[index].exit > 0 { open.append(index + steps[index].exit) }
         }
-        return (reached, true)
+        return (reached, reachesEnd)
     }
 
     /// What a partial match that has taken `count` events of a step waits for: bit 0 is the step

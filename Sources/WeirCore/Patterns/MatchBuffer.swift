@@ -46,6 +46,8 @@ struct MatchBuffer<Element: Sendable>: Sendable {
     @usableFromInline var freeNodes: ContiguousArray<Int32> = []
     /// The names of the steps, for conditions that look back; not kept in checkpoints.
     @usableFromInline var names: [String] = []
+    /// The first step of the same name, for each step.
+    @usableFromInline var labels: [Int32] = []
 
     @inlinable
     init() {}
@@ -80,6 +82,12 @@ struct MatchBuffer<Element: Sendable>: Sendable {
         }
         nodes.append(node)
         return Int32(truncatingIfNeeded: nodes.count - 1)
+    }
+
+    @usableFromInline
+    mutating func name(_ pattern: CompiledPattern<Element>) {
+        names = pattern.names
+        labels = pattern.labels
     }
 
     @inlinable
@@ -130,7 +138,7 @@ struct MatchBuffer<Element: Sendable>: Sendable {
         var next = node
         while next >= 0 {
             let entry = nodes[Int(next)]
-            if entry.step == step {
+            if Int(labels[Int(entry.step)]) == step {
                 let number = events[Int(entry.event)].number
                 result = (number, result?.last ?? number)
             }
@@ -159,7 +167,15 @@ struct MatchBuffer<Element: Sendable>: Sendable {
                 steps[steps.count - 1].events.append(event)
             } else {
                 current = entry.step
-                steps.append(.init(name: names[Int(current)], events: [event]))
+                let name = names[Int(current)]
+                if labels[Int(current)] != current,
+                    let known = steps.firstIndex(where: { $0.name == name })
+                {
+                    steps[known].events.append(event)
+                    current = -1
+                } else {
+                    steps.append(.init(name: name, events: [event]))
+                }
             }
         }
         return PatternMatch(

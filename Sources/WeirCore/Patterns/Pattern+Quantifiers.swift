@@ -111,11 +111,17 @@ extension Pattern {
         if let problem = problems.first ?? limits.problem { return "pattern: \(problem)" }
         var names: Set<String> = []
         for (index, step) in steps.enumerated() {
-            if !names.insert(step.name).inserted {
+            if !step.isCopy, !names.insert(step.name).inserted {
                 return "pattern: two steps are named '\(step.name)'"
             }
             guard step.isNegated else { continue }
             let previous = index > 0 ? steps[index - 1] : nil
+            if let previous, previous.isInOptionalGroup, !step.isInOptionalGroup {
+                return """
+                    pattern: '\(step.name)' is negated and follows a group that may come fewer times; \
+                    give the group one number of times, or put a step between them
+                    """
+            }
             if previous?.isOptional == true {
                 return """
                     pattern: '\(step.name)' is negated and follows an optional step; use two \

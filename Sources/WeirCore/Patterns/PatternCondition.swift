@@ -43,7 +43,7 @@ struct PatternStep<Element: Sendable>: Sendable {
     }
 
     @usableFromInline let name: String
-    @usableFromInline let kind: Kind
+    @usableFromInline var kind: Kind
     @usableFromInline var condition = PatternCondition<Element>()
     @usableFromInline var minimum = 1
     @usableFromInline var maximum = 1
@@ -52,8 +52,14 @@ struct PatternStep<Element: Sendable>: Sendable {
     /// Between the events of the step; relaxed unless said otherwise.
     @usableFromInline var inner: Contiguity?
     @usableFromInline var until: PatternCondition<Element>?
+    /// Whether it stands for a step of a group that comes once more.
+    var isCopy = false
+    /// Whether it may be missing with the group that it belongs to.
+    var isInOptionalGroup = false
+    /// How many steps there are from here to behind a group that may be missing, at its first one.
+    var exit = 0
 
-    @inlinable
+    @usableFromInline
     init(_ name: String, _ kind: Kind) {
         self.name = name
         self.kind = kind

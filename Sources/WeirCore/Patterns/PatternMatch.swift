@@ -90,11 +90,13 @@ public struct PartialMatch<Element: Sendable>: Sendable {
 
     /// Newest first, as long as `body` says so.
     private func forEach(of name: String, _ body: (Element) -> Bool) {
-        guard let step = buffer.names.firstIndex(of: name) else { return }
+        guard let step = buffer.names.firstIndex(of: name).map(Int32.init) else { return }
         var index = node
         while index >= 0 {
             let entry = buffer.nodes[Int(index)]
-            if entry.step == step, let event = buffer.events[Int(entry.event)].event {
+            if buffer.labels[Int(entry.step)] == step,
+                let event = buffer.events[Int(entry.event)].event
+            {
                 if !body(event) { return }
             }
             index = entry.parent

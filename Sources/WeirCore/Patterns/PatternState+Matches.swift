@@ -7,7 +7,7 @@ extension PatternState {
     ) {
         while let first = held.first, runs.first.map({ $0.start >= first.start }) ?? true {
             held.removeFirst()
-            if buffer.names.isEmpty { buffer.names = pattern.names }
+            if buffer.names.isEmpty { buffer.name(pattern) }
             output.matches.append(
                 buffer.match(at: first.node, key: key, start: first.startTime), at: stamp)
             prune(after: first, pattern)
@@ -58,7 +58,7 @@ extension PatternState {
             if step.endsWithNotFollowedBy, run.count >= step.minimum {
                 complete(run, emitted, key, pattern, &output)
             } else if !run.hasMatched {
-                if buffer.names.isEmpty { buffer.names = pattern.names }
+                if buffer.names.isEmpty { buffer.name(pattern) }
                 output.timeouts.append(
                     buffer.match(at: run.node, key: key, start: run.startTime), at: emitted)
             }

@@ -79,7 +79,7 @@ struct PatternState<Element: Sendable>: Sendable {
         _ event: Element, at time: Int64, stamp: EventTime, key: Key,
         _ pattern: CompiledPattern<Element>, into output: inout PatternOutput<Key, Element>
     ) throws {
-        if buffer.names.isEmpty { buffer.names = pattern.names }
+        if buffer.names.isEmpty { buffer.name(pattern) }
         let number = nextNumber
         nextNumber &+= 1
         var slot: Int32 = -1
@@ -212,7 +212,7 @@ struct PatternState<Element: Sendable>: Sendable {
         _ output: inout PatternOutput<Key, Element>
     ) {
         if pattern.skip == .noSkip {
-            if buffer.names.isEmpty { buffer.names = pattern.names }
+            if buffer.names.isEmpty { buffer.name(pattern) }
             let match = buffer.match(at: run.node, key: key, start: run.startTime)
             return output.matches.append(match, at: stamp)
         }

@@ -160,7 +160,9 @@ private func batch(_ values: Int..., channel: Int) -> Delivery {
                         prioritisedOver: EventStream("routine", from: routine.source)
                             .eventTime(\.at, .monotonic.neverIdle)
                     )
-                    .keyed(by: \.key).window(.tumbling(.seconds(10))).aggregate(.count()).map(\.value)
+                    .keyed(by: \.key).window(.tumbling(.seconds(10))).aggregate(.count()).map(
+                        \.value
+                    )
                     .sink(out.sink)
             })
         urgent.send(Reading(0, 1, at: 1))

@@ -23,9 +23,12 @@ struct NexmarkRandom {
     @inline(__always)
     mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-    /// Log-uniform from 100 to 100,000,000.
+    /// Log-uniform from 100 to 100,000,000: 100 times ten to the power of up to six.
     @inline(__always)
-    mutating func price() -> Int { Int((pow(10, unit() * 6) * 100).rounded()) }
+    mutating func price() -> Int {
+        // A power of two takes half the time of one of ten.
+        Int((exp2(unit() * 19.931568569324174) * 100).rounded())
+    }
 }
 
 /// Makes the events of Nexmark, the same for the same seed.

@@ -1,6 +1,6 @@
 /// The running aggregate of a key.
 @usableFromInline
-struct RunningAggregate<Accumulator> {
+struct RunningAggregate<Accumulator: Sendable>: Sendable {
     @usableFromInline var accumulator: Accumulator
     /// How many rows are in it.
     @usableFromInline var rows = 0
@@ -66,28 +66,28 @@ extension KeyedStream {
             return KeyedUpdates<
                 Key, RunningAggregate<Accumulator>, Change<Keyed<Key, Output>>
             >(scope, ttl: ttl, RunningAggregate<Accumulator>.self, outputs[0])
-                .receiver(keys: keys, initial: RunningAggregate(initial)) {
-                    key, event, time, state, output in
-                    let hadRows = state.rows > 0
-                    let before = result(state.accumulator)
-                    step(event, &state)
-                    if state.rows <= 0 {
-                        if hadRows {
-                            output.append(.delete(Keyed(key: key, value: before)), at: time)
-                        }
-                        return false
+            .receiver(keys: keys, initial: RunningAggregate(initial)) {
+                key, event, time, state, output in
+                let hadRows = state.rows > 0
+                let before = result(state.accumulator)
+                step(event, &state)
+                if state.rows <= 0 {
+                    if hadRows {
+                        output.append(.delete(Keyed(key: key, value: before)), at: time)
                     }
-                    let after = result(state.accumulator)
-                    if !hadRows {
-                        output.append(.insert(Keyed(key: key, value: after)), at: time)
-                    } else if before != after {
-                        output.append(
-                            .update(
-                                before: Keyed(key: key, value: before),
-                                after: Keyed(key: key, value: after)), at: time)
-                    }
-                    return true
+                    return false
                 }
+                let after = result(state.accumulator)
+                if !hadRows {
+                    output.append(.insert(Keyed(key: key, value: after)), at: time)
+                } else if before != after {
+                    output.append(
+                        .update(
+                            before: Keyed(key: key, value: before),
+                            after: Keyed(key: key, value: after)), at: time)
+                }
+                return true
+            }
         }
         return EventStream<Change<Keyed<Key, Output>>>(node: node)
     }

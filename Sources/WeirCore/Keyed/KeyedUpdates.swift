@@ -1,7 +1,9 @@
 /// What the operators that change a value per key have in common: the state of a stage instance,
 /// and the way of a batch through it.
 @usableFromInline
-struct KeyedUpdates<Key: Hashable & Codable & Sendable, Value, Output: Sendable> {
+struct KeyedUpdates<
+    Key: Hashable & Codable & Sendable, Value: Sendable, Output: Sendable
+> {
     @usableFromInline let table: KeyedTable<Key, Value>
     @usableFromInline let life: StateLife
     @usableFromInline let downstream: Receiver<Output>

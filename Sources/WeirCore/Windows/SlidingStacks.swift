@@ -8,7 +8,7 @@
 /// the front is used up, the window's panes are stacked up anew (Tangwongsan, Hirzel, Schneider:
 /// Low-Latency Sliding-Window Aggregation, 2017).
 @usableFromInline
-struct SlidingStacks<Accumulator> {
+struct SlidingStacks<Accumulator: Sendable>: Sendable {
     @usableFromInline var latest: Accumulator
     @usableFromInline var latestStart = Int64.min
     @usableFromInline var hasLatest = false
@@ -25,7 +25,7 @@ struct SlidingStacks<Accumulator> {
 
     /// What the panes of the front from one on to its last come to.
     @usableFromInline
-    struct Sum {
+    struct Sum: Sendable {
         @usableFromInline let start: Int64
         @usableFromInline let value: Accumulator
 

@@ -226,7 +226,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
                     emit(key, end, total, &output)
                 }
                 // The start of the window behind it.
-                let start = WindowArithmetic.add(end, slide &- size)
+                let start = end == .max ? end : WindowArithmetic.add(end, slide &- size)
                 if lateness == 0 { forgetPanes(before: start, key, hash, &state) }
                 let rest = state.firstIndex(from: start)
                 if rest < state.end {

@@ -64,7 +64,11 @@ final class IngestConnection {
     }
 
     /// Takes a frame or message.
-    func take(_ frame: UnsafeRawBufferPointer) -> Flow {
+    ///
+    /// - Parameter isCutOff: Whether the peer has ended without the frame's end. Of a sender that
+    ///   numbers it may be a part: taken, the whole that is sent again would be a duplicate.
+    func take(_ frame: UnsafeRawBufferPointer, isCutOff: Bool = false) -> Flow {
+        if isCutOff, speaksNumbers || AcknowledgingProtocol.isHello(frame) { return .proceed }
         rate?.count += 1
         switch state {
         case .plain: return intake.take(frame, sequence: 0)
@@ -77,6 +81,13 @@ final class IngestConnection {
             return takeHello(frame)
         case .awaitingHello: return takeHello(frame)
         case .acknowledging(let sender): return takeNumbered(frame, sender)
+        }
+    }
+
+    private var speaksNumbers: Bool {
+        switch state {
+        case .awaitingHello, .acknowledging: true
+        case .plain, .undecided, .ended: false
         }
     }
 

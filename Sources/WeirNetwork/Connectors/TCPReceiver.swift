@@ -45,8 +45,8 @@ final class TCPReceiver<Element: Sendable>: Sendable {
             let connection = all.add(
                 tcp, peer, from: info, opening: .firstFrameTells, access: tcp.access)
         else { return }
-        let onFrame = { (frame: UnsafeRawBufferPointer) throws -> Flow in
-            let flow = connection.take(frame)
+        let onFrame = { [unowned tcp] (frame: UnsafeRawBufferPointer) throws -> Flow in
+            let flow = connection.take(frame, isCutOff: tcp.hasReachedEnd)
             if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
             return flow
         }

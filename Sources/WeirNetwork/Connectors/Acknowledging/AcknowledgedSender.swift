@@ -29,6 +29,11 @@ public final class AcknowledgedSender: Sendable {
         public var longestPause: Duration = .seconds(5)
         /// Time for connecting and the server's first answer; 10 s by default.
         public var connectTimeout: Duration = .seconds(10)
+        /// How long messages may be without any acknowledgement before the connection counts as dead
+        /// and is made again; 60 s by default, nil for ever.
+        ///
+        /// It is noticed after this time at the earliest, after twice the time at the latest.
+        public var answerTimeout: Duration? = .seconds(60)
         /// Trust, certificates and sessions for `wss://` and `tls://`; nil, the default, trusts the system's
         /// authorities.
         public var tls: TLSClientContext?

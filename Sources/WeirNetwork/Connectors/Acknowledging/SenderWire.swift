@@ -132,8 +132,9 @@ final class TCPWire: SenderWire {
                 let wire = TCPWire(connection, configuration.framing, link)
                 let reader = configuration.framing.makeReader(
                     connection,
-                    { frame in
-                        wire.link?.received(frame)
+                    { [unowned connection] frame in
+                        // An answer without its end may be a part of one.
+                        if !connection.hasReachedEnd { wire.link?.received(frame) }
                         return .proceed
                     }, {},
                     { error in wire.link?.closed(wire, error as? NetworkError) })

@@ -103,6 +103,9 @@ final class SenderLink {
             TCPWire.connect(
                 host, port, isSecure: isSecure, on: loop, link: self, configuration: configuration,
                 completion)
+        case .unix(let path):
+            TCPWire.connect(
+                toUnix: path, on: loop, link: self, configuration: configuration, completion)
         }
     }
 

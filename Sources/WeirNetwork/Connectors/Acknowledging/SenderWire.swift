@@ -157,11 +157,11 @@ final class TCPWire: SenderWire {
         let wire = TCPWire(connection, configuration.framing, link)
         let reader = configuration.framing.makeReader(
             connection,
-            { [unowned connection] frame in
+            .one({ [unowned connection] frame in
                 // An answer without its end may be a part of one.
                 if !connection.hasReachedEnd { wire.link?.received(frame) }
                 return .proceed
-            }, {},
+            }), {},
             { error in wire.link?.closed(wire, error as? NetworkError) })
         if let reader = reader as? any TCPConnectionHandler {
             connection.handler = DrainObserver(reader) { wire.link?.drained() }

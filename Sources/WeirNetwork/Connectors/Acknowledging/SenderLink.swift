@@ -15,6 +15,10 @@ final class SenderLink {
     private var isClosed = false
     private var pause: Duration
     private var closeWaiters: [() -> Void] = []
+    /// Runs when messages were acknowledged, or nothing can be sent any more.
+    var onChange: (() -> Void)?
+    /// Whether acknowledgements say that messages are durable, where the source tells.
+    private(set) var isDurable: Bool?
 
     /// Messages that are put into frames at once.
     private static let messagesPerPush = 256
@@ -53,6 +57,11 @@ final class SenderLink {
                 if given < messages.count { return }
             }
         }
+    }
+
+    /// Gathers what `body` sends.
+    func corked(_ body: () -> Void) {
+        if let wire { wire.corked(body) } else { body() }
     }
 
     private func frame(_ sequence: UInt64, _ message: [UInt8]) -> [UInt8] {
@@ -133,7 +142,10 @@ final class SenderLink {
                 guard window.acknowledge(upTo: sequence) else {
                     throw AcknowledgingProtocolError("it acknowledges what was never sent")
                 }
-            case .ack(let sequence): try welcome(sequence)
+                onChange?()
+            case .ack(let sequence):
+                isDurable = wire.dialect.isDurable(frame)
+                try welcome(sequence)
             }
         } catch {
             fail(NetworkError(.protocolViolation, "the source can't be used: \(error)"))
@@ -151,6 +163,7 @@ final class SenderLink {
         timer = nil
         onStarted?(.success(()))
         onStarted = nil
+        onChange?()
         push()
     }
 
@@ -187,5 +200,6 @@ final class SenderLink {
         onStarted = nil
         let wire = wire
         wire?.close()
+        onChange?()
     }
 }

@@ -57,7 +57,7 @@ import Testing
 
     @Test func `has the bytes that HdrHistogram's port to Python writes`() {
         let values: [(UInt64, UInt64)] = [
-            (0, 1), (1, 2), (3, 1), (2_047, 5), (2_048, 1), (2_049, 1), (1_000_000, 300),
+            (0, 1), (1, 2), (4, 1), (2_047, 5), (2_048, 1), (2_049, 1), (1_000_000, 300),
             (123_456_789, 70_000), (35_999_999_999_999, 1),
         ]
         let hexadecimal = HistogramEncoding.uncompressed(histogram(values))
@@ -66,7 +66,7 @@ import Testing
         let header =
             "1c849313" + "00000016" + "00000000" + "00000003" + "0000000000000001"
             + "000020bde7364000" + "3ff0000000000000"
-        #expect(hexadecimal == header + "02040102f51f0a04bf8e01d804f16ee0c508f5a20202")
+        #expect(hexadecimal == header + "02040302f31f0a04bf8e01d804f16ee0c508f5a20202")
     }
 
     @Test func `holds every count, at the place of its value`() throws {

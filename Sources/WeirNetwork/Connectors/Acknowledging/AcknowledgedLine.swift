@@ -1,5 +1,6 @@
-/// Speaks the acknowledging protocol for a caller that never waits: messages for which the
-/// window has no room are refused. Used on its loop only.
+/// Speaks the acknowledging protocol for a caller on the loop that never waits.
+///
+/// Messages for which the window has no room are refused. Used on its loop only.
 package final class AcknowledgedLine {
     private let window: SenderWindow
     private let link: SenderLink

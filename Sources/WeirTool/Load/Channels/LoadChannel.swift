@@ -35,8 +35,9 @@ struct LoadChannelEvents {
     let onAnswer: (_ status: Int?) -> Void
     /// So many of the oldest messages are acknowledged.
     let onAcknowledged: (_ count: Int) -> Void
-    /// What was sent and not answered never will be; the channel makes its connection again. With
-    /// a text when the end was not in good order.
+    /// What was sent and not answered never will be; the channel makes its connection again.
+    ///
+    /// With a text when the end was not in good order.
     let onLost: (_ failure: String?) -> Void
     /// There is room: what had to wait is with the kernel, or there is a connection again.
     let onDrained: () -> Void

@@ -55,7 +55,7 @@ struct LoadComparison: Codable, Sendable {
     /// Percentiles that a limit is for; those above rest on few messages.
     private static let limited = ["p50", "p90", "p99"]
     /// Figures of a load that may differ by this part and still be the same.
-    private static let tolerance = 0.02
+    private static let tolerance = 0.05
 
     private static func differences(_ first: LoadReport, _ second: LoadReport) -> [String] {
         var result: [String] = []

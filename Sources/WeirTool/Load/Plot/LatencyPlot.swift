@@ -96,13 +96,16 @@ struct LatencyPlot {
                 #"<text class="text" x="\#(Self.text(frame.left - 8))" y="\#(y)" dy="4" "#
                     + #"text-anchor="end">\#(name)</text>"#)
         }
-        for nine in 0...Int(nines) {
-            let x = Self.text(Self.x(Double(nine), nines))
+        let ticks =
+            [(0, "0%"), (-log10(0.5), "50%")]
+            + (1...max(1, Int(nines))).map { (Double($0), Self.percentile($0)) }
+        for (place, name) in ticks {
+            let x = Self.text(Self.x(place, nines))
             let height = Self.text(frame.bottom - frame.top)
             lines.append(#"<path class="grid" d="M\#(x) \#(Self.text(frame.top))v\#(height)"/>"#)
             lines.append(
                 #"<text class="text" x="\#(x)" y="\#(Self.text(frame.bottom + 20))" "#
-                    + #"text-anchor="middle">\#(Self.percentile(nine))</text>"#)
+                    + #"text-anchor="middle">\#(name)</text>"#)
         }
         let middle = Self.text((frame.left + frame.right) / 2)
         lines.append(
@@ -126,7 +129,6 @@ struct LatencyPlot {
 
     private static func percentile(_ nines: Int) -> String {
         switch nines {
-        case 0: "0%"
         case 1: "90%"
         case 2: "99%"
         default: "99.\(String(repeating: "9", count: nines - 2))%"
@@ -207,11 +209,17 @@ extension LatencyPlot {
         let measured = report.steps.first?.report.measured ?? "latency"
         title = "\(measured) of \(report.target) by rate"
         subtitle = report.verdict
-        curves = report.steps.sorted { $0.messagesPerSecond < $1.messagesPerSecond }
-            .map {
-                Curve(
-                    name: "\(LoadReport.rate($0.messagesPerSecond))/s", points: $0.report.curve)
-            }
+        let steps = report.steps.sorted { $0.messagesPerSecond < $1.messagesPerSecond }
+        curves = Self.spread(steps).map {
+            Curve(name: "\(LoadReport.rate($0.messagesPerSecond))/s", points: $0.report.curve)
+        }
+    }
+
+    /// As many of the elements as a plot can tell apart, the first and the last among them.
+    private static func spread<Element>(_ elements: [Element]) -> [Element] {
+        let most = 7
+        guard elements.count > most else { return elements }
+        return (0..<most).map { elements[$0 * (elements.count - 1) / (most - 1)] }
     }
 
     /// Two runs.

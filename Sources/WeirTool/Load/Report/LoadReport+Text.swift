@@ -61,12 +61,12 @@ extension LoadReport {
     private var secondRows: [String] {
         [Self.row("second", ["messages/s", "p50", "p99", "max"], 8)]
             + perSecond.enumerated().map { index, second in
-                Self.row(
-                    "\(index + 1)",
-                    [
-                        Self.rate(second.messagesPerSecond), Self.time(second.p50Microseconds),
-                        Self.time(second.p99Microseconds), Self.time(second.maximumMicroseconds),
-                    ], 8)
+                let times = [
+                    second.p50Microseconds, second.p99Microseconds, second.maximumMicroseconds,
+                ]
+                let cells = times.map { second.count == 0 ? "–" : Self.time($0) }
+                return Self.row(
+                    "\(index + 1)", [Self.rate(second.messagesPerSecond)] + cells, 8)
             }
     }
 

@@ -11,6 +11,15 @@ enum Verdict {
         _ plan: LoadPlan, _ record: LoadRecord, lateness: LoadReport.Percentiles,
         latency: LoadReport.Percentiles, achieved: Double
     ) -> Judgement {
+        if record.refused > 0 {
+            return (
+                "target",
+                """
+                The target answered \(record.refused) requests with a status that was not \
+                expected; their times are not in the percentiles.
+                """
+            )
+        }
         // Lateness is in the latencies: only a part of them that counts makes it the limit.
         if lateness.p99 > max(latenessMicrosecondsMax, latency.p50 / 10) {
             return (
@@ -26,15 +35,6 @@ enum Verdict {
                 "target",
                 "The target did not take or answer every message in time."
                     + busy(plan, record)
-            )
-        }
-        if record.refused > 0 {
-            return (
-                "target",
-                """
-                The target answered \(record.refused) requests with a status that was not \
-                expected; their times are not in the percentiles.
-                """
             )
         }
         if achieved < achievedMin {

@@ -20,11 +20,19 @@ struct LoadSearchReport: Codable, Sendable {
             _ rate: Double, _ report: LoadReport, _ bound: LatencyBound?
         ) -> String? {
             if report.wasInterrupted { return "it was interrupted" }
-            if report.bottleneck == "generator" { return "the generator was late" }
+            guard let problem = problem(rate, of: report, bound) else { return nil }
+            let isLate = report.bottleneck == "generator"
+            return isLate ? "\(problem), while the generator was late" : problem
+        }
+
+        /// A generator that was late is no problem by itself: its lateness is in the latency.
+        private static func problem(
+            _ rate: Double, of report: LoadReport, _ bound: LatencyBound?
+        ) -> String? {
             let missing = report.unsent + report.unfinished
             if missing > 0 { return "\(missing) messages were not taken or answered" }
             if report.refused > 0 { return "\(report.refused) answers had another status" }
-            if report.bottleneck == "target" {
+            if report.achievedMessagesPerSecond < rate * Verdict.achievedMin {
                 return "only \(LoadReport.rate(report.achievedMessagesPerSecond)) messages/s"
             }
             guard let bound else { return nil }

@@ -1,6 +1,6 @@
 /// The running aggregate of a key.
 @usableFromInline
-struct RunningAggregate<Accumulator> {
+struct RunningAggregate<Accumulator: Sendable>: Sendable {
     @usableFromInline var accumulator: Accumulator
     /// How many rows are in it.
     @usableFromInline var rows = 0

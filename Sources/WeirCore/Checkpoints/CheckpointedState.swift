@@ -95,18 +95,8 @@ package struct RestoredPortion {
     }
 }
 
-// Safety: the giver makes a copy for the taker, and does not touch it again.
-/// Makes what only one owner has at a time cross to another thread.
-package struct Transferred<Value>: @unchecked Sendable {
-    package let value: Value
-
-    package init(_ value: Value) {
-        self.value = value
-    }
-}
-
 /// A value that is kept whole, such as a running total or a buffer.
-package final class CheckpointedValue<Value>: CheckpointedState {
+package final class CheckpointedValue<Value: Sendable>: CheckpointedState {
     private let get: () -> Value
     private let set: (Value) -> Void
     private let codec: StateCodec<Value>?
@@ -134,9 +124,8 @@ package final class CheckpointedValue<Value>: CheckpointedState {
     package func captureNext() -> CapturedPortion? {
         guard let value = frozen, let codec else { return nil }
         frozen = nil
-        let transferred = Transferred(value)
         return CapturedPortion(entries: 1, initial: initial) {
-            try codec.encode(transferred.value)
+            try codec.encode(value)
         }
     }
 
@@ -147,7 +136,8 @@ package final class CheckpointedValue<Value>: CheckpointedState {
 
 /// The entries of a keyed table.
 @usableFromInline
-package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>: CheckpointedState
+package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value: Sendable>:
+    CheckpointedState
 {
     let table: KeyedTable<Key, Value>
     private let hash: (Key) -> UInt64
@@ -199,10 +189,9 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value>
 
     @usableFromInline package func captureNext() -> CapturedPortion? {
         guard let codec, let (group, entries) = captureGroup() else { return cold.take() }
-        let transferred = Transferred(entries)
         return CapturedPortion(group: group, entries: entries.count) {
             var writer = BinaryWriter()
-            for (key, value, deadline) in transferred.value {
+            for (key, value, deadline) in entries {
                 try writer.append(key)
                 try codec.write(value, &writer)
                 try writer.append(deadline)
@@ -258,10 +247,9 @@ package final class CheckpointedTimers<Key: Hashable & Codable & Sendable>: Chec
 
     package func captureNext() -> CapturedPortion? {
         guard let (group, entries) = timers.index.captureNextGroup() else { return nil }
-        let transferred = Transferred(entries)
         return CapturedPortion(group: group, entries: entries.count) {
             var writer = BinaryWriter()
-            for (identity, sequence, _) in transferred.value {
+            for (identity, sequence, _) in entries {
                 try writer.append(identity.key)
                 try writer.append(identity.nanoseconds)
                 try writer.append(identity.tag)

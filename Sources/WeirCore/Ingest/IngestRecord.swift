@@ -60,8 +60,10 @@ package struct IngestRecord: Sendable {
         count += 1
         bytes.appendNumber(UInt32(truncatingIfNeeded: message.count))
         bytes.append(contentsOf: message)
-        Swift.withUnsafeBytes(of: UInt32(truncatingIfNeeded: count).littleEndian) { number in
-            for index in number.indices { bytes[countOffset + index] = number[index] }
+        bytes.withUnsafeMutableBytes { bytes in
+            bytes.storeBytes(
+                of: UInt32(truncatingIfNeeded: count).littleEndian, toByteOffset: countOffset,
+                as: UInt32.self)
         }
     }
 }

@@ -132,9 +132,9 @@ extension KeyedStream {
 
 /// The versions of a key's row and the events that wait for them, both by time.
 @usableFromInline
-struct AsOfRows<Event, Row> {
+struct AsOfRows<Event: Sendable, Row: Sendable>: Sendable {
     @usableFromInline
-    struct Timed<Value> {
+    struct Timed<Value: Sendable>: Sendable {
         @usableFromInline let time: Int64
         @usableFromInline let value: Value
 

@@ -2,7 +2,7 @@
 @usableFromInline
 final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Sendable> {
     @usableFromInline
-    struct Timed<Row> {
+    struct Timed<Row: Sendable>: Sendable {
         @usableFromInline let time: Int64
         @usableFromInline let row: Row
         @usableFromInline var hasPartner: Bool
@@ -16,7 +16,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
     }
 
     @usableFromInline
-    struct Rows {
+    struct Rows: Sendable {
         @usableFromInline var lefts: ContiguousArray<Timed<Left>> = []
         @usableFromInline var rights: ContiguousArray<Timed<Right>> = []
         /// The newest deadline that the key is entered for.

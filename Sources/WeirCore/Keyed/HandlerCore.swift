@@ -255,7 +255,7 @@ extension StageScope {
 
     /// A table of keyed state that is rolled back with the batch and counted in the metrics.
     @inlinable
-    func makeTable<Key, Value>(
+    func makeTable<Key, Value: Sendable>(
         _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil, version: Int = 1,
         migrate: ((OldState, Int) throws -> Value)? = nil
     ) -> KeyedTable<Key, Value> {
@@ -273,7 +273,7 @@ extension StageScope {
     ///
     /// - Parameter onRestore: Runs for each key group of the table once all have been restored.
     @inlinable
-    func makeTable<Key, Value>(
+    func makeTable<Key, Value: Sendable>(
         _ key: Key.Type, _ value: Value.Type,
         hash: @escaping (Key) -> UInt64 = { stableHash($0) },
         onRestore: @escaping (_ table: KeyedTable<Key, Value>, _ group: Int) -> Void
@@ -290,7 +290,7 @@ extension StageScope {
 
     /// The same for keys that hash in the group of a key within them.
     @inlinable
-    func makeTable<Key, Value>(
+    func makeTable<Key, Value: Sendable>(
         of value: Value.Type, hash: @escaping (Key) -> UInt64
     ) -> KeyedTable<Key, Value> {
         let table = KeyedTable<Key, Value>(

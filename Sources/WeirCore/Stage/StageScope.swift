@@ -106,7 +106,7 @@ package final class StageScope {
 
     /// Registers a value of an operator that is rolled back with the batch and kept in checkpoints.
     @usableFromInline
-    package func register<Value>(_ value: TransactionalValue<Value>) {
+    package func register<Value: Sendable>(_ value: TransactionalValue<Value>) {
         participants.append(value)
         keep(CheckpointedValue(get: { value.value }, set: { value.value = $0 }))
     }

@@ -60,7 +60,7 @@ extension StageScope {
     ///   - element: The type of the user's that has to be Codable.
     ///   - onRestore: Sets right what follows from the value.
     @usableFromInline
-    package func register<Value>(
+    package func register<Value: Sendable>(
         _ value: TransactionalValue<Value>, holding element: Any.Type? = nil,
         onRestore: @escaping () -> Void
     ) {
@@ -73,7 +73,7 @@ extension StageScope {
 
     /// Has checkpoints keep a value that is made of elements of the user's type.
     @usableFromInline
-    package func keep<Value>(
+    package func keep<Value: Sendable>(
         value get: @escaping () -> Value, holding element: Any.Type?,
         set: @escaping (Value) -> Void
     ) {

@@ -6,7 +6,7 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
 
     @usableFromInline
-    struct Pane {
+    struct Pane: Sendable {
         @usableFromInline var value: Fold.Accumulator
         @usableFromInline var count = 0
         @usableFromInline var earliest = Int64.max
@@ -19,7 +19,7 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     }
 
     @usableFromInline
-    struct Panes {
+    struct Panes: Sendable {
         @usableFromInline var current: Pane
         /// Complete panes, oldest first.
         @usableFromInline var complete: ContiguousArray<Pane> = []

@@ -7,7 +7,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
 
     @usableFromInline
-    struct Session {
+    struct Session: Sendable {
         @usableFromInline var first: Int64
         @usableFromInline var latest: Int64
         @usableFromInline var value: Fold.Accumulator

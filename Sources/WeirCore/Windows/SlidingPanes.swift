@@ -6,7 +6,7 @@
 /// When the front is used up, the window's panes are stacked up anew (Tangwongsan, Hirzel,
 /// Schneider: Low-Latency Sliding-Window Aggregation, 2017).
 @usableFromInline
-struct SlidingStacks<Accumulator> {
+struct SlidingStacks<Accumulator: Sendable>: Sendable {
     /// The starts of the panes that hold events, ascending; those before `head` are gone.
     @usableFromInline var starts: ContiguousArray<Int64> = []
     @usableFromInline var head = 0
@@ -20,7 +20,7 @@ struct SlidingStacks<Accumulator> {
 
     /// What the panes of the front from one on to its last come to.
     @usableFromInline
-    struct Sum {
+    struct Sum: Sendable {
         @usableFromInline let start: Int64
         @usableFromInline let value: Accumulator
 

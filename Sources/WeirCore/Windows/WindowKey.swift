@@ -32,7 +32,7 @@ struct WindowKey<Key: Hashable & Codable & Sendable>: Hashable, Codable, Sendabl
 
 /// How far a window has come.
 @usableFromInline
-enum WindowStage: UInt8, Codable {
+enum WindowStage: UInt8, Codable, Sendable {
     /// No index knows it.
     case new
     /// It is to fire.
@@ -43,7 +43,7 @@ enum WindowStage: UInt8, Codable {
 
 /// What is known of one window.
 @usableFromInline
-struct WindowState<Accumulator> {
+struct WindowState<Accumulator: Sendable>: Sendable {
     @usableFromInline var value: Accumulator
     /// How many events came since the last result.
     @usableFromInline var news = 0

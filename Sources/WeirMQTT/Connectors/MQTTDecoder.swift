@@ -14,7 +14,7 @@ public struct MQTTDecoder<Element: Sendable>: Sendable {
 
     /// Decodes the payload alone, for instance `.payload(.text)`.
     public static func payload(_ decoder: EventDecoder<Element>) -> MQTTDecoder {
-        let append = decoder.appender(for: ConnectionInfo())
+        let append = decoder.appender(for: ConnectionInfo()).appendOne
         return MQTTDecoder(
             appending: { message, batch in
                 try message.payload.withUnsafeBytes { try append($0, &batch) }

@@ -12,8 +12,6 @@ struct TCPAccess {
 ///
 /// A certificate is enough; without one the first frame is `WEIR-AUTH/1 TOKEN`.
 final class TCPGuest {
-    typealias OnFrame = (UnsafeRawBufferPointer) throws -> Flow
-
     /// What the first frame begins with.
     static let prefix = "WEIR-AUTH/1 "
 
@@ -24,7 +22,6 @@ final class TCPGuest {
     private var enter: ((TCPGuest) -> Void)?
     private var timer: LoopTimer?
     private var reader: (any FrameReading)?
-    private var onFrame: OnFrame?
     private var onBatchEnd: () -> Void = {}
     private var onClosed: ((any Error)?) -> Void = { _ in }
 
@@ -86,7 +83,7 @@ final class TCPGuest {
         }
         timer?.start(after: access.firstFrameTimeout)
         reader = framing.makeReader(
-            tcp, { [self] in try take($0) }, { [self] in onBatchEnd() },
+            tcp, .one({ [self] in take($0) }), { [self] in onBatchEnd() },
             { [self] error in
                 closeTimer()
                 enter = nil
@@ -96,8 +93,7 @@ final class TCPGuest {
         tcp.resumeReading()
     }
 
-    private func take(_ frame: UnsafeRawBufferPointer) throws -> Flow {
-        if let onFrame { return try onFrame(frame) }
+    private func take(_ frame: UnsafeRawBufferPointer) -> Flow {
         guard enter != nil else { return .proceed }
         closeTimer()
         guard frame.count > Self.prefix.utf8.count, frame.count <= Credentials.tokenBytesMax,
@@ -118,10 +114,10 @@ final class TCPGuest {
 
     /// Gives the frames that follow to somebody else.
     func handOver(
-        _ onFrame: @escaping OnFrame, _ onBatchEnd: @escaping () -> Void,
+        _ onFrames: @escaping (Messages) throws -> Flow, _ onBatchEnd: @escaping () -> Void,
         _ onClosed: @escaping ((any Error)?) -> Void
     ) {
-        self.onFrame = onFrame
+        reader?.consumer = .many(onFrames)
         self.onBatchEnd = onBatchEnd
         self.onClosed = onClosed
     }

@@ -3,28 +3,18 @@ public import WeirJSON
 
 /// How the bytes of a message become an event.
 public struct EventDecoder<Element: Sendable>: Sendable {
-    /// Appends the event of a message to a batch.
-    ///
-    /// Made where the element type is known, so that a message costs no look-up of types.
-    @usableFromInline
-    let append: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    /// For messages of any connection.
+    @usableFromInline let appender: EventAppender<Element>
     /// Makes what appends for one connection; nil when all connections are alike.
-    @usableFromInline
-    let makeAppend:
-        (
-            @Sendable (ConnectionInfo) ->
-                @Sendable (
-                    UnsafeRawBufferPointer, inout Batch<Element>
-                ) throws -> Void
-        )?
+    @usableFromInline let makeAppender: (@Sendable (ConnectionInfo) -> EventAppender<Element>)?
 
     /// Decodes with a closure.
     ///
     /// What it throws sends the bytes to the dead letters with the error's text.
     @inlinable
     public init(_ decode: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Element) {
-        append = { bytes, batch in batch.append(try decode(bytes)) }
-        makeAppend = nil
+        appender = EventAppender { bytes, batch in batch.append(try decode(bytes)) }
+        makeAppender = nil
     }
 
     /// Decodes with a closure that appends the events of a message, or none when it throws.
@@ -32,8 +22,8 @@ public struct EventDecoder<Element: Sendable>: Sendable {
         appending append:
             @escaping @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
     ) {
-        self.append = append
-        makeAppend = nil
+        appender = EventAppender(append)
+        makeAppender = nil
     }
 
     /// Decodes with a closure that is told which connection a message came by.
@@ -51,34 +41,64 @@ public struct EventDecoder<Element: Sendable>: Sendable {
         withConnection decode:
             @escaping @Sendable (UnsafeRawBufferPointer, ConnectionInfo) throws -> Element
     ) {
-        let make:
-            @Sendable (ConnectionInfo) ->
-                @Sendable (
-                    UnsafeRawBufferPointer, inout Batch<Element>
-                ) throws -> Void = { connection in
-                    { bytes, batch in batch.append(try decode(bytes, connection)) }
+        let make: @Sendable (ConnectionInfo) -> EventAppender<Element> = { connection in
+            EventAppender { bytes, batch in batch.append(try decode(bytes, connection)) }
+        }
+        appender = make(ConnectionInfo())
+        makeAppender = make
+    }
+}
+
+/// Appends the events of messages to a batch.
+///
+/// Made where the element type and the decoder are known, so that neither a message nor the loop
+/// over many costs a look-up of types or a call through a closure.
+@usableFromInline
+package struct EventAppender<Element: Sendable>: Sendable {
+    /// Appends the events of a message; throws what is wrong with it.
+    @usableFromInline package let appendOne: One
+    /// Appends the events of all messages but those that are none.
+    @usableFromInline let appendAll:
+        @Sendable (
+            _ messages: Messages, inout Batch<Element>,
+            _ refuse: (UnsafeRawBufferPointer, any Error) -> Void
+        ) -> Void
+
+    @usableFromInline package typealias One =
+        @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
+    @usableFromInline package typealias Messages = Slice<
+        UnsafeBufferPointer<UnsafeRawBufferPointer>
+    >
+
+    @inlinable
+    init(_ append: @escaping One) {
+        appendOne = append
+        appendAll = { messages, batch, refuse in
+            if batch.isEmpty { batch.elements.reserveCapacity(messages.count) }
+            for message in messages {
+                do {
+                    try append(message, &batch)
+                } catch {
+                    refuse(message, error)
                 }
-        append = make(ConnectionInfo())
-        makeAppend = make
+            }
+        }
     }
 }
 
 extension EventDecoder {
-    package typealias Append =
-        @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
-
     /// Whether events depend on the connection they came by.
-    var asksForConnection: Bool { makeAppend != nil }
+    var asksForConnection: Bool { makeAppender != nil }
 
     /// What appends the events of one connection.
-    package func appender(for connection: ConnectionInfo) -> Append {
-        makeAppend.map { $0(connection) } ?? append
+    package func appender(for connection: ConnectionInfo) -> EventAppender<Element> {
+        makeAppender.map { $0(connection) } ?? appender
     }
 
     /// What appends the events of a record in the ingest journal.
     @Sendable
-    func appender(forRecorded connection: String) -> Append {
-        makeAppend.map { $0(ConnectionInfo(recorded: connection)) } ?? append
+    func appender(forRecorded connection: String) -> EventAppender<Element>.One {
+        (makeAppender.map { $0(ConnectionInfo(recorded: connection)) } ?? appender).appendOne
     }
 }
 

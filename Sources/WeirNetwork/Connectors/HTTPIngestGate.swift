@@ -155,9 +155,10 @@ final class HTTPIngestGate<Element: Sendable> {
     }
 
     /// What appends the events of a connection.
-    func appender(for connection: HTTPServerConnection) -> EventDecoder<Element>.Append {
+    func appender(for connection: HTTPServerConnection) -> EventAppender<Element>.One {
         decoder.asksForConnection
-            ? decoder.appender(for: connection.tcp.connectionInfo) : decoder.append
+            ? decoder.appender(for: connection.tcp.connectionInfo).appendOne
+            : decoder.appender.appendOne
     }
 
     // MARK: The way of single events
@@ -166,7 +167,7 @@ final class HTTPIngestGate<Element: Sendable> {
     ///
     /// - Throws: What decoding throws; nothing is taken then.
     func take(
-        _ message: UnsafeRawBufferPointer, by append: EventDecoder<Element>.Append,
+        _ message: UnsafeRawBufferPointer, by append: EventAppender<Element>.One,
         _ party: any HTTPIngestParty
     ) throws {
         try append(message, &gathered)

@@ -16,7 +16,7 @@ final class HTTPLineIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty
     private let connection: HTTPServerConnection
     private let number: UInt64
     private let info: ConnectionInfo
-    private let append: EventDecoder<Element>.Append
+    private let append: EventAppender<Element>.One
     /// The begin of a line whose rest is to come.
     private var carry: [UInt8] = []
     private var batch = Batch<Element>()

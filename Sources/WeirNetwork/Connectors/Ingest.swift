@@ -7,7 +7,7 @@ import WeirCore
 final class Ingest<Element: Sendable>: MessageIntake {
     private let inlet: Inlet<Element>
     private let decoder: EventDecoder<Element>
-    private var append: EventDecoder<Element>.Append
+    private var appender: EventAppender<Element>
     private var origin: String
     private let loop: Loop
     private let batchSize: Int
@@ -27,7 +27,7 @@ final class Ingest<Element: Sendable>: MessageIntake {
     ) {
         self.inlet = inlet
         self.decoder = decoder
-        append = decoder.appender(for: info)
+        appender = decoder.appender(for: info)
         origin = info.description
         self.loop = loop
         self.resume = resume
@@ -35,7 +35,7 @@ final class Ingest<Element: Sendable>: MessageIntake {
     }
 
     func comesFrom(_ info: ConnectionInfo) {
-        if decoder.asksForConnection { append = decoder.appender(for: info) }
+        if decoder.asksForConnection { appender = decoder.appender(for: info) }
         origin = info.description
     }
 
@@ -43,12 +43,30 @@ final class Ingest<Element: Sendable>: MessageIntake {
     func take(_ bytes: UnsafeRawBufferPointer, sequence: UInt64) -> Flow {
         lastTaken = sequence
         do {
-            try append(bytes, &open)
+            try appender.appendOne(bytes, &open)
         } catch {
-            inlet.context.deadLetter(
-                [UInt8](bytes), reason: String(describing: error), origin: origin)
+            refuse(bytes, error)
         }
         return open.count >= batchSize ? pass() : .proceed
+    }
+
+    /// Takes messages that nobody numbers; all of them, also when it answers ``Flow/stop``.
+    func take(_ messages: Messages) -> Flow {
+        var rest = messages
+        var flow = Flow.proceed
+        while !rest.isEmpty {
+            // While a batch is stuck, what is left of one read is kept behind it.
+            let room = flow == .stop ? rest.count : max(1, batchSize - open.count)
+            appender.appendAll(rest.prefix(room), &open, refuse)
+            rest = rest.dropFirst(room)
+            if flow == .proceed, open.count >= batchSize { flow = pass() }
+        }
+        return flow
+    }
+
+    private func refuse(_ message: UnsafeRawBufferPointer, _ error: any Error) {
+        inlet.context.deadLetter(
+            [UInt8](message), reason: String(describing: error), origin: origin)
     }
 
     /// Passes on what is there.
@@ -96,8 +114,8 @@ final class Ingest<Element: Sendable>: MessageIntake {
     private func retry() {
         guard let batch = stuck else { return }
         stuck = nil
-        guard offer(batch) == .proceed else { return }
-        if let resume { resume() } else { _ = pass() }
+        guard offer(batch) == .proceed, pass() == .proceed else { return }
+        resume?()
     }
 
     /// Lets the connection go on as soon as the mailbox has room.

@@ -23,7 +23,7 @@ final class IngestConnection {
         /// The first frame tells whether the connection acknowledges.
         case undecided
         case awaitingHello
-        case acknowledging(NumberedSender)
+        case acknowledging
         case ended
     }
 
@@ -35,6 +35,8 @@ final class IngestConnection {
     private let loop: Loop
     private let logger: Logger
     private var state: State
+    /// The producer of an acknowledging connection.
+    private var sender: NumberedSender?
     /// The number of the last message that was taken; 0 for a producer that isn't known.
     private var last: UInt64 = 0
     private var duplicates = 0
@@ -63,9 +65,24 @@ final class IngestConnection {
             }
     }
 
+    /// Takes the frames of a read, all of them, also when it answers ``Flow/stop``.
+    func take(_ frames: Messages) -> Flow {
+        rate?.count += frames.count
+        var flow = Flow.proceed
+        for position in frames.indices {
+            if case .plain = state { return intake.take(frames[position...]) }
+            if takeOne(frames[position]) == .stop { flow = .stop }
+        }
+        return flow
+    }
+
     /// Takes a frame or message.
     func take(_ frame: UnsafeRawBufferPointer) -> Flow {
         rate?.count += 1
+        return takeOne(frame)
+    }
+
+    private func takeOne(_ frame: UnsafeRawBufferPointer) -> Flow {
         switch state {
         case .plain: return intake.take(frame, sequence: 0)
         case .ended: return .proceed
@@ -76,7 +93,7 @@ final class IngestConnection {
             }
             return takeHello(frame)
         case .awaitingHello: return takeHello(frame)
-        case .acknowledging(let sender): return takeNumbered(frame, sender)
+        case .acknowledging: return takeNumbered(frame)
         }
     }
 
@@ -125,14 +142,13 @@ final class IngestConnection {
         let sender = NumberedSender(name: name, session: session, registry: registry)
         last = opening.accepted
         intake.sender = sender
-        state = .acknowledging(sender)
+        self.sender = sender
+        state = .acknowledging
         peer.send(peer.dialect.welcome(opening.durable, isDurable: isDurable))
         return .proceed
     }
 
-    private func takeNumbered(
-        _ frame: UnsafeRawBufferPointer, _ sender: NumberedSender
-    ) -> Flow {
+    private func takeNumbered(_ frame: UnsafeRawBufferPointer) -> Flow {
         do {
             let (sequence, payload) = try AcknowledgingProtocol.message(frame)
             if sequence <= last {
@@ -141,8 +157,8 @@ final class IngestConnection {
             }
             guard sequence == last + 1 || last == 0 else {
                 return fail(
-                    "message \(sequence) of producer '\(sender.name)' does not follow \(last): "
-                        + "\(last + 1) is missing")
+                    "message \(sequence) of producer '\(sender?.name ?? "")' does not follow "
+                        + "\(last): \(last + 1) is missing")
             }
             last = sequence
             return intake.take(payload, sequence: sequence)
@@ -157,7 +173,7 @@ final class IngestConnection {
     }
 
     private func replaced(by newer: String) {
-        guard case .acknowledging(let sender) = state else { return }
+        guard case .acknowledging = state, let sender else { return }
         _ = intake.pass()
         _ = fail("producer '\(sender.name)' has connected again from \(newer)")
     }
@@ -174,7 +190,7 @@ final class IngestConnection {
     }
 
     private func end() {
-        if case .acknowledging(let sender) = state {
+        if case .acknowledging = state, let sender {
             sender.registry.close(sender.name, sender.session)
         }
         state = .ended

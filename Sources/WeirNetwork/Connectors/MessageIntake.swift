@@ -14,12 +14,18 @@ protocol MessageIntake: AnyObject {
     /// Takes one message; its number is 0 for a sender that doesn't number.
     func take(_ message: UnsafeRawBufferPointer, sequence: UInt64) -> Flow
 
+    /// Takes messages that nobody numbers; all of them, also when it answers ``Flow/stop``.
+    func take(_ messages: Messages) -> Flow
+
     /// Passes on what was taken; `.stop` when the connection is not to be read for now.
     func pass() -> Flow
 
     /// The connection is closed: what has been read still goes on.
     func connectionClosed()
 }
+
+/// The bytes of several messages, valid during a call only.
+typealias Messages = Slice<UnsafeBufferPointer<UnsafeRawBufferPointer>>
 
 /// A producer and its connection.
 struct NumberedSender: Sendable {
@@ -79,6 +85,12 @@ final class JournaledIngest: MessageIntake {
         let isFull = open.bytes.count >= Self.recordBytes
         record = open
         return isFull ? pass() : .proceed
+    }
+
+    func take(_ messages: Messages) -> Flow {
+        var flow = Flow.proceed
+        for message in messages where take(message, sequence: 0) == .stop { flow = .stop }
+        return flow
     }
 
     func pass() -> Flow {

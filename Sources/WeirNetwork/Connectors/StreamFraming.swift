@@ -2,7 +2,7 @@
 public struct StreamFraming: Sendable {
     let makeReader:
         @Sendable (
-            TCPConnection, @escaping (UnsafeRawBufferPointer) throws -> Flow,
+            TCPConnection, FrameConsumer,
             @escaping () -> Void, @escaping ((any Error)?) -> Void
         ) -> any FrameReading
     /// Appends a message with its framing.
@@ -17,9 +17,9 @@ public struct StreamFraming: Sendable {
         reader: some Framing & Sendable,
         wrap: @escaping @Sendable (UnsafeRawBufferPointer, inout [UInt8]) throws -> Void
     ) {
-        makeReader = { connection, onFrame, onBatchEnd, onClosed in
+        makeReader = { connection, consumer, onBatchEnd, onClosed in
             FramedReader(
-                connection, framing: reader, onFrame: onFrame, onBatchEnd: onBatchEnd,
+                connection, framing: reader, consumer: consumer, onBatchEnd: onBatchEnd,
                 onClosed: onClosed)
         }
         self.wrap = wrap
@@ -34,7 +34,7 @@ public struct StreamFraming: Sendable {
         maximumLength: Int = LineFraming.defaultMaximumLength
     ) -> StreamFraming {
         StreamFraming(reader: LineFraming(maximumLength: maximumLength)) { message, bytes in
-            guard !message.contains(UInt8(ascii: "\n")) else {
+            guard !message.containsLineFeed else {
                 throw FramingError("the message contains a line break")
             }
             bytes.append(contentsOf: message)
@@ -66,6 +66,8 @@ public struct StreamFraming: Sendable {
 protocol FrameReading: AnyObject {
     func resume()
     var connection: TCPConnection { get }
+    /// Who gets the frames from the next one on.
+    var consumer: FrameConsumer { get set }
 }
 
 extension FramedReader: FrameReading {}

@@ -45,8 +45,8 @@ final class TCPReceiver<Element: Sendable>: Sendable {
             let connection = all.add(
                 tcp, peer, from: info, opening: .firstFrameTells, access: tcp.access)
         else { return }
-        let onFrame = { (frame: UnsafeRawBufferPointer) throws -> Flow in
-            let flow = connection.take(frame)
+        let onFrames = { (frames: Messages) throws -> Flow in
+            let flow = connection.take(frames)
             if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
             return flow
         }
@@ -64,9 +64,9 @@ final class TCPReceiver<Element: Sendable>: Sendable {
                 metadata: ["origin": "\(origin)", "error": "\(error)"])
         }
         if let guest, guest.hasReader {
-            guest.handOver(onFrame, onBatchEnd, onClosed)
+            guest.handOver(onFrames, onBatchEnd, onClosed)
         } else {
-            _ = framing.makeReader(tcp, onFrame, onBatchEnd, onClosed)
+            _ = framing.makeReader(tcp, .many(onFrames), onBatchEnd, onClosed)
         }
         peer.begin()
     }

@@ -83,7 +83,7 @@ extension Source {
                 }
                 failure.finish()
             }
-        }.recorded { try decoder.append($0, &$1) }
+        }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
 }
 

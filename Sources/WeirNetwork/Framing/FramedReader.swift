@@ -6,7 +6,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// The connection that is read.
     public let connection: TCPConnection
     private var framing: Cutter
-    private let onFrame: (UnsafeRawBufferPointer) throws -> Flow
+    var consumer: FrameConsumer
     private let onBatchEnd: () -> Void
     private let onClosed: ((any Error)?) -> Void
     private var failure: (any Error)?
@@ -19,15 +19,24 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     ///   - onBatchEnd: runs after the frames of one read of the socket.
     ///   - onClosed: runs once at the end; with a ``FramingError``, a ``NetworkError``, or `nil`
     ///     after an orderly end.
-    public init(
+    public convenience init(
         _ connection: TCPConnection, framing: Cutter,
         onFrame: @escaping (UnsafeRawBufferPointer) throws -> Flow,
         onBatchEnd: @escaping () -> Void = {},
         onClosed: @escaping ((any Error)?) -> Void = { _ in }
     ) {
+        self.init(
+            connection, framing: framing, consumer: .one(onFrame), onBatchEnd: onBatchEnd,
+            onClosed: onClosed)
+    }
+
+    init(
+        _ connection: TCPConnection, framing: Cutter, consumer: FrameConsumer,
+        onBatchEnd: @escaping () -> Void, onClosed: @escaping ((any Error)?) -> Void
+    ) {
         self.connection = connection
         self.framing = framing
-        self.onFrame = onFrame
+        self.consumer = consumer
         self.onBatchEnd = onBatchEnd
         self.onClosed = onClosed
         connection.handler = self
@@ -43,15 +52,37 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     public func connection(
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
+        let bytes = UnsafeRawBufferPointer(bytes)
+        var list = FrameList(connection)
+        defer { list.giveBack() }
         do {
-            return try framing.consume(UnsafeRawBufferPointer(bytes)) { frame in
-                try connection.pausing { try onFrame(frame) }
+            let used = try framing.consume(bytes) { frame in
+                switch consumer {
+                case .one(let onFrame):
+                    return try connection.pausing { try onFrame(frame) }
+                case .many(let onFrames):
+                    // What was carried over is gone after the call.
+                    if list.append(frame) && bytes.encloses(frame) { return .proceed }
+                    return try list.give(to: onFrames)
+                }
             }
+            try giveRest(of: &list)
+            return used
         } catch {
-            failure = error
+            fail(error)
+            // What came before the mistake counts.
+            do { try giveRest(of: &list) } catch { fail(error) }
             connection.closeGracefully()
             return bytes.count
         }
+    }
+
+    private func giveRest(of list: inout FrameList) throws {
+        if case .many(let onFrames) = consumer { _ = try list.give(to: onFrames) }
+    }
+
+    private func fail(_ error: any Error) {
+        if failure == nil { failure = error }
     }
 
     /// Ends a batch; called by the connection only.
@@ -60,10 +91,19 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// Takes note of the peer's end; called by the connection only.
     public func connectionReachedEnd(_ connection: TCPConnection) {
         do {
-            try framing.finish(onFrame)
+            try framing.finish { frame in
+                switch consumer {
+                case .one(let onFrame): return try onFrame(frame)
+                case .many(let onFrames):
+                    var list = FrameList(connection)
+                    defer { list.giveBack() }
+                    _ = list.append(frame)
+                    return try list.give(to: onFrames)
+                }
+            }
             onBatchEnd()
         } catch {
-            failure = error
+            fail(error)
         }
         connection.closeGracefully()
     }

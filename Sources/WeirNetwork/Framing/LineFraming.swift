@@ -77,3 +77,11 @@ public struct LineFraming: Framing, Sendable {
         return line
     }
 }
+
+extension UnsafeRawBufferPointer {
+    /// Whether a line that has these bytes would end within them.
+    var containsLineFeed: Bool {
+        guard let base = baseAddress else { return false }
+        return memchr(base, 0x0A, count) != nil
+    }
+}

@@ -24,6 +24,7 @@ final class LoopScratch {
     /// Compressors of WebSocket messages that stand alone, which connections share.
     var deflaters: [WebSocketCompression: Deflater] = [:]
     private var jobs: [Loop.Work] = []
+    private var frames: [UnsafeRawBufferPointer] = []
 
     init() {
         read = .allocate(byteCount: Self.readCapacity, alignment: 64)
@@ -49,6 +50,14 @@ final class LoopScratch {
     }
 
     func giveBack(jobs: [Loop.Work]) { self.jobs = jobs }
+
+    /// Takes the list of frames that one read has brought; another one while it is in use.
+    func takeFrames() -> [UnsafeRawBufferPointer] {
+        defer { frames = [] }
+        return frames
+    }
+
+    func giveBack(frames: [UnsafeRawBufferPointer]) { self.frames = frames }
 
     deinit {
         read.deallocate()

@@ -9,7 +9,7 @@ import WeirRocksDB
 #endif
 
 /// A table of which few entries are in memory.
-private struct ColdTable<Value: Codable & Equatable> {
+private struct ColdTable<Value: Codable & Equatable & Sendable> {
     let table: KeyedTable<Int, Value>
     let entries: ColdEntries<Int, Value>
     let state: CheckpointedTable<Int, Value>

@@ -9,6 +9,8 @@ import WeirCore
 private struct TokenServer {
     let test: TestServer
     let asked = Recorder<String>()
+    /// Who wants a token, in the test in which an answer waits for all of them.
+    let waiting = Recorder<Int>()
     let answers: Answers
 
     final class Answers: Sendable {
@@ -33,15 +35,17 @@ private struct TokenServer {
         }
     }
 
-    init() async throws {
+    /// The first answer waits until so many want it.
+    init(awaited: Int = 0) async throws {
         let answers = Answers()
         self.answers = answers
         test = try await TestServer()
         let asked = asked
+        let waiting = waiting
         test.server.addHandler(.post, "/token") { request in
             let who = request.request.headerFields[.authorization] ?? "-"
             asked.append("\(who) \(String(decoding: request.body, as: UTF8.self))")
-            for _ in 0..<20 { await Task.yield() }
+            _ = await waiting.wait(for: awaited)
             return answers.next()
         }
     }
@@ -50,6 +54,8 @@ private struct TokenServer {
         _ change: (inout OAuth2ClientCredentials.Options) -> Void = { _ in }
     ) throws -> OAuth2ClientCredentials {
         var options = OAuth2ClientCredentials.Options()
+        // The machine may be slow; what is tested here is not.
+        options.client.responseTimeout = .seconds(240)
         change(&options)
         return try OAuth2ClientCredentials(
             tokenURL: "http://\(test.address)/token", clientID: "till 7", clientSecret: "5e:cret",
@@ -59,10 +65,15 @@ private struct TokenServer {
 
 @Suite(.timeLimit(.minutes(5))) struct `Client credentials` {
     @Test func `are asked for once, whoever wants them, and kept`() async throws {
-        let server = try await TokenServer()
+        let server = try await TokenServer(awaited: 20)
         let credentials = try server.credentials()
         let tokens = try await withThrowingTaskGroup(of: String.self) { group in
-            for _ in 0..<20 { group.addTask { try await credentials.token() } }
+            for number in 0..<20 {
+                group.addTask {
+                    server.waiting.append(number)
+                    return try await credentials.token()
+                }
+            }
             return try await group.reduce(into: Set<String>()) { $0.insert($1) }
         }
         #expect(tokens == ["t1"])

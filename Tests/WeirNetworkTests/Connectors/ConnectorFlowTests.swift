@@ -64,6 +64,29 @@ import WeirCore
         try await running.drain()
     }
 
+    @Test(arguments: [1, 100, 500, 2_000])
+    func `brings all of one write when the mailbox was full meanwhile and nothing follows`(
+        _ count: Int
+    ) async throws {
+        let seen = Recorder<Int>()
+        let topology = Topology("burst") {
+            EventStream("in", from: .tcp(port: 0, as: Int.self))
+                .mailbox(.bounded(128))
+                .sink(seen.sink)
+        }
+        let running = try await topology.start(.quiet(batchSize: 64))
+        let stage = try #require(running.stage("in"))
+        stage.pause()
+        let client = try await RawClient.connect(to: try running.tcp, on: Loop.shared())
+        let lines = (0..<count).map { $0 == 70 ? "seventy" : "\($0)" }
+        try await client.send(lines.joined(separator: "\n") + "\n")
+        stage.resume()
+        let expected = (0..<count).filter { $0 != 70 }
+        #expect(await seen.wait(for: expected.count) == expected)
+        #expect(running.deadLetters.total == (count > 70 ? 1 : 0))
+        try await running.drain()
+    }
+
     @Test func `drains what has been read while a sender goes on, and says 1001`() async throws {
         let seen = Recorder<Int>()
         let topology = Topology("drain") {

@@ -113,10 +113,9 @@ private final class CheckpointedGate<Element: Sendable>: CheckpointedState {
 
     func captureNext() -> CapturedPortion? {
         guard let codec, let (group, portion) = frozen.popLast() else { return nil }
-        let transferred = Transferred(portion)
         return CapturedPortion(group: group, entries: portion.elements.count) {
             var writer = BinaryWriter()
-            try codec.write(transferred.value, &writer)
+            try codec.write(portion, &writer)
             return writer.finish()
         }
     }

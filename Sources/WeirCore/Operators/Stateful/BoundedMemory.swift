@@ -2,7 +2,7 @@ import DequeModule
 
 /// A set of keys with the times at which they were first seen, of at most a fixed size: the oldest is forgotten first.
 @usableFromInline
-package struct BoundedMemory<Key: Hashable> {
+package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
     private struct Entry {
         var time: EventTime
         var ticket: UInt64
@@ -153,7 +153,7 @@ extension BoundedMemory: Codable where Key: Codable {
 
 /// A ``BoundedMemory`` that follows the fate of the batch.
 @usableFromInline
-package final class TransactionalMemory<Key: Hashable>: TransactionParticipant {
+package final class TransactionalMemory<Key: Hashable & Sendable>: TransactionParticipant {
     @usableFromInline package var memory: BoundedMemory<Key>
 
     @usableFromInline

@@ -57,7 +57,7 @@ enum AcknowledgingDialect: Sendable {
         throw AcknowledgingProtocolError("the server's answer has neither ack nor error")
     }
 
-    /// Whether a server's first answer says that messages will be durable; nil where it tells nothing.
+    /// Whether a server's first answer says that messages will be durable; nil without a word.
     func isDurable(_ frame: UnsafeRawBufferPointer) -> Bool? {
         if self == .words { return nil }
         return (try? JSONEventDecoder().decode(Answer.self, from: frame))?.durable

@@ -19,6 +19,8 @@ final class SenderLink {
     var onChange: (() -> Void)?
     /// Whether acknowledgements say that messages are durable, where the source tells.
     private(set) var isDurable: Bool?
+    /// The frame that is being sent; its memory serves them all.
+    private var frame: [UInt8] = []
 
     /// Messages that are put into frames at once.
     private static let messagesPerPush = 256
@@ -50,7 +52,8 @@ final class SenderLink {
                 if messages.isEmpty { return }
                 var given = 0
                 for message in messages {
-                    guard wire.send(frame(first + UInt64(given), message)) else { break }
+                    fillFrame(first + UInt64(given), message)
+                    guard wire.send(frame) else { break }
                     given += 1
                 }
                 window.gave(given)
@@ -64,13 +67,17 @@ final class SenderLink {
         if let wire { wire.corked(body) } else { body() }
     }
 
-    private func frame(_ sequence: UInt64, _ message: [UInt8]) -> [UInt8] {
-        var frame: [UInt8] = []
-        frame.reserveCapacity(message.count + 20)
-        frame.append(contentsOf: String(sequence).utf8)
+    /// Writes `SEQ payload`.
+    private func fillFrame(_ sequence: UInt64, _ message: [UInt8]) {
+        frame.removeAll(keepingCapacity: true)
+        var rest = sequence
+        repeat {
+            frame.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        frame.reverse()
         frame.append(0x20)
         frame.append(contentsOf: message)
-        return frame
     }
 
     /// Closes for good.

@@ -132,10 +132,10 @@ final class TCPWire: SenderWire {
                 let wire = TCPWire(connection, configuration.framing, link)
                 let reader = configuration.framing.makeReader(
                     connection,
-                    { frame in
+                    .one({ frame in
                         wire.link?.received(frame)
                         return .proceed
-                    }, {},
+                    }), {},
                     { error in wire.link?.closed(wire, error as? NetworkError) })
                 if let reader = reader as? any TCPConnectionHandler {
                     connection.handler = DrainObserver(reader) { wire.link?.drained() }

@@ -20,6 +20,7 @@ final class HTTPChannel: LoadChannel, TCPConnectionHandler {
     private var endsInOrder = false
     /// Whether this connection has brought an answer.
     private var hasAnswered = false
+    private var reconnections = 0
 
     /// The pauses before a connection that failed is made again double up to the longest.
     private static let firstPause = Duration.milliseconds(20)
@@ -75,6 +76,7 @@ final class HTTPChannel: LoadChannel, TCPConnectionHandler {
             self.onConnected = nil
             onConnected(.success(self))
         } else {
+            reconnections += 1
             events.onDrained()
         }
     }
@@ -116,6 +118,8 @@ final class HTTPChannel: LoadChannel, TCPConnectionHandler {
     func corked(_ body: () -> Void) {
         if let connection { connection.corked(body) } else { body() }
     }
+
+    func report(to record: inout LoadRecord) { record.reconnections += reconnections }
 
     func close() {
         if isClosing { return }

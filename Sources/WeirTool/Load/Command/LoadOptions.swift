@@ -90,7 +90,10 @@ struct ReportOptions: ParsableArguments {
 
     @Option(
         help:
-            "Write a histogram file: an HdrHistogram log, or percentiles when it ends with .hgrm. Repeatable."
+            """
+            Write a histogram file: an HdrHistogram log, or percentiles when it ends with .hgrm. \
+            Repeatable.
+            """
     )
     var histogram: [String] = []
 

@@ -67,7 +67,8 @@ extension SendLoadCommand {
         }
         if bound != nil && !plan.expectsAnswers {
             throw LoadError(
-                "--until-late needs answers to time: an http:// target, --expect-echo or --acknowledge"
+                "--until-late needs answers to time: an http:// target, --expect-echo or"
+                    + " --acknowledge"
             )
         }
         if acknowledgements.verify != nil { throw LoadError("--verify is not for steps") }

@@ -17,7 +17,10 @@ struct SendLoadCommand: AsyncParsableCommand {
 
     @Argument(
         help:
-            "ws://host:port/path, tcp://host:port, http://host:port/path or unix:path; wss://, tls:// or https:// with TLS"
+            """
+            ws://host:port/path, tcp://host:port, http://host:port/path or unix:path; with TLS \
+            wss://, tls:// or https://
+            """
     )
     var target: String
 

@@ -90,7 +90,6 @@ final class LoadGenerator {
     }
 
     private func lost(_ line: LoadLine, _ failure: String?) {
-        record.reconnections += 1
         if let failure {
             record.failedConnections += 1
             record.fail(failure)

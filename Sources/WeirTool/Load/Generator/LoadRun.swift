@@ -32,7 +32,8 @@ final class LoadRun: Sendable {
     /// Prepares a load.
     ///
     /// - Parameter keepsHistograms: Keeps each second for a histogram log.
-    /// - Throws: A ``LoadError`` when the plan is not valid, a `NetworkError` when its certificates can't be used.
+    /// - Throws: A ``LoadError`` when the plan is not valid, a `NetworkError` when its certificates
+    ///   can't be used.
     init(_ plan: LoadPlan, keepsHistograms: Bool = false) throws {
         try plan.validate()
         self.plan = plan

@@ -12,7 +12,7 @@ enum HistogramEncoding {
     private static let cookie: UInt32 = 0x1c84_9303 | 0x10
     private static let compressedCookie: UInt32 = 0x1c84_9304 | 0x10
     private static let significantDigits: UInt32 = 3
-    /// The array's first 2,048 places are for one value each; from there on 1,024 for each doubling.
+    /// The array's first 2,048 places are for one value each, from there 1,024 for each doubling.
     private static let subBucketMagnitude = 11
 
     /// Encodes a histogram of three digits whose smallest unit is 1.
@@ -20,7 +20,7 @@ enum HistogramEncoding {
         let plain = uncompressed(histogram)
         var length = compressBound(UInt(plain.count))
         var bytes = [UInt8](repeating: 0, count: Int(length))
-        // It fails only without memory, or where the buffer is too small, which the bound rules out.
+        // It fails only without memory, or when the buffer is too small, which the bound excludes.
         let status = compress2(&bytes, &length, plain, UInt(plain.count), Z_DEFAULT_COMPRESSION)
         guard status == Z_OK else { return [] }
         var result: [UInt8] = []

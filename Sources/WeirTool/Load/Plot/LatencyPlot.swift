@@ -1,6 +1,6 @@
 import Foundation
 
-/// A plot of times by percentile as SVG, which any browser shows; light or dark as the reader has it.
+/// A plot of times by percentile as SVG, light or dark as the reader has it.
 ///
 /// Both axes are logarithmic: to the right each step is one more nine of the percentile, upwards
 /// each is ten times the time.
@@ -143,8 +143,8 @@ struct LatencyPlot {
         }
     }
 
-    private static func label(_ text: String, _ x: Double, _ y: Double, _ kind: String) -> String {
-        #"<text class="\#(kind)" x="\#(self.text(x))" y="\#(self.text(y))">\#(escaped(text))</text>"#
+    private static func label(_ words: String, _ x: Double, _ y: Double, _ kind: String) -> String {
+        #"<text class="\#(kind)" x="\#(text(x))" y="\#(text(y))">\#(escaped(words))</text>"#
     }
 
     /// A coordinate.

@@ -1,5 +1,7 @@
-/// Which rate to try next: the steps in order, and where a bound is kept, behind the first step that
-/// breaks it the middle between that one and the last good one, until they are close.
+/// Which rate to try next.
+///
+/// The steps in order; with a bound, behind the first step that breaks it, the middle between that
+/// one and the last good one, until they are close.
 struct RateSearch {
     private enum State {
         case climbing(Int)

@@ -1,0 +1,50 @@
+/// Who gets the frames of a connection.
+enum FrameConsumer {
+    /// Gets them one by one, and says after each whether it takes more.
+    case one((UnsafeRawBufferPointer) throws -> Flow)
+    /// Gets those of one read together and takes them all, at most ``FrameList/capacity``.
+    case many((Messages) throws -> Flow)
+}
+
+/// Frames in the read buffer that wait for their consumer; lives as long as one read.
+struct FrameList {
+    /// Frames given at once: enough for a batch.
+    static let capacity = 512
+
+    private let connection: TCPConnection
+    private var frames: [UnsafeRawBufferPointer]
+
+    init(_ connection: TCPConnection) {
+        self.connection = connection
+        frames = connection.loop.scratch.takeFrames()
+    }
+
+    /// Keeps a frame; false when there is no room for another one.
+    mutating func append(_ frame: UnsafeRawBufferPointer) -> Bool {
+        frames.append(frame)
+        return frames.count < Self.capacity
+    }
+
+    /// Gives the frames away, if there are any; pauses the connection when the consumer is full.
+    mutating func give(to onFrames: (Messages) throws -> Flow) throws -> Flow {
+        if frames.isEmpty { return .proceed }
+        defer { frames.removeAll(keepingCapacity: true) }
+        return try frames.withUnsafeBufferPointer { frames in
+            try connection.pausing { try onFrames(frames[...]) }
+        }
+    }
+
+    /// Lets another read use the memory.
+    mutating func giveBack() {
+        connection.loop.scratch.giveBack(frames: frames)
+        frames = []
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether the bytes of `part` are bytes of this buffer.
+    func encloses(_ part: UnsafeRawBufferPointer) -> Bool {
+        guard let start = baseAddress, let first = part.baseAddress else { return false }
+        return first >= start && first + part.count <= start + count
+    }
+}

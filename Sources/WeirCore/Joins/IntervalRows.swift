@@ -35,6 +35,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
     @usableFromInline let grain: Int64
     @usableFromInline let limit: Int
     @usableFromInline let tally: BatchTally
+    @usableFromInline let count: StateCount
 
     @inlinable
     init(
@@ -55,8 +56,11 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         self.grain = grain
         self.limit = limit
         tally = BatchTally(scope, .skipped)
+        let count = scope.makeCount(.joinRows)
+        self.count = count
         table = scope.makeTable(Key.self, Rows.self) { table, group in
             table.forEach(inGroup: group) { key, rows, _ in
+                count.value += rows.lefts.count + rows.rights.count
                 var entered = Set<Int64>()
                 let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
                 for row in rows.lefts {
@@ -129,6 +133,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 return tally.giveUp(row, JoinLimit.full(limit))
             }
             rows.lefts.append(Timed(time: time, row: row, hasPartner: hasPartner))
+            count.value += 1
             enter(key, hash, Self.deadline(time, upper, grain), &rows)
         }
     }
@@ -158,6 +163,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 return tally.giveUp(row, JoinLimit.full(limit))
             }
             rows.rights.append(Timed(time: time, row: row, hasPartner: hasPartner))
+            count.value += 1
             enter(key, hash, Self.deadline(time, lower == .min ? .max : -lower, grain), &rows)
         }
     }
@@ -188,9 +194,11 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 if due <= limit { try emit(nil, row.row, due) }
             }
         }
+        count.value -= rows.lefts.count + rows.rights.count
         rows.lefts.removeAll { Self.deadline($0.time, upper, grain) <= limit }
         rows.rights.removeAll { Self.deadline($0.time, backward, grain) <= limit }
         if rows.lefts.isEmpty, rows.rights.isEmpty { return }
+        count.value += rows.lefts.count + rows.rights.count
         try table.update(entry.key, hash: entry.hash, default: rows) { _ in }
     }
 }

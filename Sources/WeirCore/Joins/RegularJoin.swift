@@ -50,13 +50,20 @@ extension KeyedStream {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
+            // Rows whose time is over go without notice.
+            let count = scope.makeCount(scope.lifetime(ttl) == nil ? .joinRows : nil)
             let updates = KeyedUpdates<Key, JoinRows<Element, Other>, Output>(
-                scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0])
+                scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0]
+            ) { rows in
+                count.value += rows.count
+            }
             let tally = BatchTally(scope, .skipped)
             let rule = JoinMeeting(limit: rowsPerKey, tally: tally)
             let left = updates.receiver(
                 keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
             ) { _, row, time, rows, output in
+                let before = rows.count
+                defer { count.value += rows.count - before }
                 try rule.meet(
                     row, among: &rows.lefts, isUnique: unique.left, partners: &rows.rights,
                     areUnique: unique.right
@@ -68,6 +75,8 @@ extension KeyedStream {
             let right = updates.receiver(
                 keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
             ) { _, row, time, rows, output in
+                let before = rows.count
+                defer { count.value += rows.count - before }
                 try rule.meet(
                     row, among: &rows.rights, isUnique: unique.right, partners: &rows.lefts,
                     areUnique: unique.left

@@ -8,11 +8,21 @@ struct KeyedUpdates<
     @usableFromInline let life: StateLife
     @usableFromInline let downstream: Receiver<Output>
 
+    /// - Parameter onRestore: Gets each value that comes from a checkpoint, where values do not
+    ///   expire.
     @inlinable
     init(
-        _ scope: StageScope, ttl: StateTTL?, _ value: Value.Type, _ outputs: [AnyReceiver]
+        _ scope: StageScope, ttl: StateTTL?, _ value: Value.Type, _ outputs: [AnyReceiver],
+        onRestore: ((Value) -> Void)? = nil
     ) {
-        let table = scope.makeTable(Key.self, Value.self, timeToLive: scope.lifetime(ttl))
+        let table: KeyedTable<Key, Value>
+        if let onRestore, scope.lifetime(ttl) == nil {
+            table = scope.makeTable(Key.self, Value.self) { table, group in
+                table.forEach(inGroup: group) { _, value, _ in onRestore(value) }
+            }
+        } else {
+            table = scope.makeTable(Key.self, Value.self, timeToLive: scope.lifetime(ttl))
+        }
         self.table = table
         life = StateLife(scope)
         downstream = AnyReceiver.joined(outputs, as: Output.self)

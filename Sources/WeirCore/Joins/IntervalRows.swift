@@ -84,6 +84,30 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         return start == exact ? exact : WindowArithmetic.add(start, grain)
     }
 
+    /// The receiver of one side; `add` adds a row and appends its results.
+    @inlinable
+    @inline(__always)
+    func receiver<Row: Sendable, Output: Sendable>(
+        keys: @escaping @Sendable (Batch<Row>) -> ContiguousArray<Key>,
+        _ downstream: Receiver<Output>, signal: @escaping (Signal) throws -> Void,
+        _ add: @escaping (Row, Key, UInt64, Int64, inout Batch<Output>) throws -> Void
+    ) -> Receiver<Row> {
+        let table = self.table
+        return Receiver(
+            batch: { batch in
+                let batchKeys = keys(batch)
+                let hashes = table.hashesAhead(of: batchKeys)
+                var output = Batch<Output>()
+                for index in batch.elements.indices {
+                    let key = batchKeys[index]
+                    try add(
+                        batch.elements[index], key, table.hash(of: key, at: index, in: hashes),
+                        batch.time(at: index).nanoseconds, &output)
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+            }, signal: signal)
+    }
+
     @inlinable
     func addLeft(
         _ row: Left, _ key: Key, hash: UInt64, at time: Int64,

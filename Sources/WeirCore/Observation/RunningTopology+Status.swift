@@ -23,6 +23,8 @@ extension RunningTopology {
                     name: $0.label, strategy: $0.strategy.description, restarts: $0.count)
             }, bottleneck: nil, deadLetters: deadLetters.total)
         status.bottleneck = BottleneckSearch(status).result
+        status.connections = environment.resources.all(of: (any ConnectionReporting).self)
+            .map(\.connectionStatus).sorted { $0.stage < $1.stage }
         return status
     }
 

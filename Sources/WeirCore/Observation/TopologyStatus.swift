@@ -24,6 +24,9 @@ public struct TopologyStatus: Sendable, Codable {
     /// The events that could not be handled, since the start.
     public var deadLetters: Int
 
+    /// The connections that sources and sinks have made to other systems, by their stages' names.
+    public var connections: [ConnectionStatus] = []
+
     /// The stage of this name.
     public func stage(_ name: String) -> StageStatus? { stages.first { $0.name == name } }
 }

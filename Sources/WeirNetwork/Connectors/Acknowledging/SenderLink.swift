@@ -9,12 +9,20 @@ final class SenderLink {
     private let loop: Loop
     private var wire: (any SenderWire)?
     private var timer: LoopTimer?
+    /// Looks again and again whether the server still answers.
+    private var watch: LoopTimer?
+    /// What was acknowledged at the last look; nil when nothing was missing then.
+    private var lastSeen: UInt64?
     private var onStarted: Completion?
     private var isWelcome = false
     private var hasBegun = false
     private var isClosed = false
     private var pause: Duration
     private var closeWaiters: [() -> Void] = []
+    /// Runs when messages were acknowledged, or nothing can be sent any more.
+    var onChange: (() -> Void)?
+    /// Whether acknowledgements say that messages are durable, where the source tells.
+    private(set) var isDurable: Bool?
     /// The frame that is being sent; its memory serves them all.
     private var frame: [UInt8] = []
 
@@ -58,6 +66,11 @@ final class SenderLink {
         }
     }
 
+    /// Gathers what `body` sends.
+    func corked(_ body: () -> Void) {
+        if let wire { wire.corked(body) } else { body() }
+    }
+
     /// Writes `SEQ payload`.
     private func fillFrame(_ sequence: UInt64, _ message: [UInt8]) {
         frame.removeAll(keepingCapacity: true)
@@ -74,8 +87,7 @@ final class SenderLink {
     /// Closes for good.
     func close(_ completion: @escaping () -> Void) {
         isClosed = true
-        timer?.close()
-        timer = nil
+        stopTimers()
         guard let wire else { return completion() }
         closeWaiters.append(completion)
         wire.close()
@@ -107,6 +119,9 @@ final class SenderLink {
             TCPWire.connect(
                 host, port, isSecure: isSecure, on: loop, link: self, configuration: configuration,
                 completion)
+        case .unix(let path):
+            TCPWire.connect(
+                toUnix: path, on: loop, link: self, configuration: configuration, completion)
         }
     }
 
@@ -140,7 +155,10 @@ final class SenderLink {
                 guard window.acknowledge(upTo: sequence) else {
                     throw AcknowledgingProtocolError("it acknowledges what was never sent")
                 }
-            case .ack(let sequence): try welcome(sequence)
+                onChange?()
+            case .ack(let sequence):
+                isDurable = wire.dialect.isDurable(frame)
+                try welcome(sequence)
             }
         } catch {
             fail(NetworkError(.protocolViolation, "the source can't be used: \(error)"))
@@ -156,9 +174,41 @@ final class SenderLink {
         pause = configuration.firstPause
         timer?.close()
         timer = nil
+        watchAnswers()
         onStarted?(.success(()))
         onStarted = nil
+        onChange?()
         push()
+    }
+
+    private func watchAnswers() {
+        guard let limit = configuration.answerTimeout else { return }
+        lastSeen = nil
+        do throws(NetworkError) {
+            watch?.close()
+            watch = try LoopTimer(on: loop) { [weak self] in self?.lookForAnswers() }
+            watch?.start(after: limit, every: limit)
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func lookForAnswers() {
+        let acknowledged = window.acknowledged
+        guard lastSeen == acknowledged, let wire else {
+            lastSeen = window.isEmpty ? nil : acknowledged
+            return
+        }
+        self.wire = nil
+        wire.cut()
+        lost(NetworkError(.timedOut, "the source acknowledges nothing"))
+    }
+
+    private func stopTimers() {
+        timer?.close()
+        timer = nil
+        watch?.close()
+        watch = nil
     }
 
     /// The connection has room again.
@@ -173,6 +223,8 @@ final class SenderLink {
     private func lost(_ error: NetworkError) {
         wire = nil
         isWelcome = false
+        watch?.close()
+        watch = nil
         let waiters = closeWaiters
         closeWaiters = []
         for waiter in waiters { waiter() }
@@ -187,12 +239,12 @@ final class SenderLink {
     func fail(_ error: NetworkError) {
         if isClosed { return }
         isClosed = true
-        timer?.close()
-        timer = nil
+        stopTimers()
         window.fail(error)
         onStarted?(.failure(error))
         onStarted = nil
         let wire = wire
         wire?.close()
+        onChange?()
     }
 }

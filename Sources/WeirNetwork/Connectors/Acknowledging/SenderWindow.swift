@@ -33,6 +33,8 @@ final class SenderWindow: Sendable {
         self.configuration = configuration
     }
 
+    /// Whether all that was sent is acknowledged.
+    var isEmpty: Bool { state.withLock { $0.messages.isEmpty } }
     var acknowledged: UInt64 { state.withLock { $0.acknowledged } }
     var failure: NetworkError? { state.withLock { $0.failure } }
     var counters: AcknowledgedSender.Counters { state.withLock { $0.counters } }
@@ -60,6 +62,16 @@ final class SenderWindow: Sendable {
             news?()
             if isTaken { return }
             try await wait(in: \.room) { !self.hasRoom($0, for: payload.count) }
+        }
+    }
+
+    /// Takes a message if there is room, without a wait and without news.
+    func offer(_ payload: [UInt8]) -> Bool {
+        state.withLock { state in
+            guard state.failure == nil, hasRoom(state, for: payload.count) else { return false }
+            state.messages.append(payload)
+            state.byteCount += payload.count
+            return true
         }
     }
 

@@ -115,7 +115,8 @@ let package = Package(
         .executableTarget(
             name: "WeirTool",
             dependencies: [
-                "Weir", "WeirBinary", "WeirCore", "WeirJSON", "WeirNetwork", "WeirSupervisor",
+                "CZlib", "Weir", "WeirBinary", "WeirCore", "WeirJSON", "WeirNetwork",
+                "WeirSupervisor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -184,7 +185,8 @@ let package = Package(
         .testTarget(
             name: "WeirToolTests",
             dependencies: [
-                "Weir", "WeirNetwork", "WeirStoreFixture", "WeirTool",
+                "CZlib", "Weir", "WeirNetwork", "WeirStoreFixture", "WeirTool",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

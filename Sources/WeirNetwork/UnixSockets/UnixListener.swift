@@ -151,7 +151,7 @@ extension TCPConnection {
     }
 
     /// Connects to a socket in the file system.
-    static func connect(
+    package static func connect(
         toUnix path: String, on loop: Loop
     ) throws(NetworkError) -> TCPConnection {
         let descriptor = cuv_unix_connect(path)

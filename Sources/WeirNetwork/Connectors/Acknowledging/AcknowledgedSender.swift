@@ -79,15 +79,7 @@ public final class AcknowledgedSender: Sendable {
         to url: String, producer: String, on loop: Loop? = nil,
         configuration: Configuration = Configuration()
     ) async throws -> AcknowledgedSender {
-        do {
-            _ = try Array(producer.utf8).withUnsafeBytes { bytes in
-                Result { () throws(AcknowledgingProtocolError) in
-                    try AcknowledgingProtocol.name(bytes)
-                }
-            }.get()
-        } catch {
-            throw NetworkError(.invalidArgument, "'\(producer)': \(error)")
-        }
+        try check(producer: producer)
         let target = try SenderTarget(url)
         let loop = if let loop { loop } else { try Loop.shared() }
         let window = SenderWindow(configuration)
@@ -105,6 +97,21 @@ public final class AcknowledgedSender: Sendable {
             loop.execute { link.value.push() }
         }
         return AcknowledgedSender(window, link)
+    }
+
+    /// Checks a producer's name.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument`` with what is wrong.
+    package static func check(producer: String) throws(NetworkError) {
+        do {
+            _ = try Array(producer.utf8).withUnsafeBytes { bytes in
+                Result { () throws(AcknowledgingProtocolError) in
+                    try AcknowledgingProtocol.name(bytes)
+                }
+            }.get()
+        } catch {
+            throw NetworkError(.invalidArgument, "'\(producer)': \(error)")
+        }
     }
 
     /// The number of this producer's messages that the source has; also those of senders before.

@@ -57,6 +57,12 @@ enum AcknowledgingDialect: Sendable {
         throw AcknowledgingProtocolError("the server's answer has neither ack nor error")
     }
 
+    /// Whether a server's first answer says that messages will be durable; nil without a word.
+    func isDurable(_ frame: UnsafeRawBufferPointer) -> Bool? {
+        if self == .words { return nil }
+        return (try? JSONEventDecoder().decode(Answer.self, from: frame))?.durable
+    }
+
     private func json(_ value: some Encodable) -> String {
         var bytes: [UInt8] = []
         // A structure of texts and numbers always encodes.

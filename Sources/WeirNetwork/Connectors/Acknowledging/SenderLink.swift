@@ -19,6 +19,10 @@ final class SenderLink {
     private var isClosed = false
     private var pause: Duration
     private var closeWaiters: [() -> Void] = []
+    /// Runs when messages were acknowledged, or nothing can be sent any more.
+    var onChange: (() -> Void)?
+    /// Whether acknowledgements say that messages are durable, where the source tells.
+    private(set) var isDurable: Bool?
     /// The frame that is being sent; its memory serves them all.
     private var frame: [UInt8] = []
 
@@ -60,6 +64,11 @@ final class SenderLink {
                 if given < messages.count { return }
             }
         }
+    }
+
+    /// Gathers what `body` sends.
+    func corked(_ body: () -> Void) {
+        if let wire { wire.corked(body) } else { body() }
     }
 
     /// Writes `SEQ payload`.
@@ -146,7 +155,10 @@ final class SenderLink {
                 guard window.acknowledge(upTo: sequence) else {
                     throw AcknowledgingProtocolError("it acknowledges what was never sent")
                 }
-            case .ack(let sequence): try welcome(sequence)
+                onChange?()
+            case .ack(let sequence):
+                isDurable = wire.dialect.isDurable(frame)
+                try welcome(sequence)
             }
         } catch {
             fail(NetworkError(.protocolViolation, "the source can't be used: \(error)"))
@@ -165,6 +177,7 @@ final class SenderLink {
         watchAnswers()
         onStarted?(.success(()))
         onStarted = nil
+        onChange?()
         push()
     }
 
@@ -232,5 +245,6 @@ final class SenderLink {
         onStarted = nil
         let wire = wire
         wire?.close()
+        onChange?()
     }
 }

@@ -65,6 +65,16 @@ final class SenderWindow: Sendable {
         }
     }
 
+    /// Takes a message if there is room, without a wait and without news.
+    func offer(_ payload: [UInt8]) -> Bool {
+        state.withLock { state in
+            guard state.failure == nil, hasRoom(state, for: payload.count) else { return false }
+            state.messages.append(payload)
+            state.byteCount += payload.count
+            return true
+        }
+    }
+
     func waitUntilEmpty() async throws {
         try await wait(in: \.empty) { !$0.messages.isEmpty }
     }

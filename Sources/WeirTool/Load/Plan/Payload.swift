@@ -2,13 +2,25 @@ import Weir
 
 /// What the messages of a load hold.
 enum Payload: Sendable, Equatable {
+    /// Nothing: an HTTP request without a body.
+    case empty
     /// Seeded letters and digits, different in each message.
     case random(byteCount: Int)
     /// Templates, used in turn.
     case templates([MessageTemplate])
 
+    /// What an HTTP request says that it carries, unless another type is given.
+    var mediaType: String? {
+        switch self {
+        case .empty: nil
+        case .random: "text/plain"
+        case .templates: "application/json"
+        }
+    }
+
     func validate(forLines: Bool) throws(LoadError) {
         switch self {
+        case .empty: break
         case .random(let count):
             let most =
                 forLines ? LineFraming.defaultMaximumLength : LoadPlan.Limits.messageByteCount
@@ -77,6 +89,17 @@ struct MessageTemplate: Sendable, Equatable {
         }
     }
 
+    /// The name of the JSON member that holds `{{seq}}`: what `"name":` stands before it.
+    var sequenceMember: String? {
+        guard let index = pieces.firstIndex(of: .sequence), index > 0,
+            case .text(let bytes) = pieces[index - 1]
+        else { return nil }
+        // The number may stand in quotation marks.
+        let text = String(decoding: bytes, as: UTF8.self)
+        let match = text.firstMatch(of: /"([^"\\]+)"\s*:\s*"?$/)
+        return match.map { String($0.1) }
+    }
+
     func append(
         to bytes: inout [UInt8], sequence: Int, now: () -> String, random: inout SplitMix64
     ) {
@@ -105,6 +128,7 @@ struct PayloadWriter {
     mutating func write(_ sequence: Int, into bytes: inout [UInt8]) {
         bytes.removeAll(keepingCapacity: true)
         switch payload {
+        case .empty: break
         case .random(let count):
             appendLetters(count, to: &bytes)
         case .templates(let templates):

@@ -23,6 +23,13 @@ enum MonotonicTime {
         return EventTime(milliseconds: milliseconds).description
     }
 
+    /// The time of day as seconds since 1970.
+    static var secondsSince1970: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
     /// The kernel may wake a sleeping thread this much late.
     private static let slack: UInt64 = 60_000
     /// Sleeps are cut into pieces so that a stop is seen soon.

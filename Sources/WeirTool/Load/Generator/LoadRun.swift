@@ -1,11 +1,26 @@
+import Histogram
 import Synchronization
 import Weir
+
+/// What a load has measured.
+struct LoadResult: Sendable {
+    let report: LoadReport
+    /// From when messages were due, in nanoseconds.
+    let latency: Histogram<UInt64>
+    /// Seconds since 1970 when the first message was due.
+    let startedAt: Double
+    /// The seconds as lines of a histogram log, where they were asked for.
+    let histogramLines: [String]
+    /// Which messages were acknowledged, where that was asked for.
+    let acknowledged: SequenceSet?
+}
 
 /// One load, from the first connection to the report.
 final class LoadRun: Sendable {
     private let plan: LoadPlan
     private let loop: Loop
     private let generator: LoopBound<LoadGenerator>
+    private let intervals: IntervalLog
     private let pacer = Pacer()
     private let wasInterrupted = Atomic<Bool>(false)
 
@@ -16,24 +31,34 @@ final class LoadRun: Sendable {
 
     /// Prepares a load.
     ///
-    /// - Throws: A ``LoadError`` when the plan is not valid, a `NetworkError` when its certificates can't be used.
-    init(_ plan: LoadPlan) throws {
+    /// - Parameter keepsHistograms: Keeps each second for a histogram log.
+    /// - Throws: A ``LoadError`` when the plan is not valid, a `NetworkError` when its certificates
+    ///   can't be used.
+    init(_ plan: LoadPlan, keepsHistograms: Bool = false) throws {
         try plan.validate()
         self.plan = plan
         let tls = plan.target.isSecure ? try TLSClientContext(plan.tls) : nil
         loop = try Loop(name: "weir-load")
-        generator = LoopBound(LoadGenerator(plan, tls: tls), on: loop)
+        intervals = IntervalLog(keepsHistograms: keepsHistograms)
+        generator = LoopBound(LoadGenerator(plan, tls: tls, intervals: intervals), on: loop)
+    }
+
+    /// Sends the load; see ``measure(onSecond:)``.
+    func run(onSecond: (@Sendable (LoadRecord) -> Void)? = nil) async throws -> LoadReport {
+        try await measure(onSecond: onSecond).report
     }
 
     /// Sends the load.
     ///
     /// - Parameter onSecond: Gets what has happened so far, each second, on the loop's thread.
     /// - Throws: A ``LoadError`` when no connection could be opened.
-    func run(onSecond: (@Sendable (LoadRecord) -> Void)? = nil) async throws -> LoadReport {
+    func measure(
+        onSecond: (@Sendable (LoadRecord) -> Void)? = nil
+    ) async throws -> LoadResult {
         do {
-            let report = try await measure(onSecond)
+            let result = try await sendAll(onSecond)
             await loop.stop()
-            return report
+            return result
         } catch {
             await loop.stop()
             throw error
@@ -48,7 +73,7 @@ final class LoadRun: Sendable {
         loop.execute { generator.value.endEarly(within: Self.graceAfterInterruption) }
     }
 
-    private func measure(_ onSecond: (@Sendable (LoadRecord) -> Void)?) async throws -> LoadReport {
+    private func sendAll(_ onSecond: (@Sendable (LoadRecord) -> Void)?) async throws -> LoadResult {
         let (generator, loop) = (generator, loop)
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             loop.execute { generator.value.open(on: loop) { continuation.resume() } }
@@ -61,16 +86,24 @@ final class LoadRun: Sendable {
         }
         let processor = ProcessorTime.current
         let start = MonotonicTime.now + Self.leadNanoseconds
+        let startedAt = MonotonicTime.secondsSince1970 + Double(Self.leadNanoseconds) / 1e9
         try await send(from: start, onSecond)
         let used = ProcessorTime.current.nanoseconds - processor.nanoseconds
         let wall = MonotonicTime.now - start + Self.leadNanoseconds
-        let record = try await loop.run { generator.value.record }
+        let (record, acknowledged) = try await loop.run {
+            (generator.value.record, generator.value.acknowledged)
+        }
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             loop.execute { generator.value.close { continuation.resume() } }
         }
-        return LoadReport(
-            plan, record, connections: opened, start: start, processorNanoseconds: used,
-            wallNanoseconds: wall, wasInterrupted: wasInterrupted.load(ordering: .relaxed))
+        let (seconds, lines) = intervals.contents()
+        let usage = GeneratorUsage(
+            start: start, processorNanoseconds: used, wallNanoseconds: wall,
+            wasInterrupted: wasInterrupted.load(ordering: .relaxed))
+        return LoadResult(
+            report: LoadReport(plan, record, connections: opened, usage, seconds),
+            latency: record.latency, startedAt: startedAt, histogramLines: lines,
+            acknowledged: acknowledged)
     }
 
     private func send(

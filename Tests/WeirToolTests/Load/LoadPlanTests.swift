@@ -32,7 +32,7 @@ import Weir
         ] {
             #expect(try LoadTarget(url).isSecure == isSecure)
         }
-        let plan = try LoadCommand.parse([
+        let plan = try SendLoadCommand.parse([
             "wss://localhost:1/", "--ca", "/ca.pem", "--cert", "/c.pem", "--key", "/c.key",
         ]).plan()
         #expect(plan.tls.authorities == .file("/ca.pem"))
@@ -43,7 +43,7 @@ import Weir
     }
 
     @Test(arguments: [
-        (["http://127.0.0.1:1/"], "neither ws:// nor tcp://"),
+        (["ftp://127.0.0.1:1/"], "begins with none of ws://, tcp://, http://"),
         (["ws://127.0.0.1/"], "names no port"),
         (["ws://[::1]/"], "names no port"),
         (["tcp://127.0.0.1:0"], "1 to 65535"),
@@ -64,23 +64,66 @@ import Weir
         (["tcp://127.0.0.1:80", "--message", "{{time}}"], "{{time}} is not known"),
         (["tcp://example.com:80"], "--allow-remote"),
         (["tls://127.0.0.1:80", "--cert", "a.pem"], "both of --cert and --key"),
+        (["unix:"], "names no path"),
+        (["http://127.0.0.1:80/a b"], "percent-encoded"),
+        (["http://127.0.0.1:80/", "--expect-echo"], "--expect-echo is not for http://"),
+        (["http://127.0.0.1:80/", "--acknowledge", "a"], "--acknowledge is for ws://"),
+        (["http://127.0.0.1:80/", "--method", "GE T"], "is no method"),
+        (["http://127.0.0.1:80/", "--header", "no colon"], "Name: value"),
+        (["http://127.0.0.1:80/", "--header", "A: b\u{d}\nX: y"], "not allowed"),
+        (["http://127.0.0.1:80/", "--header", "Content-Length: 1"], "by the load itself"),
+        (["http://127.0.0.1:80/", "--content-type", "a\nb"], "not allowed"),
+        (["http://127.0.0.1:80/", "--expect-status", "2xx,99"], "from 200 to 599"),
+        (["http://127.0.0.1:80/", "--pipeline", "0"], "--pipeline is 0"),
+        (["https://127.0.0.1:80/", "--unix-socket", "/a"], "not spoken over a Unix socket"),
+        (["tcp://127.0.0.1:80", "--pipeline", "2"], "--pipeline is for http://"),
+        (["tcp://127.0.0.1:80", "--unix-socket", "/a"], "--unix-socket is for http://"),
+        (["tcp://127.0.0.1:80", "--steps", "1,x"], "write rates"),
+        (["tcp://127.0.0.1:80", "--steps", "5,5"], "above the one before"),
+        (["tcp://127.0.0.1:80", "--steps", "5,2000000"], "0.01 to"),
+        (["tcp://127.0.0.1:80", "--ramp", "5"], "1000..20000"),
+        (["tcp://127.0.0.1:80", "--ramp", "1..1000000/1"], "it can have 1000"),
+        (["tcp://127.0.0.1:80", "--ramp", "1..2000000"], "--ramp's end is 2000000"),
+        (["tcp://127.0.0.1:80", "--ramp", "9..5/1"], "1000..20000"),
+        (["tcp://127.0.0.1:80", "--steps", "1,2", "--ramp", "1..2"], "only one of --steps"),
+        (["tcp://127.0.0.1:80", "--steps", "1,2", "--rate", "3"], "only one of --rate"),
+        (["tcp://127.0.0.1:80", "--steps", "1,2", "--duration", "3"], "--step-duration"),
+        (["tcp://127.0.0.1:80", "--step-duration", "3"], "is for --steps"),
+        (["tcp://127.0.0.1:80", "--until-late", "p99=5ms"], "is for --steps"),
+        (["tcp://127.0.0.1:80", "--steps", "1", "--until-late", "p99=5ms"], "needs answers"),
+        (["http://127.0.0.1:80/", "--steps", "1", "--until-late", "p98=5ms"], "such as p99=5ms"),
+        (["http://127.0.0.1:80/", "--steps", "1", "--until-late", "p99=5"], "such as p99=5ms"),
+        (["tcp://127.0.0.1:80", "--acknowledge", "a b"], "visible ASCII"),
+        (["tcp://127.0.0.1:80", "--acknowledge", "a", "--expect-echo"], "only one of"),
+        (["tcp://127.0.0.1:80", "--verify", "f"], "--verify needs --acknowledge"),
+        (["tcp://127.0.0.1:80", "--acknowledge", "a", "--verify", "f"], "--verify-member"),
+        (["tcp://127.0.0.1:80", "--verify-member", "f"], "is for --verify"),
     ])
     func `is refused with a sentence when an argument is wrong`(
         arguments: [String], text: String
     ) throws {
-        let error = #expect(throws: (any Error).self) { try LoadCommand.parse(arguments) }
-        #expect(LoadCommand.message(for: try #require(error)).contains(text))
+        let error = #expect(throws: (any Error).self) { try SendLoadCommand.parse(arguments) }
+        #expect(SendLoadCommand.message(for: try #require(error)).contains(text))
+    }
+
+    @Test func `has a port where its scheme has one`() throws {
+        #expect(try LoadTarget("http://localhost").port == 80)
+        #expect(try LoadTarget("https://localhost/a?b=c#d").port == 443)
+        #expect(try LoadTarget("https://localhost/a?b=c#d").path == "/a?b=c")
+        #expect(try LoadTarget("http://localhost:8080?x").path == "/?x")
+        #expect(try LoadTarget("unix:/tmp/a").unixPath == "/tmp/a")
+        try LoadPlan(target: try LoadTarget("unix:/tmp/a")).validate()
     }
 
     @Test func `is bounded where nothing is said`() throws {
-        let plan = try LoadCommand.parse(["tcp://127.0.0.1:80"]).plan()
+        let plan = try SendLoadCommand.parse(["tcp://127.0.0.1:80"]).plan()
         #expect(plan.connections == 10 && plan.rate == 1_000 && plan.duration == .seconds(10))
         #expect(plan.schedule.count == 10_000)
         #expect(!plan.allowsRemote)
     }
 
     @Test func `ends at the number of messages or the duration, whichever comes first`() throws {
-        var plan = try LoadCommand.parse(["tcp://127.0.0.1:80", "--messages", "7"]).plan()
+        var plan = try SendLoadCommand.parse(["tcp://127.0.0.1:80", "--messages", "7"]).plan()
         #expect(plan.schedule.count == 7)
         plan.messages = 1_000_000
         #expect(plan.schedule.count == 10_000)
@@ -93,6 +136,24 @@ import Weir
         #expect(
             (0..<10).map { fast.offset(of: $0) }
                 == [0, 0, 0, 0, 100_000, 100_000, 100_000, 100_000, 200_000, 200_000])
+    }
+
+    @Test(arguments: [(100.0, 500.0), (500.0, 100.0)])
+    func `changes its rate linearly on a ramp`(from: Double, to: Double) {
+        let ramp = Schedule(from: from, to: to, seconds: 10)
+        #expect(ramp.count == 3_000)
+        func due(in second: Int) -> Int {
+            (0..<ramp.count).count { ramp.offset(of: $0) / 1_000_000_000 == UInt64(second) }
+        }
+        for second in 0..<10 {
+            // The rate in the middle of the second.
+            let expected = from + (to - from) * (Double(second) + 0.5) / 10
+            #expect(abs(Double(due(in: second)) - expected) <= 1.5)
+        }
+        let offsets = (0..<ramp.count).map { ramp.offset(of: $0) }
+        #expect(offsets == offsets.sorted() && offsets[0] == 0)
+        #expect(abs(ramp.length(of: ramp.count) - 10e9) < 1e6)
+        #expect(abs(ramp.meanRate(of: ramp.count) - 300) < 0.1)
     }
 }
 

@@ -97,6 +97,24 @@
         }
     }
 
+    /// Private RSA keys that nobody else has.
+    private enum RSAKeyText {
+        static func make() throws -> String {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+            process.arguments = [
+                "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048",
+            ]
+            let output = Pipe()
+            process.standardOutput = output
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            let bytes = try #require(try output.fileHandleForReading.readToEnd())
+            process.waitUntilExit()
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
     private struct TestClaims: JWTPayload {
         var iss: String? = "https://issuer"
         var sub: String? = "till-7"
@@ -161,6 +179,33 @@
                 let token = try await signer.sign(claims)
                 let identity = try #require(await verdict(authenticator, token).identity)
                 #expect(identity.roles == [])
+            }
+            await issuer.stop()
+        }
+
+        @Test func `count when they are signed with RSA or Ed25519`() async throws {
+            let issuer = try await Issuer()
+            let rsa = try Insecure.RSA.PrivateKey(pem: try RSAKeyText.make())
+            let (modulus, exponent) = try rsa.publicKey.getKeyPrimitives()
+            let (n, e) = (Base64URL.encode([UInt8](modulus)), Base64URL.encode([UInt8](exponent)))
+            // The key of RFC 8037, appendix A.
+            let edwards = try EdDSA.PrivateKey(
+                d: "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", curve: .ed25519)
+            let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+            issuer.show(
+                #"{"kty":"RSA","kid":"r","n":"\#(n)","e":"\#(e)"}"#,
+                #"{"kty":"OKP","crv":"Ed25519","kid":"e","x":"\#(x)"}"#)
+            let authenticator = try issuer.authenticator()
+            let keys = JWTKeyCollection()
+            await keys.add(rsa: rsa, digestAlgorithm: .sha256, kid: "r")
+            await keys.add(eddsa: edwards, kid: "e")
+            for id in ["r", "e"] {
+                let kid = JWKIdentifier(string: id)
+                let token = try await keys.sign(TestClaims(), kid: kid)
+                #expect(await verdict(authenticator, token) == .accepted(till), "\(id)")
+                let parts = token.split(separator: ".").map { String($0) }
+                let other = "\(parts[0]).\(Base64URL.encode(Array("{}".utf8))).\(parts[2])"
+                #expect(await verdict(authenticator, other) == .refused(.invalid), "\(id)")
             }
             await issuer.stop()
         }

@@ -232,6 +232,65 @@ struct `MQTT with a broker` {
         await #expect(throws: (any Error).self) { try await running.waitUntilFinished() }
     }
 
+    @Test func `tells how its connections stand`() async throws {
+        let broker = try await Broker(settings: [
+            "allow_anonymous true", "autosave_interval 1", "autosave_on_changes true",
+        ])
+        try await broker.start()
+        let seen = Recorder<Reading>()
+        let (events, input) = AsyncStream.makeStream(of: Reading.self)
+        let topology = Topology("status") {
+            EventStream<Reading>(
+                "in", from: .mqtt(broker.url, subscribe: ["a"], options: options("status"))
+            ).sink(seen.sink)
+            EventStream("events", from: .sequence(events))
+                .sink(.mqtt(broker.url, options: options()) { _ in "a" }.named("out"))
+        }
+        let running = try await topology.start(.quiet())
+        await broker.waitForLog("Sending SUBACK")
+        func status(_ stage: String) -> ConnectionStatus? {
+            running.status().connections.first { $0.stage == stage }
+        }
+        input.yield(Reading(id: 1))
+        _ = await seen.wait(for: 1)
+        for stage in ["in", "out"] {
+            let status = try #require(status(stage))
+            #expect(status.isConnected && status.connections == 1 && status.failures == 0)
+            #expect(status.kind == "mqtt" && status.address == broker.url)
+        }
+        await broker.crash()
+        while status("in")?.isConnected ?? true { await Task.yield() }
+        #expect(try #require(status("in")).lastError != nil)
+        try await broker.start()
+        while status("in")?.connections != 2 { await Task.yield() }
+        input.yield(Reading(id: 2))
+        _ = await seen.wait(until: { $0.contains { $0.id == 2 } })
+        #expect(try #require(status("out")).connections == 2)
+        input.finish()
+        try await running.drain()
+    }
+
+    @Test func `counts what the broker refuses`() async throws {
+        let broker = try await Broker(settings: [
+            "allow_anonymous false", "password_file FOLDER/passwords",
+        ])
+        try "".write(
+            toFile: "\(broker.folder.path)/passwords", atomically: true, encoding: .utf8)
+        try await broker.start()
+        let topology = Topology("refused") {
+            EventStream<Reading>("in", from: .mqtt(broker.url, subscribe: ["a"]))
+                .supervised(Supervisor(.oneForOne, intensity: 1_000, within: .seconds(60)))
+                .sink(.discard)
+        }
+        let running = try await topology.start(.quiet())
+        while running.status().connections.first?.refused ?? 0 == 0 { await Task.yield() }
+        let status = try #require(running.status().connections.first)
+        #expect(!status.isConnected && status.failures >= status.refused)
+        #expect(status.lastError?.contains("not authorized") ?? false)
+        running.cancel()
+        try? await running.waitUntilFinished()
+    }
+
     @Test func `keeps a quiet connection alive`() async throws {
         let broker = try await Broker()
         try await broker.start()

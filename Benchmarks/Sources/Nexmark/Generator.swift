@@ -23,9 +23,12 @@ struct NexmarkRandom {
     @inline(__always)
     mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-    /// Log-uniform from 100 to 100,000,000.
+    /// Log-uniform from 100 to 100,000,000: 100 times ten to the power of up to six.
     @inline(__always)
-    mutating func price() -> Int { Int((pow(10, unit() * 6) * 100).rounded()) }
+    mutating func price() -> Int {
+        // A power of two takes half the time of one of ten.
+        Int(exp2(unit() * 19.931568569324174) * 100 + 0.5)
+    }
 }
 
 /// Makes the events of Nexmark, the same for the same seed.
@@ -118,7 +121,7 @@ package struct NexmarkGenerator: ~Copyable {
     private mutating func extra(_ current: Int, _ average: Int) -> Text {
         if current > average { return Text() }
         let missing = average - current
-        let delta = Int((Double(missing) * 0.2).rounded())
+        let delta = Int(Double(missing) * 0.2 + 0.5)
         let length = missing - delta + (delta == 0 ? 0 : random.below(2 * delta))
         let offset = random.below(Vocabulary.letterCount - length)
         return vocabulary.letters(offset, length)

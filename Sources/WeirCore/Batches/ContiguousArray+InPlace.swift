@@ -62,6 +62,49 @@ extension ContiguousArray {
         return result
     }
 
+    /// `compactMap` that writes straight into the new array's storage, and keeps those of `times`
+    /// whose elements give something; `times` is empty or has as many as the array.
+    @inlinable
+    func compactMapped<Output, Failure: Error>(
+        times: inout ContiguousArray<EventTime>,
+        _ transform: (Element) throws(Failure) -> Output?
+    ) throws(Failure) -> ContiguousArray<Output> {
+        let hasTimes = !times.isEmpty
+        var failure: Failure?
+        let result = ContiguousArray<Output>(unsafeUninitializedCapacity: count) {
+            buffer, initialized in
+            guard let start = buffer.baseAddress else { return }
+            var kept = 0
+            for index in 0..<count {
+                do throws(Failure) {
+                    guard let output = try transform(self[index]) else { continue }
+                    // Safety: `kept` is at most `index`, and each slot is written once.
+                    (start + kept).initialize(to: output)
+                    if hasTimes, kept != index { times[kept] = times[index] }
+                    kept &+= 1
+                    initialized = kept
+                } catch {
+                    failure = error
+                    return
+                }
+            }
+        }
+        if let failure { throw failure }
+        if hasTimes { times.removeLast(times.count - result.count) }
+        return result
+    }
+
+    /// Adds the elements of a sequence, which is likely to be short.
+    @inlinable
+    mutating func append<Elements: Sequence>(all elements: Elements)
+    where Elements.Element == Element {
+        if elements.underestimatedCount > 8 {
+            append(contentsOf: elements)
+        } else {
+            for element in elements { append(element) }
+        }
+    }
+
     /// Keeps the elements that satisfy a condition, in their order, and as many of `times`.
     ///
     /// After an error the array has the same elements in some order: for batches that are given up.

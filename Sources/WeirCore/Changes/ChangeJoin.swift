@@ -42,81 +42,31 @@ extension KeyedChanges where Row: Equatable {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
-            let downstream = AnyReceiver.joined(outputs[0], as: Change<Output>.self)
-            let table = scope.makeTable(
-                Key.self, JoinRows<Row, Other>.self, timeToLive: scope.lifetime(ttl))
-            let life = StateLife(scope)
+            let updates = KeyedUpdates<Key, JoinRows<Row, Other>, Change<Output>>(
+                scope, ttl: ttl, JoinRows<Row, Other>.self, outputs[0])
             let tally = BatchTally(scope, .skipped)
-            scope.onPublish { (keys: table.count, timers: 0) }
             let rule = ChangeJoin<Row, Other, Output>(kind.shape, limit: rowsPerKey) {
                 left, right in
                 guard let (first, second) = kind.parts(left, right) else { return nil }
                 return try combine(first, second)
             }
-            return (
-                Receiver<Change<Row>>(
-                    batch: { batch in
-                        let batchKeys = leftKeys(batch)
-                        let hashes = table.hashesAhead(of: batchKeys)
-                        let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                        let clock = life.processingTime
-                        var output = Batch<Change<Output>>()
-                        for index in batch.elements.indices {
-                            let key = batchKeys[index]
-                            let hash = table.hash(of: key, at: index, in: hashes)
-                            let time = hasTimes ? batch.times[index] : .min
-                            var isEmpty = false
-                            try table.update(
-                                key, hash: hash, now: hasTimes ? time : clock,
-                                default: JoinRows()
-                            ) { rows in
-                                let isTaken = try rule.left(batch.elements[index], &rows) {
-                                    output.append($0, at: time)
-                                }
-                                if !isTaken {
-                                    tally.giveUp(batch.elements[index], JoinLimit.full(rowsPerKey))
-                                }
-                                isEmpty = rows.lefts.isEmpty && rows.rights.isEmpty
-                            }
-                            if isEmpty { table.remove(key, hash: hash) }
-                        }
-                        table.sweep(now: life.sweepTime)
-                        if !output.isEmpty { try downstream.batch(output) }
-                    },
-                    signal: { signal in
-                        if case .watermark = signal { table.sweep(now: life.sweepTime) }
-                        try downstream.signal(signal)
-                    }),
-                Receiver<Change<Other>>(
-                    batch: { batch in
-                        let batchKeys = rightKeys(batch)
-                        let hashes = table.hashesAhead(of: batchKeys)
-                        let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                        let clock = life.processingTime
-                        var output = Batch<Change<Output>>()
-                        for index in batch.elements.indices {
-                            let key = batchKeys[index]
-                            let hash = table.hash(of: key, at: index, in: hashes)
-                            let time = hasTimes ? batch.times[index] : .min
-                            var isEmpty = false
-                            try table.update(
-                                key, hash: hash, now: hasTimes ? time : clock,
-                                default: JoinRows()
-                            ) { rows in
-                                let isTaken = try rule.right(batch.elements[index], &rows) {
-                                    output.append($0, at: time)
-                                }
-                                if !isTaken {
-                                    tally.giveUp(batch.elements[index], JoinLimit.full(rowsPerKey))
-                                }
-                                isEmpty = rows.lefts.isEmpty && rows.rights.isEmpty
-                            }
-                            if isEmpty { table.remove(key, hash: hash) }
-                        }
-                        table.sweep(now: life.sweepTime)
-                        if !output.isEmpty { try downstream.batch(output) }
-                    }, signal: { _ in })
-            )
+            let left = updates.receiver(
+                keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
+            ) { _, change, time, rows, output in
+                if try !rule.left(change, &rows, { output.append($0, at: time) }) {
+                    tally.giveUp(change, JoinLimit.full(rowsPerKey))
+                }
+                return !rows.lefts.isEmpty || !rows.rights.isEmpty
+            }
+            let right = updates.receiver(
+                keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
+            ) { _, change, time, rows, output in
+                if try !rule.right(change, &rows, { output.append($0, at: time) }) {
+                    tally.giveUp(change, JoinLimit.full(rowsPerKey))
+                }
+                return !rows.lefts.isEmpty || !rows.rights.isEmpty
+            }
+            return (left, right)
         }
         return ChangeStream(EventStream<Change<Output>>(node: node))
     }

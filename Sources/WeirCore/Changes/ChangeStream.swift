@@ -31,8 +31,8 @@ public struct ChangeStream<Row: Sendable>: Sendable {
         file: StaticString = #fileID, line: UInt = #line
     ) -> ChangeStream<Output> {
         ChangeStream<Output>(
-            changes.compactMap(
-                { (change) throws(Failure) -> Change<Output>? in
+            changes.map(
+                { (change) throws(Failure) -> Change<Output> in
                     switch change {
                     case .insert(let row): .insert(try transform(row))
                     case .delete(let row): .delete(try transform(row))

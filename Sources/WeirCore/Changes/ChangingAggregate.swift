@@ -63,59 +63,31 @@ extension KeyedStream {
         let node = stage(
             kind, name: name, traits: NodeTraits(problem: problem ?? ttl?.problem), at: location
         ) { scope, outputs in
-            let downstream = AnyReceiver.joined(outputs[0], as: Change<Keyed<Key, Output>>.self)
-            let table = scope.makeTable(
-                Key.self, RunningAggregate<Accumulator>.self, timeToLive: scope.lifetime(ttl))
-            let life = StateLife(scope)
-            scope.onPublish { (keys: table.count, timers: 0) }
-            return Receiver(
-                batch: { batch in
-                    let batchKeys = keys(batch)
-                    let hashes = table.hashesAhead(of: batchKeys)
-                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                    let clock = life.processingTime
-                    var output = Batch<Change<Keyed<Key, Output>>>()
-                    output.elements.reserveCapacity(batch.count)
-                    if hasTimes { output.times.reserveCapacity(batch.count) }
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let time = hasTimes ? batch.times[index] : .min
-                        let hash = table.hash(of: key, at: index, in: hashes)
-                        var isGone = false
-                        try table.update(
-                            key, hash: hash, now: hasTimes ? time : clock,
-                            default: RunningAggregate(initial)
-                        ) { state in
-                            let hadRows = state.rows > 0
-                            let before = result(state.accumulator)
-                            step(batch.elements[index], &state)
-                            if state.rows <= 0 {
-                                isGone = true
-                                if hadRows {
-                                    output.append(
-                                        .delete(Keyed(key: key, value: before)), at: time)
-                                }
-                                return
-                            }
-                            let after = result(state.accumulator)
-                            if !hadRows {
-                                output.append(.insert(Keyed(key: key, value: after)), at: time)
-                            } else if before != after {
-                                output.append(
-                                    .update(
-                                        before: Keyed(key: key, value: before),
-                                        after: Keyed(key: key, value: after)), at: time)
-                            }
-                        }
-                        if isGone { table.remove(key, hash: hash) }
+            return KeyedUpdates<
+                Key, RunningAggregate<Accumulator>, Change<Keyed<Key, Output>>
+            >(scope, ttl: ttl, RunningAggregate<Accumulator>.self, outputs[0])
+            .receiver(keys: keys, initial: RunningAggregate(initial)) {
+                key, event, time, state, output in
+                let hadRows = state.rows > 0
+                let before = result(state.accumulator)
+                step(event, &state)
+                if state.rows <= 0 {
+                    if hadRows {
+                        output.append(.delete(Keyed(key: key, value: before)), at: time)
                     }
-                    table.sweep(now: life.sweepTime)
-                    if !output.isEmpty { try downstream.batch(output) }
-                },
-                signal: { signal in
-                    if case .watermark = signal { table.sweep(now: life.sweepTime) }
-                    try downstream.signal(signal)
-                })
+                    return false
+                }
+                let after = result(state.accumulator)
+                if !hadRows {
+                    output.append(.insert(Keyed(key: key, value: after)), at: time)
+                } else if before != after {
+                    output.append(
+                        .update(
+                            before: Keyed(key: key, value: before),
+                            after: Keyed(key: key, value: after)), at: time)
+                }
+                return true
+            }
         }
         return EventStream<Change<Keyed<Key, Output>>>(node: node)
     }

@@ -43,20 +43,25 @@ where Value: Hashable & Codable & Sendable {
     public func result(of accumulator: BandedSet<Value>) -> BandedCounts { accumulator.counts }
 }
 
-/// The number of different values in all and in each band.
+/// The number of different values in all and in each band, up to 4,294,967,295.
+///
+/// It takes 32 bytes, since it travels with each change of a result.
 @frozen
 public struct BandedCounts: Sendable, Hashable, Codable {
-    /// Of all inputs.
-    public var total = 0
-    @usableFromInline var bands = SIMD8<Int64>()
+    /// Of the bands in the first seven, of all in the last.
+    @usableFromInline var lanes = SIMD8<UInt32>()
 
     @inlinable
     init() {}
 
+    /// Of all inputs.
+    @inlinable
+    public var total: Int { Int(lanes[7]) }
+
     /// Of the inputs in a band, 0 to 6; 0 for other numbers.
     @inlinable
     public func inBand(_ band: Int) -> Int {
-        (0..<7).contains(band) ? Int(bands[band]) : 0
+        (0..<7).contains(band) ? Int(lanes[band]) : 0
     }
 }
 
@@ -95,7 +100,7 @@ public struct BandedSet<Value: Hashable & Codable & Sendable>: Sendable {
         }
         values[slot] = value
         marks[slot] = bands | 0x80
-        counts.total &+= 1
+        counts.lanes[7] &+= 1
         count(bands & 0x7f)
     }
 
@@ -109,7 +114,7 @@ public struct BandedSet<Value: Hashable & Codable & Sendable>: Sendable {
     mutating func count(_ bands: UInt8) {
         var left = bands
         while left != 0 {
-            counts.bands[left.trailingZeroBitCount] &+= 1
+            counts.lanes[left.trailingZeroBitCount] &+= 1
             left &= left &- 1
         }
     }

@@ -8,8 +8,18 @@ package struct Barrier: Sendable, Hashable {
     /// Whether the run ends here, to be continued from this checkpoint: no windows fire.
     package let suspends: Bool
 
+    /// What goes round a loop and is no barrier: it holds nothing up and belongs to no checkpoint.
+    package let probe: LoopProbe?
+
     package init(checkpoint: Int, suspends: Bool = false) {
         self.checkpoint = checkpoint
         self.suspends = suspends
+        probe = nil
+    }
+
+    init(probe: LoopProbe) {
+        checkpoint = 0
+        suspends = false
+        self.probe = probe
     }
 }

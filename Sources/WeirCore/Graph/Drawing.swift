@@ -54,6 +54,11 @@ struct Drawing {
                 from: edge.from, to: edge.to, fromNode: edge.node,
                 toNode: plan.stages[edge.to].head, label: label)
         }
+            + plan.loops.map { loop in
+                Edge(
+                    from: plan.stageOfNode[loop.tail], to: plan.stageOfNode[loop.head],
+                    fromNode: loop.tail, toNode: loop.head, label: "feedback")
+            }
     }
 
     /// The edges inside a stage: from an operator to those fused behind it.

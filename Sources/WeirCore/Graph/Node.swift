@@ -52,6 +52,8 @@ package final class Node: Sendable {
     /// How many instances a keyed stage runs as; nil for what the run's configuration says.
     package let parallelism: Int?
     package let traits: NodeTraits
+    /// Nodes that belong to the topology with this one, though nothing comes from them.
+    package let companions: [Node]
     package let location: SourceLocation
     /// Makes the receivers of the inputs from those of the outputs' consumers, on the stage's actor.
     package let build: @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
@@ -60,12 +62,14 @@ package final class Node: Sendable {
     @usableFromInline
     package convenience init(
         kind: String, name: String? = nil, inputs: [Input], isBoundary: Bool,
-        parallelism: Int? = nil, traits: NodeTraits = NodeTraits(), location: SourceLocation,
+        parallelism: Int? = nil, traits: NodeTraits = NodeTraits(), companions: [Node] = [],
+        location: SourceLocation,
         build: @escaping @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
     ) {
         self.init(
             kind: kind, name: name, inputs: inputs, role: .transform, isBoundary: isBoundary,
-            parallelism: parallelism, traits: traits, location: location, build: build)
+            parallelism: parallelism, traits: traits, companions: companions, location: location,
+            build: build)
     }
 
     /// A source.
@@ -93,9 +97,11 @@ package final class Node: Sendable {
 
     package init(
         kind: String, name: String? = nil, inputs: [Input], role: Role, isBoundary: Bool,
-        parallelism: Int? = nil, traits: NodeTraits = NodeTraits(), location: SourceLocation,
+        parallelism: Int? = nil, traits: NodeTraits = NodeTraits(), companions: [Node] = [],
+        location: SourceLocation,
         build: @escaping @Sendable (StageScope, [[AnyReceiver]]) -> [AnyReceiver]
     ) {
+        self.companions = companions
         self.kind = kind
         self.name = name
         self.inputs = inputs
@@ -121,6 +127,11 @@ package struct NodeTraits: Sendable {
     package var tap: TapID?
     /// Input 0 is split by key.
     package var isKeyed = false
+    /// Inputs with lower numbers are taken first, and so many events may pass one that waits; nil for the order of
+    /// arrival.
+    package var maximumRun: Int?
+    /// Which end of which loop this is.
+    package var loop: LoopEnd?
     /// A problem that the builder method noticed, reported by `validate()`.
     package var problem: String?
 
@@ -130,13 +141,19 @@ package struct NodeTraits: Sendable {
     @usableFromInline
     package init(
         outputs: Int = 1, assignsEventTime: Bool = false, needsEventTime: Bool = false,
-        tap: TapID? = nil, isKeyed: Bool = false, problem: String? = nil
+        tap: TapID? = nil, isKeyed: Bool = false, maximumRun: Int? = nil, problem: String? = nil
     ) {
         self.outputs = outputs
         self.assignsEventTime = assignsEventTime
         self.needsEventTime = needsEventTime
         self.tap = tap
         self.isKeyed = isKeyed
+        self.maximumRun = maximumRun
+        self.problem = problem
+    }
+
+    init(loop: LoopEnd, problem: String? = nil) {
+        self.loop = loop
         self.problem = problem
     }
 }

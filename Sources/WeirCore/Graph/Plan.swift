@@ -26,9 +26,19 @@ package struct Plan: Sendable {
         package var head: Int { nodes[0] }
     }
 
+    /// The way back from the end of a loop to its head, which is no edge: nothing waits for room on it.
+    package struct Loop: Sendable {
+        package let id: LoopID
+        package let head: Int
+        package let tail: Int
+        /// The stages that are on a way from the head to the end.
+        package let stages: Set<Int>
+    }
+
     package private(set) var nodes: [Node] = []
     package private(set) var stages: [Stage] = []
     package private(set) var edges: [Edge] = []
+    package private(set) var loops: [Loop] = []
     package private(set) var problems: [TopologyError.Problem] = []
     /// The stage of each node.
     package private(set) var stageOfNode: [Int] = []
@@ -46,12 +56,14 @@ package struct Plan: Sendable {
         cutIntoStages()
         nameStages()
         collectEdges()
+        findLoops()
     }
 
     /// Numbers the nodes so that inputs come before the nodes they feed.
     private mutating func visit(_ node: Node) {
         if indexOfNode[ObjectIdentifier(node)] != nil { return }
         for input in node.inputs { visit(input.node) }
+        for companion in node.companions { visit(companion) }
         indexOfNode[ObjectIdentifier(node)] = nodes.count
         nodes.append(node)
         if let tap = node.traits.tap, tapped[tap] == nil { tapped[tap] = nodes.count - 1 }
@@ -170,6 +182,45 @@ package struct Plan: Sendable {
         }
     }
 
+    private mutating func findLoops() {
+        for (tail, node) in nodes.enumerated() {
+            guard case .tail(let id) = node.traits.loop else { continue }
+            let head = nodes.firstIndex {
+                if case .head(id) = $0.traits.loop { true } else { false }
+            }
+            let above = ancestors(of: stageOfNode[tail])
+            if let head, above.contains(stageOfNode[head]) {
+                let below = descendants(of: stageOfNode[head])
+                loops.append(
+                    Loop(id: id, head: head, tail: tail, stages: above.intersection(below)))
+            } else {
+                problems.append(
+                    .init(
+                        code: .unconnected,
+                        message: """
+                            what the loop '\(id.name)' feeds back does not come from the loop: make it from the stream \
+                            that the body is given
+                            """, location: node.location))
+            }
+        }
+    }
+
+    /// The channels by which loops come into a stage.
+    ///
+    /// - Parameter channels: The channels of an edge, by its number.
+    package func loopChannels(
+        of stage: Int, channels: (_ edge: Int) -> Range<Int>
+    ) -> [LoopID: Set<Int>] {
+        var result: [LoopID: Set<Int>] = [:]
+        for loop in loops where loop.stages.contains(stage) && stageOfNode[loop.head] != stage {
+            for (index, edge) in edges.enumerated()
+            where edge.to == stage && loop.stages.contains(edge.from) {
+                result[loop.id, default: []].formUnion(channels(index))
+            }
+        }
+        return result
+    }
+
     /// The number of instances of a stage under a default for keyed stages that don't say.
     package func parallelism(of stage: Int, default value: Int) -> Int {
         min(max(1, stages[stage].parallelism ?? value), KeyGroup.count)
@@ -182,6 +233,18 @@ package struct Plan: Sendable {
         while let next = open.popLast() {
             for edge in edges where edge.to == next && result.insert(edge.from).inserted {
                 open.append(edge.from)
+            }
+        }
+        return result
+    }
+
+    /// The stages that this one's events reach, itself included.
+    private func descendants(of stage: Int) -> Set<Int> {
+        var result: Set<Int> = [stage]
+        var open = [stage]
+        while let next = open.popLast() {
+            for edge in edges where edge.from == next && result.insert(edge.to).inserted {
+                open.append(edge.to)
             }
         }
         return result

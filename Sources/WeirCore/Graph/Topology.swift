@@ -43,6 +43,7 @@ public struct Topology: Sendable {
                     message: "there is no stream in it: add EventStream(…, from: …) … .sink(…)"))
         }
         problems += duplicateEndpoints() + missingEventTimes() + badArguments()
+        problems += badComponents()
         if !problems.isEmpty { throw TopologyError(topology: name, problems: problems) }
     }
 
@@ -50,13 +51,7 @@ public struct Topology: Sendable {
         var used: [String: SourceLocation] = [:]
         var problems: [TopologyError.Problem] = []
         for node in plan.nodes {
-            let endpoint: String? =
-                switch node.role {
-                case .source(let source): source.endpoint
-                case .sink(let sink): sink.endpoint
-                default: nil
-                }
-            guard let endpoint else { continue }
+            guard let endpoint = node.endpoint else { continue }
             if let other = used[endpoint] {
                 problems.append(
                     .init(

@@ -35,8 +35,9 @@ public final class BroadcastHub<Element: Sendable>: Sendable {
     /// **Finishes when** the input ends: the consumers then see the end.
     public var sink: Sink<Element> {
         let (attached, minimum) = (attached, minimum)
-        return Sink("broadcastHub") { _ in
-            HubWriter(attached) { event in
+        return Sink("broadcastHub") { context in
+            context.metrics.show(live: .hubMembers) { Double(attached.all.count) }
+            return HubWriter(attached) { event in
                 if minimum > 0 { try await attached.wait(for: minimum) }
                 for consumer in attached.all { try await attached.give(event, to: consumer) }
             }
@@ -88,8 +89,9 @@ public final class PartitionHub<Element: Sendable>: Sendable {
     /// **Finishes when** the input ends: the consumers then see the end.
     public var sink: Sink<Element> {
         let (attached, hash) = (attached, hash)
-        return Sink("partitionHub") { _ in
-            HubWriter(attached) { event in
+        return Sink("partitionHub") { context in
+            context.metrics.show(live: .hubMembers) { Double(attached.all.count) }
+            return HubWriter(attached) { event in
                 try await attached.wait(for: 1)
                 let value = hash(event)
                 let chosen = attached.all.max { left, right in

@@ -86,8 +86,8 @@ public final class MergeHub<Element: Sendable>: Sendable {
     /// producers wait. **Finishes when** the hub is finished and all producers have left.
     /// **Cancels when** the topology drains; what waits in the hub stays there.
     public var source: Source<Element> {
-        let buffer = buffer
-        return Source("mergeHub") { inlet in
+        return Source("mergeHub") { [self] inlet in
+            inlet.context.metrics.show(live: .hubMembers) { Double(self.producers) }
             while let events = try await buffer.take() {
                 var batch = Batch<Element>()
                 batch.elements.append(contentsOf: events)

@@ -76,8 +76,12 @@ extension IngestJournal {
 
     private func committed(_ group: [IngestRecord], _ stored: [Stored]) {
         var safe: [String: UInt64] = [:]
-        for record in group where !record.producer.isEmpty {
-            safe[record.producer] = record.lastSequence
+        for (record, stored) in zip(group, stored) where !record.producer.isEmpty {
+            if let key = RequestKey(producer: record.producer) {
+                keys.settle(key, record.count, at: stored.position)
+            } else {
+                safe[record.producer] = record.lastSequence
+            }
         }
         if !safe.isEmpty, let first = stored.first {
             // The first position of the group: a record of the table is needed no later than that.
@@ -159,6 +163,14 @@ extension IngestJournal {
                 }
                 try journal.commit()
                 registry.change { $0.wasRecorded(at: recorded) }
+            }
+            if keys.change({ $0.needsRecord(before: first) }) {
+                let table = keys.change { $0.encoded }
+                let recorded = try table.withBytes { bytes throws(StorageError) in
+                    try journal.append(bytes, kind: IngestRecord.Kind.requestKeys)
+                }
+                try journal.commit()
+                keys.change { $0.wasRecorded(at: recorded) }
             }
             try journal.removeSegments(before: position)
         } catch {

@@ -15,9 +15,10 @@ extension IngestJournal {
             var journalOptions = JournalOptions()
             journalOptions.segmentBytes = min(
                 options.segmentBytes, max(4_096, options.journalBytes / 8))
-            // Room for a segment that is begun at the bound, and for the table of producers.
+            // Room for a segment that is begun at the bound, and for the tables.
             journalOptions.maximumBytes =
                 options.journalBytes + journalOptions.segmentBytes + 32 << 20
+                + options.requestKeys * RequestKeyTable.encodedLength
             journalOptions.firstPosition = first
             journalOptions.maximumRecordBytes = 1 << 30
             journalOptions.maximumPendingBytes = 2 << 30
@@ -57,7 +58,21 @@ extension IngestJournal {
                     }
                     continue
                 }
+                if record.kind == IngestRecord.Kind.requestKeys {
+                    try keys.change { (table) throws(IngestFormatError) in
+                        try table.restore(record.payload, at: record.position)
+                    }
+                    continue
+                }
                 let contents = try IngestRecordContents(record.payload)
+                if let key = RequestKey(producer: contents.producer) {
+                    keys.change {
+                        $0.restore(
+                            key, contents.firstSequence, contents.count, time: contents.time,
+                            recordedAt: record.position)
+                    }
+                    continue
+                }
                 if contents.producer.isEmpty || contents.count == 0 { continue }
                 let last = contents.firstSequence &+ UInt64(contents.count) &- 1
                 registry.change {

@@ -44,6 +44,7 @@ package final class IngestJournal: Sendable {
     package static let maximumMessageBytes = (1 << 30) - (1 << 20)
 
     package let registry: ProducerRegistry
+    package let keys: RequestKeys
     let files: any FileSystem
     let cipher: (any RecordCipher)?
     let options: IngestLimits
@@ -71,6 +72,7 @@ package final class IngestJournal: Sendable {
         self.options = options
         self.logger = logger
         registry = ProducerRegistry(stage: stage, limit: options.producers, logger: logger)
+        keys = RequestKeys(stage: stage, limits: options, logger: logger)
         metrics = IngestMetrics(stage: stage)
         thread = BlockingThread(isInline: isInline)
     }

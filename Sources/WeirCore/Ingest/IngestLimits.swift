@@ -15,6 +15,14 @@ public struct IngestLimits: Sendable, Hashable {
     /// Default 100,000.
     public var producers = 100_000
 
+    /// How many keys of requests (`Idempotency-Key`) are remembered; past it the oldest are forgotten.
+    ///
+    /// Default 100,000, of 36 bytes each on disk; of HTTP sources only.
+    public var requestKeys = 100_000
+
+    /// How long the key of a request is remembered; 24 hours by default.
+    public var requestKeyLifetime: Duration = .seconds(24 * 3_600)
+
     package var segmentBytes = 64 << 20
 
     /// The defaults.

@@ -8,14 +8,16 @@ package struct IngestRecord: Sendable {
     package enum Kind {
         package static let messages: UInt8 = 1
         package static let producers: UInt8 = 2
+        package static let requestKeys: UInt8 = 3
     }
 
     package private(set) var bytes: [UInt8] = []
 
-    /// Who numbers the messages; empty for a connection without numbers.
+    /// Who numbers the messages; empty for a connection without numbers, and for a request with a
+    /// key what stands for the key.
     package let producer: String
 
-    /// The number of the first message; 0 without numbers.
+    /// The number of the first message; 0 without numbers, the content's fingerprint with a key.
     package let firstSequence: UInt64
 
     /// How many messages it has.

@@ -76,6 +76,7 @@ extension StoreContents.IngestJournal {
             producers = try ProducerTable.sequences(in: record.payload)
             return
         }
+        if record.kind == IngestRecord.Kind.requestKeys { return }
         let contents = try IngestRecordContents(record.payload)
         try contents.forEachMessage { _, _ in }
         messages += contents.count
@@ -83,7 +84,7 @@ extension StoreContents.IngestJournal {
             firstTime = firstTime ?? contents.time
             lastTime = contents.time
         }
-        if !contents.producer.isEmpty, contents.count > 0 {
+        if !contents.producer.isEmpty, !RequestKey.isKey(contents.producer), contents.count > 0 {
             producers[contents.producer] = contents.firstSequence &+ UInt64(contents.count) &- 1
         }
     }

@@ -47,8 +47,10 @@ extension KeyedStream {
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
             let deadlines = Deadlines<Key>(scope, forward: downstream.signal)
             let tally = BatchTally(scope, .skipped)
+            let count = scope.makeCount(.joinRows)
             let table = scope.makeTable(Key.self, AsOfRows<Element, Row>.self) { table, group in
                 table.forEach(inGroup: group) { key, rows, _ in
+                    count.value += rows.count
                     let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
                     for event in rows.waiting { deadlines.index.add(entry, at: event.time) }
                 }
@@ -60,6 +62,8 @@ extension KeyedStream {
                 while left > 0, let (deadline, entry) = deadlines.index.next(upTo: limit) {
                     left -= 1
                     try table.update(entry.key, hash: entry.hash, default: AsOfRows()) { rows in
+                        let before = rows.count
+                        defer { count.value += rows.count - before }
                         while let event = rows.waiting.first, event.time <= deadline {
                             let row = rows.version(at: event.time)
                             if let joined = try combine(event.value, row) {
@@ -95,6 +99,7 @@ extension KeyedStream {
                                 guard rows.waiting.count < waitingPerKey else {
                                     return tally.giveUp(event, JoinLimit.full(waitingPerKey))
                                 }
+                                count.value += 1
                                 if rows.wait(event, time.nanoseconds) {
                                     deadlines.index.add(
                                         WindowEntry(key: key, hash: hash, mark: 0),
@@ -113,6 +118,8 @@ extension KeyedStream {
                             let key = batchKeys[index]
                             let hash = table.hash(of: key, at: index, in: hashes)
                             try table.update(key, hash: hash, default: AsOfRows()) { rows in
+                                let before = rows.count
+                                defer { count.value += rows.count - before }
                                 rows.add(
                                     batch.elements[index], batch.time(at: index).nanoseconds)
                                 rows.forget(before: limit)
@@ -150,6 +157,8 @@ struct AsOfRows<Event: Sendable, Row: Sendable>: Sendable {
 
     @inlinable
     init() {}
+
+    @inlinable var count: Int { versions.count + waiting.count }
 
     /// The newest version that is not newer than `time`.
     @inlinable

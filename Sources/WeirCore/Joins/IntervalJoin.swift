@@ -67,38 +67,21 @@ extension KeyedStream {
                 return left == 0
             }
             scope.onPublish { (keys: engine.table.count, timers: engine.deadlines.index.count) }
-            return (
-                Receiver<Element>(
-                    batch: { batch in
-                        let batchKeys = leftKeys(batch)
-                        let hashes = engine.table.hashesAhead(of: batchKeys)
-                        var output = Batch<Output>()
-                        for index in batch.elements.indices {
-                            let key = batchKeys[index]
-                            try engine.addLeft(
-                                batch.elements[index], key,
-                                hash: engine.table.hash(of: key, at: index, in: hashes),
-                                at: batch.time(at: index).nanoseconds
-                            ) { row, other, time in try emit(row, other, time, &output) }
-                        }
-                        if !output.isEmpty { try downstream.batch(output) }
-                    }, signal: { try engine.deadlines.receive($0) }),
-                Receiver<Other>(
-                    batch: { batch in
-                        let batchKeys = rightKeys(batch)
-                        let hashes = engine.table.hashesAhead(of: batchKeys)
-                        var output = Batch<Output>()
-                        for index in batch.elements.indices {
-                            let key = batchKeys[index]
-                            try engine.addRight(
-                                batch.elements[index], key,
-                                hash: engine.table.hash(of: key, at: index, in: hashes),
-                                at: batch.time(at: index).nanoseconds
-                            ) { row, other, time in try emit(row, other, time, &output) }
-                        }
-                        if !output.isEmpty { try downstream.batch(output) }
-                    }, signal: { _ in })
-            )
+            let left = engine.receiver(
+                keys: leftKeys, downstream, signal: { try engine.deadlines.receive($0) }
+            ) { row, key, hash, time, output in
+                try engine.addLeft(row, key, hash: hash, at: time) { row, other, time in
+                    try emit(row, other, time, &output)
+                }
+            }
+            let right = engine.receiver(
+                keys: rightKeys, downstream, signal: { _ in }
+            ) { row, key, hash, time, output in
+                try engine.addRight(row, key, hash: hash, at: time) { row, other, time in
+                    try emit(row, other, time, &output)
+                }
+            }
+            return (left, right)
         }
         return EventStream<Output>(node: node)
     }

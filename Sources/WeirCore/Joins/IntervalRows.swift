@@ -35,6 +35,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
     @usableFromInline let grain: Int64
     @usableFromInline let limit: Int
     @usableFromInline let tally: BatchTally
+    @usableFromInline let count: StateCount
 
     @inlinable
     init(
@@ -55,8 +56,11 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         self.grain = grain
         self.limit = limit
         tally = BatchTally(scope, .skipped)
+        let count = scope.makeCount(.joinRows)
+        self.count = count
         table = scope.makeTable(Key.self, Rows.self) { table, group in
             table.forEach(inGroup: group) { key, rows, _ in
+                count.value += rows.lefts.count + rows.rights.count
                 var entered = Set<Int64>()
                 let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
                 for row in rows.lefts {
@@ -78,6 +82,30 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         if grain == 1 { return exact }
         let start = WindowArithmetic.start(of: exact, size: grain, offset: 0)
         return start == exact ? exact : WindowArithmetic.add(start, grain)
+    }
+
+    /// The receiver of one side; `add` adds a row and appends its results.
+    @inlinable
+    @inline(__always)
+    func receiver<Row: Sendable, Output: Sendable>(
+        keys: @escaping @Sendable (Batch<Row>) -> ContiguousArray<Key>,
+        _ downstream: Receiver<Output>, signal: @escaping (Signal) throws -> Void,
+        _ add: @escaping (Row, Key, UInt64, Int64, inout Batch<Output>) throws -> Void
+    ) -> Receiver<Row> {
+        let table = self.table
+        return Receiver(
+            batch: { batch in
+                let batchKeys = keys(batch)
+                let hashes = table.hashesAhead(of: batchKeys)
+                var output = Batch<Output>()
+                for index in batch.elements.indices {
+                    let key = batchKeys[index]
+                    try add(
+                        batch.elements[index], key, table.hash(of: key, at: index, in: hashes),
+                        batch.time(at: index).nanoseconds, &output)
+                }
+                if !output.isEmpty { try downstream.batch(output) }
+            }, signal: signal)
     }
 
     @inlinable
@@ -105,6 +133,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 return tally.giveUp(row, JoinLimit.full(limit))
             }
             rows.lefts.append(Timed(time: time, row: row, hasPartner: hasPartner))
+            count.value += 1
             enter(key, hash, Self.deadline(time, upper, grain), &rows)
         }
     }
@@ -134,6 +163,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 return tally.giveUp(row, JoinLimit.full(limit))
             }
             rows.rights.append(Timed(time: time, row: row, hasPartner: hasPartner))
+            count.value += 1
             enter(key, hash, Self.deadline(time, lower == .min ? .max : -lower, grain), &rows)
         }
     }
@@ -164,9 +194,11 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 if due <= limit { try emit(nil, row.row, due) }
             }
         }
+        count.value -= rows.lefts.count + rows.rights.count
         rows.lefts.removeAll { Self.deadline($0.time, upper, grain) <= limit }
         rows.rights.removeAll { Self.deadline($0.time, backward, grain) <= limit }
         if rows.lefts.isEmpty, rows.rights.isEmpty { return }
+        count.value += rows.lefts.count + rows.rights.count
         try table.update(entry.key, hash: entry.hash, default: rows) { _ in }
     }
 }

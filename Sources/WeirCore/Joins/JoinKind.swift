@@ -105,6 +105,8 @@ struct JoinRows<Left, Right> {
     @inlinable
     init() {}
 
+    @inlinable var count: Int { lefts.count + rights.count }
+
     /// Calls `body` with each result of a kind of join.
     @inlinable
     func forEach(_ shape: JoinShape, _ body: (Left?, Right?) throws -> Void) rethrows {

@@ -50,87 +50,86 @@ extension KeyedStream {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
-            let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
-            let table = scope.makeTable(
-                Key.self, JoinRows<Element, Other>.self, timeToLive: scope.lifetime(ttl))
-            let life = StateLife(scope)
+            // Rows whose time is over go without notice.
+            let count = scope.makeCount(scope.lifetime(ttl) == nil ? .joinRows : nil)
+            let updates = KeyedUpdates<Key, JoinRows<Element, Other>, Output>(
+                scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0]
+            ) { rows in
+                count.value += rows.count
+            }
             let tally = BatchTally(scope, .skipped)
-            scope.onPublish { (keys: table.count, timers: 0) }
-            let left = Receiver<Element>(
-                batch: { batch in
-                    let batchKeys = leftKeys(batch)
-                    let hashes = table.hashesAhead(of: batchKeys)
-                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                    let clock = life.processingTime
-                    var output = Batch<Output>()
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let time = hasTimes ? batch.times[index] : .min
-                        let row = batch.elements[index]
-                        try table.update(
-                            key, hash: table.hash(of: key, at: index, in: hashes),
-                            now: hasTimes ? time : clock, default: JoinRows()
-                        ) { rows in
-                            if unique.left, !rows.lefts.isEmpty {
-                                return tally.giveUp(row, JoinLimit.notUnique)
-                            }
-                            for partner in rows.rights {
-                                guard let joined = try combine(row, partner) else { continue }
-                                output.append(joined, at: time)
-                            }
-                            if unique.right, !unique.left, !rows.rights.isEmpty { return }
-                            if unique.left, !unique.right { rows.rights = [] }
-                            if rows.lefts.count < rowsPerKey {
-                                rows.lefts.append(row)
-                            } else {
-                                tally.giveUp(row, JoinLimit.full(rowsPerKey))
-                            }
-                        }
-                    }
-                    table.sweep(now: life.sweepTime)
-                    if !output.isEmpty { try downstream.batch(output) }
-                },
-                signal: { signal in
-                    if case .watermark = signal { table.sweep(now: life.sweepTime) }
-                    try downstream.signal(signal)
-                })
-            let right = Receiver<Other>(
-                batch: { batch in
-                    let batchKeys = rightKeys(batch)
-                    let hashes = table.hashesAhead(of: batchKeys)
-                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                    let clock = life.processingTime
-                    var output = Batch<Output>()
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let time = hasTimes ? batch.times[index] : .min
-                        let row = batch.elements[index]
-                        try table.update(
-                            key, hash: table.hash(of: key, at: index, in: hashes),
-                            now: hasTimes ? time : clock, default: JoinRows()
-                        ) { rows in
-                            if unique.right, !rows.rights.isEmpty {
-                                return tally.giveUp(row, JoinLimit.notUnique)
-                            }
-                            for partner in rows.lefts {
-                                guard let joined = try combine(partner, row) else { continue }
-                                output.append(joined, at: time)
-                            }
-                            if unique.left, !unique.right, !rows.lefts.isEmpty { return }
-                            if unique.right, !unique.left { rows.lefts = [] }
-                            if rows.rights.count < rowsPerKey {
-                                rows.rights.append(row)
-                            } else {
-                                tally.giveUp(row, JoinLimit.full(rowsPerKey))
-                            }
-                        }
-                    }
-                    table.sweep(now: life.sweepTime)
-                    if !output.isEmpty { try downstream.batch(output) }
-                }, signal: { _ in })
+            let rule = JoinMeeting(limit: rowsPerKey, tally: tally)
+            let left = updates.receiver(
+                keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
+            ) { _, row, time, rows, output in
+                let before = rows.count
+                defer { count.value += rows.count - before }
+                try rule.meet(
+                    row, among: &rows.lefts, isUnique: unique.left, partners: &rows.rights,
+                    areUnique: unique.right
+                ) { partner in
+                    if let joined = try combine(row, partner) { output.append(joined, at: time) }
+                }
+                return true
+            }
+            let right = updates.receiver(
+                keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
+            ) { _, row, time, rows, output in
+                let before = rows.count
+                defer { count.value += rows.count - before }
+                try rule.meet(
+                    row, among: &rows.rights, isUnique: unique.right, partners: &rows.lefts,
+                    areUnique: unique.left
+                ) { partner in
+                    if let joined = try combine(partner, row) { output.append(joined, at: time) }
+                }
+                return true
+            }
             return (left, right)
         }
         return EventStream<Output>(node: node)
+    }
+}
+
+/// What happens when a row of a join comes to its key.
+@usableFromInline
+struct JoinMeeting {
+    @usableFromInline let limit: Int
+    @usableFromInline let tally: BatchTally
+
+    @inlinable
+    init(limit: Int, tally: BatchTally) {
+        self.limit = limit
+        self.tally = tally
+    }
+
+    /// Calls `body` with each partner of a row, then keeps the row if it may find more.
+    ///
+    /// - Parameters:
+    ///   - own: The rows of its side.
+    ///   - isUnique: Whether its side has at most one row.
+    ///   - partners: The rows of the other side.
+    ///   - areUnique: Whether the other side has at most one.
+    @inlinable
+    @inline(__always)
+    func meet<Row: Sendable, Partner>(
+        _ row: Row, among own: inout ContiguousArray<Row>, isUnique: Bool,
+        partners: inout ContiguousArray<Partner>, areUnique: Bool, _ body: (Partner) throws -> Void
+    ) throws {
+        if isUnique, !own.isEmpty { return tally.giveUp(row, JoinLimit.notUnique) }
+        var index = 0
+        while index < partners.count {
+            try body(partners[index])
+            index &+= 1
+        }
+        // All that it can meet has come, for a row that is not unique itself.
+        if areUnique, !isUnique, index > 0 { return }
+        if isUnique, !areUnique { partners = [] }
+        if own.count < limit {
+            own.append(row)
+        } else {
+            tally.giveUp(row, JoinLimit.full(limit))
+        }
     }
 }
 

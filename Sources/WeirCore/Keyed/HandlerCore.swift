@@ -266,6 +266,7 @@ extension StageScope {
         keep(
             CheckpointedTable(
                 table, version: version, migrate: migrate, hash: { stableHash($0) }))
+        if timeToLive != nil { show(.expired) { table.expiredCount } }
         return table
     }
 

@@ -15,37 +15,11 @@ extension KeyedStream {
             kind, name: name, traits: NodeTraits(problem: problem ?? ttl?.problem), at: location
         ) { scope, outputs in
             if isFallible { scope.markFallible() }
-            let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
-            let table = scope.makeTable(Key.self, State.self, timeToLive: scope.lifetime(ttl))
-            let life = StateLife(scope)
-            scope.onPublish { (keys: table.count, timers: 0) }
-            return Receiver(
-                batch: { batch in
-                    let batchKeys = keys(batch)
-                    let hashes = table.hashesAhead(of: batchKeys)
-                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                    let clock = life.processingTime
-                    var output = Batch<Output>()
-                    output.elements.reserveCapacity(batch.count)
-                    if hasTimes { output.times.reserveCapacity(batch.count) }
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let time = hasTimes ? batch.times[index] : .min
-                        let hash = table.hash(of: key, at: index, in: hashes)
-                        try table.update(
-                            key, hash: hash, now: hasTimes ? time : clock,
-                            default: initial
-                        ) { state in
-                            try body(key, batch.elements[index], time, &state, &output)
-                        }
-                    }
-                    table.sweep(now: life.sweepTime)
-                    if !output.isEmpty { try downstream.batch(output) }
-                },
-                signal: { signal in
-                    if case .watermark = signal { table.sweep(now: life.sweepTime) }
-                    try downstream.signal(signal)
-                })
+            return KeyedUpdates<Key, State, Output>(scope, ttl: ttl, State.self, outputs[0])
+                .receiver(keys: keys, initial: initial) { key, event, time, state, output in
+                    try body(key, event, time, &state, &output)
+                    return true
+                }
         }
         return EventStream<Output>(node: node)
     }

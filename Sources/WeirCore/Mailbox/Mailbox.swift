@@ -31,7 +31,10 @@ package final class Mailbox: Sendable {
     }
 
     package let owner: String
+    /// How many events a sender may have waiting in it.
     @usableFromInline package let capacity: Int
+    /// The same, of all inputs that have a queue of their own.
+    package let totalCapacity: Int
     package let dropped = Atomic<Int>(0)
     /// The number of events that were queued when the mailbox was closed.
     package let discarded = Atomic<Int>(0)
@@ -39,10 +42,12 @@ package final class Mailbox: Sendable {
     @usableFromInline let consumerIsIdle = Atomic<Bool>(false)
     private let locked: Mutex<Locked>
 
-    package init(owner: String, policy: MailboxPolicy) {
+    /// - Parameter lanes: For a stage that takes some of its inputs before others.
+    package init(owner: String, policy: MailboxPolicy, lanes: MailboxLanes.Layout? = nil) {
         self.owner = owner
-        let machine = MailboxStateMachine(policy: policy)
+        let machine = MailboxStateMachine(policy: policy, lanes: lanes)
         capacity = machine.capacity
+        totalCapacity = machine.totalCapacity
         locked = Mutex(Locked(machine: machine))
     }
 

@@ -37,6 +37,7 @@ package struct MailboxStateMachine: Sendable {
     package private(set) var isPaused = false
     /// Whether somebody asked the consumer to look at something other than the queue.
     package private(set) var isWoken = false
+    private var wasWoken = false
     package private(set) var isConsumerWaiting = false
     /// Channels that have to wait until the others have caught up with a checkpoint.
     package private(set) var heldChannels: Set<Int> = []
@@ -45,31 +46,44 @@ package struct MailboxStateMachine: Sendable {
     private var heldWaiters = Deque<Waiter>()
     /// What doesn't fit into memory, behind all of `queue`.
     private let spill: SpillQueue?
+    /// The queues of a stage that takes some of its inputs before others, in place of `queue`.
+    private var lanes: MailboxLanes?
+    /// Whether there is one queue, in memory.
+    private let isPlain: Bool
     package let capacity: Int
     package let overflow: OverflowPolicy
 
-    package init(policy: MailboxPolicy) {
+    package init(policy: MailboxPolicy, lanes layout: MailboxLanes.Layout? = nil) {
         capacity = max(1, policy.capacity)
         overflow = policy.overflow
-        if case .spill(let directory, let limit) = policy.overflow.kind {
+        lanes = layout.map { MailboxLanes(policy: policy, layout: $0) }
+        if layout != nil {
+            spill = nil
+        } else if case .spill(let directory, let limit) = policy.overflow.kind {
             spill = SpillQueue(directory: directory, limit: limit)
         } else {
             spill = nil
         }
+        isPlain = spill == nil && layout == nil
     }
+
+    /// How many events fit into all of it.
+    package var totalCapacity: Int { capacity * (lanes?.count ?? 1) }
 
     /// Whether a delivery of this weight may enter now, behind nobody who waits.
     package func hasRoom(for weight: Int) -> Bool {
-        weight == 0 || depth == 0 || depth + weight <= capacity
+        if let lanes { return lanes.hasRoom(for: weight) }
+        return weight == 0 || depth == 0 || depth + weight <= capacity
     }
 
     /// Offers a delivery; `.full` leaves it with the caller.
     package mutating func offer(_ delivery: Delivery) -> SendAction {
         if isClosed { return .closed }
         let weight = delivery.weight
-        if spill == nil, heldChannels.isEmpty, waiters.isEmpty, hasRoom(for: weight) {
+        if isPlain, heldChannels.isEmpty, waiters.isEmpty, hasRoom(for: weight) {
             return .accepted(wakeConsumer: push(delivery), dropped: 0)
         }
+        if lanes != nil { return offerToLane(delivery) }
         if let spill, !spill.isEmpty {
             guard weight == 0 || waiters.isEmpty, spill.append(delivery) else { return .full }
             return .accepted(wakeConsumer: isPaused ? false : takeConsumer(), dropped: 0)
@@ -109,7 +123,9 @@ package struct MailboxStateMachine: Sendable {
 
     /// Lines a sender up behind those who already wait.
     package mutating func enqueueWaiter(_ waiter: Waiter) {
-        if heldChannels.contains(waiter.delivery.channel) {
+        if lanes != nil {
+            lanes?.enqueueWaiter(waiter)
+        } else if heldChannels.contains(waiter.delivery.channel) {
             heldWaiters.append(waiter)
         } else {
             waiters.append(waiter)
@@ -118,6 +134,7 @@ package struct MailboxStateMachine: Sendable {
 
     /// Takes a waiting sender out, when its task was cancelled.
     package mutating func removeWaiter(id: UInt64) -> Waiter? {
+        if lanes != nil { return lanes?.removeWaiter(id: id) }
         if let index = waiters.firstIndex(where: { $0.id == id }) {
             return waiters.remove(at: index)
         }
@@ -135,11 +152,21 @@ package struct MailboxStateMachine: Sendable {
 
     /// Moves what is there into `deliveries`, then lets waiting senders in, first come, first served.
     package mutating func take(into deliveries: inout Deque<Delivery>) -> TakeAction {
-        if isWoken {
+        // Who wakes itself in every turn still gets what waits in between.
+        if isWoken, !wasWoken || !hasDeliveries {
             isWoken = false
+            wasWoken = true
             return .woken
         }
+        wasWoken = false
         if isPaused && !isClosed { return .empty }
+        if lanes != nil {
+            guard let resumed = lanes?.take(into: &deliveries) else {
+                return isClosed ? .closed : .empty
+            }
+            depth = lanes?.depth ?? 0
+            return .taken(resume: resumed)
+        }
         if queue.isEmpty, let spill, !spill.isEmpty {
             queue.append(contentsOf: spill.take(room: capacity, heldChannels: heldChannels))
         }
@@ -152,6 +179,10 @@ package struct MailboxStateMachine: Sendable {
 
     /// Lets waiting senders in while there is room; returns those to resume.
     package mutating func admitWaiters() -> [Waiter] {
+        if lanes != nil {
+            defer { depth = lanes?.depth ?? 0 }
+            return lanes?.admitWaiters() ?? []
+        }
         var resumed: [Waiter] = []
         while let first = waiters.first {
             if let spill, !spill.isEmpty {
@@ -167,11 +198,35 @@ package struct MailboxStateMachine: Sendable {
         return resumed
     }
 
+    /// Takes the oldest delivery alone; senders that wait are let in by ``admitWaiters()``.
+    mutating func takeFirst() -> Delivery? {
+        if queue.isEmpty, let spill, !spill.isEmpty {
+            queue.append(contentsOf: spill.take(room: capacity, heldChannels: heldChannels))
+            depth = queue.reduce(0) { $0 + $1.weight }
+        }
+        guard let first = queue.popFirst() else { return nil }
+        depth -= first.weight
+        return first
+    }
+
+    private mutating func offerToLane(_ delivery: Delivery) -> SendAction {
+        guard let action = lanes?.offer(delivery) else { return .closed }
+        depth = lanes?.depth ?? 0
+        guard case .accepted(let isAvailable, let dropped) = action else { return action }
+        return .accepted(
+            wakeConsumer: isAvailable && !isPaused ? takeConsumer() : false, dropped: dropped)
+    }
+
     // MARK: Alignment
 
     /// Sets a channel's deliveries aside until ``releaseHeld()``: at most `capacity` events, then
     /// its senders wait, without holding up the senders of other channels.
     package mutating func hold(channel: Int) {
+        if lanes != nil {
+            lanes?.hold(channel: channel)
+            depth = lanes?.depth ?? 0
+            return
+        }
         heldChannels.insert(channel)
         for delivery in queue where delivery.channel == channel { setAside(delivery) }
         queue.removeAll { $0.channel == channel }
@@ -183,6 +238,11 @@ package struct MailboxStateMachine: Sendable {
     /// Puts what was set aside back in front of the queue; returns whether the consumer must be
     /// resumed.
     package mutating func releaseHeld() -> Bool {
+        if lanes != nil {
+            lanes?.releaseHeld()
+            depth = lanes?.depth ?? 0
+            return hasDeliveries ? takeConsumer() : false
+        }
         heldChannels.removeAll()
         queue.prepend(contentsOf: held)
         depth += heldDepth
@@ -214,15 +274,18 @@ package struct MailboxStateMachine: Sendable {
 
     /// Whether a consumer would get something now.
     package var hasDeliveries: Bool {
-        !isPaused
-            && (!queue.isEmpty || spill?.hasAvailable(heldChannels: heldChannels) ?? false)
+        if isPaused { return false }
+        if let lanes { return lanes.hasDeliveries }
+        return !queue.isEmpty || spill?.hasAvailable(heldChannels: heldChannels) ?? false
     }
 
     /// Whether a consumer has something to come back for.
     package var needsConsumer: Bool { hasDeliveries || isWoken || isClosed }
 
     /// The number of events that wait on disk, and how many were lost there.
-    package var spilled: (depth: Int, lost: Int) { (spill?.depth ?? 0, spill?.lost ?? 0) }
+    package var spilled: (depth: Int, lost: Int) {
+        lanes?.spilled ?? (spill?.depth ?? 0, spill?.lost ?? 0)
+    }
 
     /// The state of things for a consumer that leaves the queue alone.
     package mutating func takeWakeUp() -> Mailbox.Turn? {
@@ -254,6 +317,12 @@ package struct MailboxStateMachine: Sendable {
     ///
     /// What is queued is discarded, its number of events returned.
     package mutating func close() -> (wakeConsumer: Bool, waiters: [Waiter], discarded: Int) {
+        if lanes != nil {
+            isClosed = true
+            depth = 0
+            let closed = lanes?.close()
+            return (takeConsumer(), closed?.waiters ?? [], closed?.discarded ?? 0)
+        }
         let discarded = depth + heldDepth + (spill?.depth ?? 0)
         spill?.removeAll()
         isClosed = true

@@ -104,7 +104,8 @@ extension RunningTopology {
         let depth = mailbox.depth
         text.add("weir_mailbox_depth", .gauge, "Events that wait.", labels, depth)
         text.add(
-            "weir_mailbox_capacity", .gauge, "Events that may wait.", labels, mailbox.capacity)
+            "weir_mailbox_capacity", .gauge, "Events that may wait.", labels,
+            mailbox.totalCapacity)
         let since = metrics?.busySince.load(ordering: .relaxed) ?? 0
         text.add(
             "weir_mailbox_oldest_seconds", .gauge,
@@ -175,6 +176,10 @@ extension RunningTopology {
         text.add(
             "weir_timers_pending", .gauge, "Timers and windows that are pending.", labels,
             metrics.pendingTimers.load(ordering: .relaxed))
+        for (gauge, value) in metrics.shownGauges.sorted(by: { $0.key.name < $1.key.name }) {
+            text.add(
+                gauge.name, gauge.isCounter ? .counter : .gauge, gauge.help, labels, value)
+        }
         let watermark = EventTime(nanoseconds: metrics.watermark.load(ordering: .relaxed))
         if watermark != .min, watermark != .max {
             text.add(

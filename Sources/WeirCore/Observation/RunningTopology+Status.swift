@@ -23,6 +23,8 @@ extension RunningTopology {
                     name: $0.label, strategy: $0.strategy.description, restarts: $0.count)
             }, bottleneck: nil, deadLetters: deadLetters.total)
         status.bottleneck = BottleneckSearch(status).result
+        status.connections = environment.resources.all(of: (any ConnectionReporting).self)
+            .map(\.connectionStatus).sorted { $0.stage < $1.stage }
         return status
     }
 
@@ -51,7 +53,7 @@ extension RunningTopology {
             eventsOutPerSecond: Double(samples.reduce(0) { $0 + $1.eventsOut }) / seconds,
             busyRatio: ratio { $0.busy }, idleRatio: ratio { $0.idle },
             blockedRatio: ratio { $0.blocked }, mailboxDepth: depth,
-            mailboxCapacity: mailboxes.reduce(0) { $0 + $1.capacity },
+            mailboxCapacity: mailboxes.reduce(0) { $0 + $1.totalCapacity },
             oldestSeconds: depth > 0 ? Double(now - (busySince.min() ?? now)) / 1e9 : 0,
             watermark: watermark, watermarkLagSeconds: watermark == .max ? nil : lag,
             watermarkHeldBackBy: holdingBack(stage.index),
@@ -60,7 +62,16 @@ extension RunningTopology {
             deadLetters: total { $0.deadLetters.load(ordering: .relaxed) },
             restarts: total { $0.restarts.load(ordering: .relaxed) },
             stateKeys: total { $0.stateKeys.load(ordering: .relaxed) },
-            timers: total { $0.pendingTimers.load(ordering: .relaxed) })
+            timers: total { $0.pendingTimers.load(ordering: .relaxed) },
+            gauges: gauges(metrics), alignment: metrics.lazy.compactMap { $0.alignment }.first)
+    }
+
+    private func gauges(_ metrics: [StageMetrics]) -> [String: Double] {
+        var sums: [String: Double] = [:]
+        for instance in metrics {
+            for (gauge, value) in instance.shownGauges { sums[gauge.name, default: 0] += value }
+        }
+        return sums
     }
 
     private func activity(
@@ -69,6 +80,7 @@ extension RunningTopology {
         if !mailboxes.isEmpty && mailboxes.allSatisfy({ $0.isClosed }) { return "ended" }
         for instance in metrics {
             if instance.blockedSince.load(ordering: .relaxed) != 0 { return "blocked" }
+            if instance.alignment?.isHeld == true { return "aligning" }
             if instance.busySince.load(ordering: .relaxed) == 0 { continue }
             switch instance.activity {
             case .handling: return "handling"

@@ -21,6 +21,8 @@ final class StageInstruments: Sendable {
         var blocked: [String: FloatingPointCounter] = [:]
         /// Made when there is something to show: not every stage has event time or was restarted.
         var lag, recovery, inputIdle: Meter?
+        var gauges: [StageGauge: Meter] = [:]
+        var counters: [StageGauge: Counter] = [:]
     }
 
     init(
@@ -53,7 +55,7 @@ final class StageInstruments: Sendable {
     func report(_ sample: StageSample, now: Int64, time: EventTime) {
         let waiting = mailbox.depth
         depth.set(Double(waiting))
-        capacity.set(Double(mailbox.capacity))
+        capacity.set(Double(mailbox.totalCapacity))
         guard let metrics else { return reportDropped(nil) }
         eventsIn.increment(by: Int64(sample.eventsIn))
         eventsOut.increment(by: Int64(sample.eventsOut))
@@ -69,9 +71,26 @@ final class StageInstruments: Sendable {
         oldest.set(waiting > 0 && since > 0 ? Double(now - since) / 1e9 : 0)
         keys.set(Double(metrics.stateKeys.load(ordering: .relaxed)))
         timers.set(Double(metrics.pendingTimers.load(ordering: .relaxed)))
+        for (gauge, value) in metrics.shownGauges { report(gauge, value) }
         reportBlocked(sample)
         reportDropped(metrics)
         reportTime(metrics, time)
+    }
+
+    private func report(_ gauge: StageGauge, _ value: Double) {
+        if gauge.isCounter {
+            let counter = changing.withLock { changing in
+                let counter =
+                    changing.counters[gauge] ?? Counter(label: gauge.name, dimensions: dimensions)
+                changing.counters[gauge] = counter
+                return counter
+            }
+            increment(counter, gauge.name, to: Int(value))
+        } else {
+            changing.withLock { changing in
+                set(&changing.gauges[gauge], gauge.name) { value }
+            }
+        }
     }
 
     private func increment(_ counter: Counter, _ key: String, to total: Int) {

@@ -47,11 +47,47 @@ package final class StageMetrics: Sendable {
     private let blockedNow = Mutex<String?>(nil)
     private let inputStates = Mutex<[InputState]>([])
     private let dropped: Mutex<[DropReason: Int]> = Mutex([:])
+    private let gauges = Mutex(Gauges())
+
+    private struct Gauges: Sendable {
+        var published: [StageGauge: Double] = [:]
+        var live: [StageGauge: @Sendable () -> Double] = [:]
+        var alignment: (@Sendable () -> AlignmentStatus)?
+    }
 
     package init() {}
 
     package func countDropped(_ count: Int, reason: DropReason) {
         if count > 0 { dropped.withLock { $0[reason, default: 0] += count } }
+    }
+
+    /// Replaces what operators show of their state.
+    func publish(_ values: [StageGauge: Double]) {
+        gauges.withLock { $0.published = values }
+    }
+
+    /// Has a number shown as it is when somebody looks.
+    package func show(live gauge: StageGauge, _ value: @escaping @Sendable () -> Double) {
+        gauges.withLock { $0.live[gauge] = value }
+    }
+
+    func show(alignment: @escaping @Sendable () -> AlignmentStatus) {
+        gauges.withLock { $0.alignment = alignment }
+        show(live: .alignmentAhead) { alignment().aheadSeconds }
+        show(live: .alignmentHeld) { alignment().isHeld ? 1 : 0 }
+    }
+
+    /// What operators show of their state.
+    package var shownGauges: [StageGauge: Double] {
+        let (published, live) = gauges.withLock { ($0.published, $0.live) }
+        var values = published
+        for (gauge, value) in live { values[gauge, default: 0] += value() }
+        return values
+    }
+
+    /// How the stage's stream stands to those that it is aligned with.
+    package var alignment: AlignmentStatus? {
+        gauges.withLock { $0.alignment }?()
     }
 
     /// The stage begins to wait for a downstream stage.

@@ -25,6 +25,12 @@ extension TopologyStatus: CustomStringConvertible {
             let names = stage.watermarkHeldBackBy.joined(separator: ", ")
             lines.append("\(stage.name): event time is held back by \(names)")
         }
+        for stage in stages {
+            guard let alignment = stage.alignment, alignment.isHeld else { continue }
+            lines.append(
+                "\(stage.name): held back by \(alignment.waitsFor.joined(separator: ", ")) in "
+                    + "'\(alignment.group)', \(Self.text(alignment.aheadSeconds)) s ahead")
+        }
         for edge in edges where edge.isBlocked || edge.blockedRatio > 0 {
             lines.append(
                 "\(edge.from) -> \(edge.to): blocked \(Self.percent(edge.blockedRatio))")

@@ -24,6 +24,9 @@ public struct TopologyStatus: Sendable, Codable {
     /// The events that could not be handled, since the start.
     public var deadLetters: Int
 
+    /// The connections that sources and sinks have made to other systems, by their stages' names.
+    public var connections: [ConnectionStatus] = []
+
     /// The stage of this name.
     public func stage(_ name: String) -> StageStatus? { stages.first { $0.name == name } }
 }
@@ -36,7 +39,8 @@ public struct StageStatus: Sendable, Codable {
     public var instances: Int
     /// Whether it is held by `pause()`.
     public var isPaused: Bool
-    /// What it does: `idle`, `handling`, `writing`, `awaiting calls`, `restarting`, `blocked`, `paused` or `ended`.
+    /// What it does: `idle`, `handling`, `writing`, `awaiting calls`, `aligning`, `restarting`,
+    /// `blocked`, `paused` or `ended`.
     public var activity: String
     /// Events taken since the start.
     public var eventsIn: Int
@@ -76,6 +80,10 @@ public struct StageStatus: Sendable, Codable {
     public var stateKeys: Int
     /// Timers that are set.
     public var timers: Int
+    /// Further numbers of what its operators keep, by the names of their metrics, such as `weir_join_rows`.
+    public var gauges: [String: Double]
+    /// How its stream stands to those that it is aligned with; nil if it is not.
+    public var alignment: AlignmentStatus?
 
     /// The fill of its mailboxes, 0...1; more when a single batch is larger than the mailbox.
     public var mailboxFill: Double {

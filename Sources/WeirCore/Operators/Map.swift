@@ -36,14 +36,9 @@ extension EventStream {
         mapBatches(
             "compactMap", isFallible: Failure.self != Never.self, at: SourceLocation(file, line)
         ) { (batch: consuming Batch<Element>) in
-            var output = Batch<Output>()
-            output.elements.reserveCapacity(batch.count)
-            for index in 0..<batch.elements.count {
-                guard let value = try transform(batch.elements[index]) else { continue }
-                output.elements.append(value)
-                if batch.hasTimes { output.times.append(batch.times[index]) }
-            }
-            return output
+            var batch = batch
+            let elements = try batch.elements.compactMapped(times: &batch.times, transform)
+            return Batch(unchecked: elements, times: batch.times)
         }
     }
 
@@ -63,11 +58,12 @@ extension EventStream {
                 batch: { batch in
                     var output = Batch<Outputs.Element>()
                     for index in 0..<batch.elements.count {
-                        output.elements.append(contentsOf: try transform(batch.elements[index]))
+                        output.elements.append(all: try transform(batch.elements[index]))
                         if batch.hasTimes {
-                            let missing = output.elements.count - output.times.count
-                            output.times.append(
-                                contentsOf: repeatElement(batch.times[index], count: missing))
+                            let time = batch.times[index]
+                            while output.times.count < output.elements.count {
+                                output.times.append(time)
+                            }
                         }
                         if output.elements.count >= batchSize {
                             try downstream.batch(output)

@@ -15,6 +15,7 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
     @usableFromInline let late: Receiver<Element>
     @usableFromInline var latePending = 0
     @usableFromInline let alarm = PatternAlarm()
+    @usableFromInline let partialMatches: StateCount
 
     @inlinable
     init(
@@ -29,10 +30,13 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
         timeouts = AnyReceiver.joined(outputs[1], as: PatternMatch<Key, Element>.self)
         late = AnyReceiver.joined(outputs[2], as: Element.self)
         tally = BatchTally(scope, .overflow)
+        let partialMatches = scope.makeCount(.partialMatches)
+        self.partialMatches = partialMatches
         let (index, alarm) = (self.index, self.alarm)
         table = scope.makeTable(Key.self, PatternKey<Element>.self) { table, group in
             table.forEach(inGroup: group) { key, known, _ in
                 let hash = stableHash(key)
+                partialMatches.value += known.state.runs.count
                 for waiting in known.waiting[known.next...] {
                     index.add(WindowEntry(key: key, hash: hash, mark: 0), at: waiting.time)
                 }
@@ -110,10 +114,12 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
         _ event: Element, at time: Int64, stamp: EventTime, _ key: Key, _ hash: UInt64,
         _ known: inout PatternKey<Element>, _ output: inout PatternOutput<Key, Element>
     ) throws {
+        let runs = known.state.runs.count
         known.state.advance(
             to: time, key: key, pattern, stamp: { stampOfTimeout(at: $0) }, into: &output)
         try known.state.handle(event, at: time, stamp: stamp, key: key, pattern, into: &output)
         try known.state.limit(to: limits, stamp, key, pattern, &output)
+        partialMatches.value += known.state.runs.count - runs
         setAlarm(key, hash, &known)
     }
 
@@ -193,7 +199,7 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
     ) throws {
         let isDone = try table.update(entry.key, hash: entry.hash, default: PatternKey()) { known in
             if entry.mark == 2 {
-                known.state.end(entry.key, pattern, into: &output)
+                end(entry, &known, &output)
             } else if entry.mark == 1 {
                 expire(entry, deadline, &known, &output)
             } else if let (time, event) = known.takeWaiting(upTo: deadline) {
@@ -207,14 +213,26 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
     }
 
     @inlinable
+    func end(
+        _ entry: WindowEntry<Key>, _ known: inout PatternKey<Element>,
+        _ output: inout PatternOutput<Key, Element>
+    ) {
+        let runs = known.state.runs.count
+        known.state.end(entry.key, pattern, into: &output)
+        partialMatches.value += known.state.runs.count - runs
+    }
+
+    @inlinable
     func expire(
         _ entry: WindowEntry<Key>, _ deadline: Int64, _ known: inout PatternKey<Element>,
         _ output: inout PatternOutput<Key, Element>
     ) {
         known.alarm = nil
+        let runs = known.state.runs.count
         known.state.advance(
             to: deadline, key: entry.key, pattern, stamp: { stampOfTimeout(at: $0) },
             into: &output)
+        partialMatches.value += known.state.runs.count - runs
         setAlarm(entry.key, entry.hash, &known)
     }
 
@@ -227,7 +245,7 @@ final class PatternMatcher<Key: Hashable & Codable & Sendable, Element: Sendable
             known in
             var output = PatternOutput<Key, Element>()
             if entry.mark == 2 {
-                known.state.end(entry.key, pattern, into: &output)
+                end(entry, &known, &output)
             } else if entry.mark == 1 {
                 expire(entry, deadline, &known, &output)
             } else {

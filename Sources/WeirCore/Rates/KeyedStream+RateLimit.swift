@@ -54,6 +54,7 @@ extension KeyedStream {
         ) { scope, outputs in
             let limiter = KeyedRateLimiter<Key, Element>(scope, rate, mode, outputs)
             limiter.register()
+            scope.show(.rateLimitKeys) { limiter.table.count }
             scope.onPublish { (keys: limiter.table.count, timers: limiter.index.count) }
             return Receiver(
                 batch: { batch in try limiter.handle(batch, keys: keys) },

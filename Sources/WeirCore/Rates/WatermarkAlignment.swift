@@ -39,7 +39,7 @@ extension EventStream {
         return transform("aligned", traits: traits, at: SourceLocation(file, line)) {
             scope, downstream in
             let group = scope.environment.resources.shared(
-                "alignment \(group)", make: { AlignmentGroup() }, close: { _ in })
+                "alignment \(group)", make: { AlignmentGroup(name: group) }, close: { _ in })
             let member = AlignedStream(scope, group, drift: drift.nanosecondsClamped)
             scope.register(member)
             return Receiver(
@@ -61,16 +61,40 @@ private final class AlignmentGroup: Sendable {
         var watermark = EventTime.min
         /// Idle and ended streams don't count.
         var isActive = true
+        let stage: String
         var wake: @Sendable () -> Void = {}
     }
 
     private let members = Mutex<[Int: Member]>([:])
 
-    func join() -> Int {
+    private let name: String
+
+    init(name: String) {
+        self.name = name
+    }
+
+    func join(stage: String) -> Int {
         members.withLock { members in
             let id = members.count
-            members[id] = Member()
+            members[id] = Member(stage: stage)
             return id
+        }
+    }
+
+    /// How a member stands to the others now.
+    func status(of id: Int, drift: Int64) -> AlignmentStatus {
+        members.withLock { members in
+            let own = members[id]?.watermark ?? .min
+            let slowest = Self.slowest(members) ?? own
+            let isActive = members[id]?.isActive ?? false
+            let isHeld = isActive && Self.isAhead(own, of: slowest, by: drift)
+            let isKnown = isActive && slowest > .min && slowest < own
+            let slow = members.values.filter { $0.isActive && $0.watermark == slowest }
+            return AlignmentStatus(
+                group: name,
+                aheadSeconds: isKnown ? EventTime.seconds(slowest.duration(to: own)) : 0,
+                maximumDriftSeconds: Double(drift) / 1e9, isHeld: isHeld,
+                waitsFor: isHeld ? slow.map(\.stage).sorted() : [])
         }
     }
 
@@ -92,9 +116,15 @@ private final class AlignmentGroup: Sendable {
     func isAhead(_ watermark: EventTime, by drift: Int64) -> Bool {
         members.withLock { members in
             guard let slowest = Self.slowest(members) else { return false }
-            if slowest == .min { return watermark > .min }
-            return watermark > slowest.advanced(byNanoseconds: drift)
+            return Self.isAhead(watermark, of: slowest, by: drift)
         }
+    }
+
+    private static func isAhead(
+        _ watermark: EventTime, of slowest: EventTime, by drift: Int64
+    ) -> Bool {
+        if slowest == .min { return watermark > .min }
+        return watermark > slowest.advanced(byNanoseconds: drift)
     }
 
     private static func slowest(_ members: [Int: Member]) -> EventTime? {
@@ -117,7 +147,9 @@ private final class AlignedStream: AsyncWork {
         self.scope = scope
         self.group = group
         self.drift = drift
-        id = group.join()
+        let id = group.join(stage: scope.name)
+        self.id = id
+        scope.metrics.show(alignment: { group.status(of: id, drift: drift) })
     }
 
     var isIdle: Bool { true }

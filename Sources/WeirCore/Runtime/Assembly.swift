@@ -22,8 +22,11 @@ struct Assembly {
 
     mutating func assemble() {
         mailboxes = plan.stages.map { stage in
-            (0..<parallelism(of: stage.index)).map { instance in
-                Mailbox(owner: stage.name, policy: stage.mailbox)
+            let lanes = plan.nodes[stage.head].traits.maximumRun.map {
+                MailboxLanes.Layout(inputOfChannel: channels(into: stage.index), maximumRun: $0)
+            }
+            return (0..<parallelism(of: stage.index)).map { _ in
+                Mailbox(owner: stage.name, policy: stage.mailbox, lanes: lanes)
             }
         }
         instances = plan.stages.map { stage in
@@ -52,13 +55,17 @@ struct Assembly {
         let mailboxes = mailboxes
         let inputs = channels(into: stage.index)
         let firstChannels = firstChannels()
+        let loopChannels = plan.loopChannels(of: stage.index) {
+            firstChannels[$0]..<firstChannels[$0] + parallelism(of: plan.edges[$0].from)
+        }
         return StageActor(
             name: stage.name, order: 2 * stage.index + 1, stage: stage.index, instance: instance,
             parallelism: parallelism(of: stage.index), mailbox: mailboxes[stage.index][instance],
             inputOfChannel: inputs.isEmpty ? [0] : inputs, isSource: inputs.isEmpty,
             environment: environment, supervisors: supervisors
         ) { scope in
-            plan.buildHead(of: stage.index, scope) { edge in
+            scope.loops.channels = loopChannels
+            return plan.buildHead(of: stage.index, scope) { edge in
                 let position = plan.edges.firstIndex {
                     $0.to == edge.to && $0.input == edge.input
                 }

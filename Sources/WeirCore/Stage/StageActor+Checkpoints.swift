@@ -32,6 +32,11 @@ extension StageActor {
     /// Handles a barrier that came by a channel; true when the stage is to go on with what was held
     /// back.
     func receive(_ barrier: Barrier, on channel: Int) async throws -> Bool {
+        if let probe = barrier.probe {
+            scope.loops.note(probe, on: channel)
+            try await passProbes()
+            return false
+        }
         let isFirst = !channels.isAligning
         let isAligned = channels.receivedBarrier(on: channel)
         if isFirst { alignmentStarted = environment.clock.monotonicNanoseconds() }

@@ -205,6 +205,7 @@ package actor StageActor: SupervisedChild {
                         } else {
                             try await finish(delivery, after: progress)
                         }
+                        if scope.loops.hasOpenRounds { try await passProbes() }
                         if channels.isAligned, try await aligned() {
                             deliveries.prepend(contentsOf: heldBack.takeAll())
                         }

@@ -37,6 +37,7 @@ package final class StageScope {
     @exclusivity(unchecked) package private(set) var asyncWork: [any AsyncWork] = []
     private var inputEndActions: [(Int) throws -> Void] = []
     private var gauges: [() -> (keys: Int, timers: Int)] = []
+    private var shown: [(gauge: StageGauge, value: () -> Int)] = []
     private var backlogAtBegin = 0
     private var mailbox: Mailbox?
     /// Whether the head has had enough: the stage ends without waiting for its inputs to end.
@@ -56,6 +57,9 @@ package final class StageScope {
     private var barrierActions: [(Int) throws -> Void] = []
     /// The box of the batch being handled, which is empty by now and good for what comes of it.
     @exclusivity(unchecked) @usableFromInline var spareBox: (any AnyBatch)?
+
+    /// The loops that go through the stage.
+    package let loops = LoopRelay()
 
     /// What the stage's tables have in a state backend; nil when all state is in memory.
     var backend: StageBackend?
@@ -257,7 +261,14 @@ package final class StageScope {
         gauges.append(gauge)
     }
 
+    /// Has a number shown as it is at the end of each turn.
+    @usableFromInline
+    package func show(_ gauge: StageGauge, _ value: @escaping () -> Int) {
+        shown.append((gauge, value))
+    }
+
     package func publishMetrics() {
+        if !shown.isEmpty { publishShown() }
         if gauges.isEmpty { return }
         var keys = 0
         var timers = 0
@@ -268,6 +279,12 @@ package final class StageScope {
         }
         metrics.stateKeys.store(keys, ordering: .relaxed)
         metrics.pendingTimers.store(timers, ordering: .relaxed)
+    }
+
+    private func publishShown() {
+        var values: [StageGauge: Double] = [:]
+        for (gauge, value) in shown { values[gauge, default: 0] += Double(value()) }
+        metrics.publish(values)
     }
 
     // MARK: What operators use while they run

@@ -6,14 +6,12 @@ extension KeyedTable {
         @usableFromInline let hash: UInt64
         /// Nil if the key was absent.
         @usableFromInline let value: Value?
-        @usableFromInline let deadline: Int64
 
         @inlinable
-        init(key: Key, hash: UInt64, value: Value?, deadline: Int64) {
+        init(key: Key, hash: UInt64, value: Value?) {
             self.key = key
             self.hash = hash
             self.value = value
-            self.deadline = deadline
         }
     }
 
@@ -41,6 +39,9 @@ extension KeyedTable {
         @usableFromInline var undo: UnsafeMutablePointer<Undo>
         @usableFromInline var undoCount = 0
         @usableFromInline var undoCapacity = 0
+        /// The deadlines of the records; none in a table without a time-to-live, whose records fill
+        /// the caches less that way.
+        @usableFromInline var undoDeadlines: ContiguousArray<Int64> = []
         @usableFromInline var memory = GroupMemory()
         /// What entries that have changed since the snapshot began were then, per group.
         @usableFromInline var preimages: ContiguousArray<ContiguousArray<Captured>> = []
@@ -117,7 +118,8 @@ extension KeyedTable {
             let undo = shared.pointee.undo[index]
             let group = groups + KeyGroup.keyGroup(ofHash: undo.hash)
             if let value = undo.value {
-                put(undo.key, value, hash: undo.hash, group, deadline: undo.deadline)
+                let deadline = timeToLive == 0 ? .max : shared.pointee.undoDeadlines[index]
+                put(undo.key, value, hash: undo.hash, group, deadline: deadline)
             } else {
                 let slot = group.pointee.find(undo.key, undo.hash)
                 if slot >= 0 { _ = drop(group, slot) }
@@ -157,9 +159,9 @@ extension KeyedTable {
     func forgetUndo() {
         shared.pointee.undo.deinitialize(count: shared.pointee.undoCount)
         shared.pointee.undoCount = 0
-        if shared.pointee.undoCapacity > Self.undoCapacityKept {
-            moveUndo(toCapacity: Self.undoCapacityKept)
-        }
+        let isLarge = shared.pointee.undoCapacity > Self.undoCapacityKept
+        if isLarge { moveUndo(toCapacity: Self.undoCapacityKept) }
+        if timeToLive != 0 { shared.pointee.undoDeadlines.removeAll(keepingCapacity: !isLarge) }
     }
 
     /// Saves an entry before its first change in the current batch, or since the snapshot began.
@@ -170,10 +172,10 @@ extension KeyedTable {
             shared.pointee.preimages[group.pointee.index].append(captured(group, slot))
         }
         if entry.pointee.epoch < shared.pointee.activeEpoch {
-            appendUndo(
-                Undo(
-                    key: entry.pointee.key, hash: hash, value: entry.pointee.value,
-                    deadline: group.pointee.deadline(slot)))
+            appendUndo(Undo(key: entry.pointee.key, hash: hash, value: entry.pointee.value))
+            if timeToLive != 0 {
+                shared.pointee.undoDeadlines.append(group.pointee.deadline(slot))
+            }
         }
         entry.pointee.epoch = shared.pointee.recordEpoch
     }
@@ -182,9 +184,7 @@ extension KeyedTable {
     @inlinable
     @inline(__always)
     func recordForUndo(_ entry: UnsafeMutablePointer<Entry>, hash: UInt64) {
-        appendUndo(
-            Undo(
-                key: entry.pointee.key, hash: hash, value: entry.pointee.value, deadline: .max))
+        appendUndo(Undo(key: entry.pointee.key, hash: hash, value: entry.pointee.value))
         entry.pointee.epoch = shared.pointee.undoEpoch
     }
 

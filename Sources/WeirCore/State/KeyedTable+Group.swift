@@ -230,7 +230,8 @@ extension KeyedTable {
         at slot: Int, deadline: Int64
     ) -> Int {
         if shared.pointee.activeEpoch != 0 {
-            appendUndo(Undo(key: key, hash: hash, value: nil, deadline: .max))
+            appendUndo(Undo(key: key, hash: hash, value: nil))
+            if timeToLive != 0 { shared.pointee.undoDeadlines.append(.max) }
         }
         return place(
             key, value, hash: hash, group, at: slot, deadline: deadline,

@@ -52,30 +52,50 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @inlinable var keyCount: Int { table.count }
 
     @inlinable
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+        table.hashesAhead(of: keys)
+    }
+
+    @inlinable
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
+        table.hash(of: key, at: index, in: hashes)
+    }
+
+    @inlinable
     func add(
-        _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
-        into output: inout Results
-    ) throws -> Bool {
+        _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
+        into output: inout Results, late: inout Batch<Element>
+    ) throws -> Int {
+        let key = events.keys[first]
+        var next = first
         try table.update(key, hash: hash, default: Panes(Pane(fold.initial()))) { panes in
-            try fold.add(element, to: &panes.current.value)
-            panes.current.count &+= 1
-            panes.current.earliest = min(panes.current.earliest, time)
-            panes.current.latest = max(panes.current.latest, time)
-            guard panes.current.count == paneSize else { return }
-            if panesPerWindow == 1 {
-                emit(key, panes.current, into: &output)
-            } else {
-                if panes.complete.count == panesPerWindow { panes.complete.removeFirst() }
-                panes.complete.append(panes.current)
-                panes.panesSinceResult &+= 1
-                if panes.panesSinceResult == panesPerSlide {
-                    panes.panesSinceResult = 0
-                    emitAll(key, panes.complete, into: &output)
-                }
-            }
-            panes.current = Pane(fold.initial())
+            repeat {
+                let time = events.time(at: next)
+                try fold.add(events.batch.elements[next], to: &panes.current.value)
+                panes.current.count &+= 1
+                panes.current.earliest = min(panes.current.earliest, time)
+                panes.current.latest = max(panes.current.latest, time)
+                if panes.current.count == paneSize { complete(&panes, of: key, into: &output) }
+                next &+= 1
+            } while next < events.keys.count && events.keys[next] == key
         }
-        return true
+        return next
+    }
+
+    @inlinable
+    func complete(_ panes: inout Panes, of key: Key, into output: inout Results) {
+        if panesPerWindow == 1 {
+            emit(key, panes.current, into: &output)
+        } else {
+            if panes.complete.count == panesPerWindow { panes.complete.removeFirst() }
+            panes.complete.append(panes.current)
+            panes.panesSinceResult &+= 1
+            if panes.panesSinceResult == panesPerSlide {
+                panes.panesSinceResult = 0
+                emitAll(key, panes.complete, into: &output)
+            }
+        }
+        panes.current = Pane(fold.initial())
     }
 
     @inlinable

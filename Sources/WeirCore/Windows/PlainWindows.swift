@@ -14,6 +14,9 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline let firing: WindowIndex<Key>
     @usableFromInline let dropping: WindowIndex<Key>
     @usableFromInline let changed: WindowIndex<Key>
+    /// The tumbling window of the event before, which is likely to be that of the next one.
+    @exclusivity(unchecked) @usableFromInline var recentStart = Int64.max
+    @exclusivity(unchecked) @usableFromInline var recentEnd = Int64.min
 
     @inlinable
     init<Event>(
@@ -49,15 +52,72 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
 
     @inlinable
     func add(
+        _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
+        into output: inout Results, late: inout Batch<Element>
+    ) throws -> Int {
+        let time = events.time(at: first)
+        if case .tumbling(let size, let offset) = kind {
+            if time < recentStart || time >= recentEnd {
+                recentStart = WindowArithmetic.start(of: time, size: size, offset: offset)
+                recentEnd = WindowArithmetic.add(recentStart, size)
+            }
+            if recentEnd &- 1 > watermark, trigger.count == nil {
+                return try put(events, from: first, hash: hash)
+            }
+        }
+        let (element, key) = (events.batch.elements[first], events.keys[first])
+        if try !add(element, key: key, hash: hash, at: time, watermark: watermark, into: &output) {
+            late.append(element, at: events.batch.time(at: first))
+        }
+        return first &+ 1
+    }
+
+    /// Adds an event to its tumbling window, which is still to fire, and the events behind it that
+    /// have the same key and window.
+    @inlinable
+    @inline(__always)
+    func put(
+        _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64
+    ) throws -> Int {
+        let key = events.keys[first]
+        let (start, end) = (recentStart, recentEnd)
+        let id = WindowKey(key, end)
+        var next = first
+        var isNew = false
+        var isNews = false
+        try table.update(
+            id, hash: id.hash(ofKey: hash), default: WindowState(fold.initial())
+        ) { state in
+            isNews = state.news == 0
+            isNew = state.stage == .new
+            if isNew { state.stage = .firing }
+            var time = events.time(at: first)
+            repeat {
+                try fold.add(events.batch.elements[next], to: &state.value)
+                if time > state.latest { state.latest = time }
+                next &+= 1
+                if next == events.keys.count || events.keys[next] != key { break }
+                time = events.time(at: next)
+            } while time >= start && time < end
+            state.news &+= next &- first
+        }
+        if isNew || isNews {
+            let entry = WindowEntry(key: key, hash: hash, mark: end)
+            if isNew { firing.add(entry, at: end &- 1) }
+            if isNews, trigger.interval != nil { changed.add(entry, at: 0) }
+        }
+        return next
+    }
+
+    /// Adds an event to its windows; false if all of them are over.
+    @inlinable
+    func add(
         _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
         into output: inout Results
     ) throws -> Bool {
         switch kind {
-        case .tumbling(let size, let offset):
-            let start = WindowArithmetic.start(of: time, size: size, offset: offset)
-            return try put(
-                element, key, hash, at: time, end: WindowArithmetic.add(start, size), watermark,
-                &output)
+        case .tumbling:
+            return try put(element, key, hash, at: time, end: recentEnd, watermark, &output)
         case .sliding(let size, let slide, let offset):
             var isTaken = false
             var start = WindowArithmetic.start(of: time, size: slide, offset: offset)

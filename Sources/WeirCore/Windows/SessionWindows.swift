@@ -73,60 +73,107 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     }
 
     @inlinable
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+        table.hashesAhead(of: keys)
+    }
+
+    @inlinable
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
+        table.hash(of: key, at: index, in: hashes)
+    }
+
+    @inlinable
     func add(
-        _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
-        into output: inout Results
-    ) throws -> Bool {
-        var isTaken = true
+        _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
+        into output: inout Results, late: inout Batch<Element>
+    ) throws -> Int {
+        let key = events.keys[first]
+        var next = first
         var isEmpty = false
         try table.update(key, hash: hash, default: []) { sessions in
-            // The sessions that the event belongs to are neighbours.
-            var end = sessions.count
-            while end > 0, sessions[end - 1].first >= WindowArithmetic.add(time, gap) { end -= 1 }
-            var start = end
-            while start > 0, WindowArithmetic.add(sessions[start - 1].latest, gap) > time {
-                start -= 1
-            }
-            if start == end {
-                let over = WindowArithmetic.add(WindowArithmetic.add(time, gap &- 1), lateness)
-                if over <= watermark {
-                    isTaken = false
-                    isEmpty = sessions.isEmpty
-                    return
+            repeat {
+                let time = events.time(at: next)
+                let last = sessions.count &- 1
+                if last >= 0, goesOn(sessions[last], at: time, watermark) {
+                    try extend(&sessions[last], by: events.batch.elements[next], at: time)
+                } else if try !add(
+                    events.batch.elements[next], key, hash, at: time, watermark, to: &sessions,
+                    &output)
+                {
+                    late.append(events.batch.elements[next], at: events.batch.time(at: next))
                 }
-                sessions.insert(Session(time, fold.initial()), at: start)
-                end += 1
-            }
-            let endBefore = deadline(of: sessions[start])
-            try fold.add(element, to: &sessions[start].value)
-            sessions[start].first = min(sessions[start].first, time)
-            sessions[start].latest = max(sessions[start].latest, time)
-            let isNews = sessions[start].news == 0
-            sessions[start].news &+= 1
-            if end - start > 1 { merge(&sessions, start..<end) }
-            let deadline = self.deadline(of: sessions[start])
-            if deadline <= watermark {
-                emit(key, &sessions[start], into: &output)
-                if deadline > endBefore || sessions[start].entered == .max {
-                    sessions[start].entered = .max
-                    dropping.add(
-                        WindowEntry(key: key, hash: hash, mark: 0),
-                        at: WindowArithmetic.add(deadline, lateness))
-                }
-                return
-            }
-            if sessions[start].entered == .max {
-                sessions[start].entered = deadline
-                firing.add(WindowEntry(key: key, hash: hash, mark: 0), at: deadline)
-            }
-            if sessions[start].news == trigger.count {
-                emit(key, &sessions[start], into: &output)
-            } else if isNews, trigger.interval != nil {
-                changed.add(WindowEntry(key: key, hash: hash, mark: 0), at: 0)
-            }
+                next &+= 1
+            } while next < events.keys.count && events.keys[next] == key
+            isEmpty = sessions.isEmpty
         }
         if isEmpty { table.remove(key, hash: hash) }
-        return isTaken
+        return next
+    }
+
+    /// Whether an event does no more than go into the last session of its key.
+    @inlinable
+    @inline(__always)
+    func goesOn(_ session: Session, at time: Int64, _ watermark: Int64) -> Bool {
+        time >= session.first && time < WindowArithmetic.add(session.latest, gap)
+            && session.entered != .max && deadline(of: session) > watermark && !trigger.isEarly
+    }
+
+    @inlinable
+    @inline(__always)
+    func extend(_ session: inout Session, by element: Element, at time: Int64) throws {
+        try fold.add(element, to: &session.value)
+        if time > session.latest { session.latest = time }
+        session.news &+= 1
+    }
+
+    /// Adds an event to the sessions of its key; false if it is late.
+    @inlinable
+    @inline(never)
+    func add(
+        _ element: Element, _ key: Key, _ hash: UInt64, at time: Int64, _ watermark: Int64,
+        to sessions: inout ContiguousArray<Session>, _ output: inout Results
+    ) throws -> Bool {
+        // The sessions that the event belongs to are neighbours.
+        var end = sessions.count
+        while end > 0, sessions[end - 1].first >= WindowArithmetic.add(time, gap) { end -= 1 }
+        var start = end
+        while start > 0, WindowArithmetic.add(sessions[start - 1].latest, gap) > time {
+            start -= 1
+        }
+        if start == end {
+            let over = WindowArithmetic.add(WindowArithmetic.add(time, gap &- 1), lateness)
+            if over <= watermark { return false }
+            sessions.insert(Session(time, fold.initial()), at: start)
+            end += 1
+        }
+        let endBefore = deadline(of: sessions[start])
+        try fold.add(element, to: &sessions[start].value)
+        sessions[start].first = min(sessions[start].first, time)
+        sessions[start].latest = max(sessions[start].latest, time)
+        let isNews = sessions[start].news == 0
+        sessions[start].news &+= 1
+        if end - start > 1 { merge(&sessions, start..<end) }
+        let deadline = self.deadline(of: sessions[start])
+        if deadline <= watermark {
+            emit(key, &sessions[start], into: &output)
+            if deadline > endBefore || sessions[start].entered == .max {
+                sessions[start].entered = .max
+                dropping.add(
+                    WindowEntry(key: key, hash: hash, mark: 0),
+                    at: WindowArithmetic.add(deadline, lateness))
+            }
+            return true
+        }
+        if sessions[start].entered == .max {
+            sessions[start].entered = deadline
+            firing.add(WindowEntry(key: key, hash: hash, mark: 0), at: deadline)
+        }
+        if sessions[start].news == trigger.count {
+            emit(key, &sessions[start], into: &output)
+        } else if isNews, trigger.interval != nil {
+            changed.add(WindowEntry(key: key, hash: hash, mark: 0), at: 0)
+        }
+        return true
     }
 
     /// Joins neighbouring sessions into the first of them.

@@ -1,105 +1,26 @@
 /// Sliding windows over shared panes: an event is added to one pane, and a result costs a constant
-/// number of combinations on average, however many panes a window has.
-///
-/// Per key, the panes of the window that fires next stand in two stacks: `front` with the aggregate
-/// from each pane to the last one of the stack, `back` with one aggregate of all that came later.
-/// When the front is used up, the window's panes are stacked up anew (Tangwongsan, Hirzel,
-/// Schneider: Low-Latency Sliding-Window Aggregation, 2017).
-@usableFromInline
-struct SlidingStacks<Accumulator: Sendable>: Sendable {
-    /// The starts of the panes that hold events, ascending; those before `head` are gone.
-    @usableFromInline var starts: ContiguousArray<Int64> = []
-    @usableFromInline var head = 0
-    /// Oldest pane last.
-    @usableFromInline var front: ContiguousArray<Sum> = []
-    @usableFromInline var back: Accumulator?
-    /// Panes before this time are in one of the stacks, or have left them.
-    @usableFromInline var covered = Int64.min
-    /// The end of the window that fires next.
-    @usableFromInline var nextEnd: Int64?
-
-    /// What the panes of the front from one on to its last come to.
-    @usableFromInline
-    struct Sum: Sendable {
-        @usableFromInline let start: Int64
-        @usableFromInline let value: Accumulator
-
-        @inlinable
-        init(start: Int64, value: Accumulator) {
-            self.start = start
-            self.value = value
-        }
-    }
-
-    @inlinable
-    init() {}
-
-    @inlinable
-    mutating func insert(_ start: Int64) {
-        if let last = starts.last, last > start {
-            starts.insert(start, at: firstIndex(from: start))
-        } else {
-            starts.append(start)
-        }
-    }
-
-    @inlinable
-    mutating func remove(_ start: Int64) {
-        let index = firstIndex(from: start)
-        guard index < starts.count, starts[index] == start else { return }
-        if index > head {
-            starts.remove(at: index)
-            return
-        }
-        head += 1
-        if head >= 32, head * 2 >= starts.count {
-            starts.removeFirst(head)
-            head = 0
-        }
-    }
-
-    @inlinable var isEmpty: Bool { head == starts.count }
-
-    /// The position of the first pane that starts at `time` or later.
-    @inlinable
-    func firstIndex(from time: Int64) -> Int {
-        var low = head
-        var high = starts.count
-        while low < high {
-            let middle = (low + high) >> 1
-            if starts[middle] < time { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
-    @inlinable
-    mutating func forgetStacks() {
-        front.removeAll()
-        back = nil
-        covered = .min
-    }
-}
-
-extension SlidingStacks.Sum: Codable where Accumulator: Codable {}
-extension SlidingStacks: Codable where Accumulator: Codable {}
-
-/// See ``SlidingStacks``.
+/// number of combinations on average, however many panes a window has; see ``SlidingStacks``.
 @usableFromInline
 final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
     @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
+    @usableFromInline typealias Stacks = SlidingStacks<Fold.Accumulator>
 
     @usableFromInline let size: Int64
     @usableFromInline let slide: Int64
     @usableFromInline let offset: Int64
-    @usableFromInline let pane: Int64
+    /// Of a pane.
+    @usableFromInline let length: Int64
     @usableFromInline let fold: Fold
     @usableFromInline let lateness: Int64
-    @usableFromInline let panes: KeyedTable<WindowKey<Key>, WindowState<Fold.Accumulator>>
-    @usableFromInline let stacks: KeyedTable<Key, SlidingStacks<Fold.Accumulator>>
+    /// The panes that are not the latest of their keys.
+    @usableFromInline let panes: KeyedTable<WindowKey<Key>, Fold.Accumulator>
+    @usableFromInline let stacks: KeyedTable<Key, Stacks>
     @usableFromInline let firing: WindowIndex<Key>
     @usableFromInline let dropping: WindowIndex<Key>
+    /// The pane of the event before, which is likely to be that of the next one.
+    @exclusivity(unchecked) @usableFromInline var pane: SlidingPane
 
     @inlinable
     init<Event>(
@@ -108,27 +29,30 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         self.size = size
         self.slide = slide
         self.offset = offset
-        pane = WindowArithmetic.greatestCommonDivisor(size, slide)
         self.fold = fold
         lateness = core.lateness
         firing = core.firing
         dropping = core.dropping
+        let length = WindowArithmetic.greatestCommonDivisor(size, slide)
+        self.length = length
+        pane = SlidingPane(at: 0, size: size, slide: slide, offset: offset, length: length)
         panes = core.scope.makeTable(
-            of: WindowState<Fold.Accumulator>.self, hash: WindowKey<Key>.stableHash)
+            of: Fold.Accumulator.self, hash: WindowKey<Key>.stableHash)
         let lateness = core.lateness
-        stacks = core.scope.makeTable(Key.self, SlidingStacks<Fold.Accumulator>.self) {
-            [unowned core] table, group in
+        stacks = core.scope.makeTable(Key.self, Stacks.self) { [unowned core] table, group in
             table.forEach(inGroup: group) { key, state, _ in
                 let hash = stableHash(key)
                 if let end = state.nextEnd {
                     core.firing.add(WindowEntry(key: key, hash: hash, mark: end), at: end &- 1)
                 }
-                for start in state.starts[state.head...] {
-                    let last = WindowArithmetic.add(
-                        WindowArithmetic.start(of: start, size: slide, offset: offset), size)
+                if lateness == 0 { return }
+                for index in state.head..<state.end {
+                    let pane = SlidingPane(
+                        at: state.start(at: index), size: size, slide: slide, offset: offset,
+                        length: length)
                     core.dropping.add(
-                        WindowEntry(key: key, hash: hash, mark: start),
-                        at: WindowArithmetic.add(WindowArithmetic.add(last, -1), lateness))
+                        WindowEntry(key: key, hash: hash, mark: pane.start),
+                        at: WindowArithmetic.add(pane.lastEnd &- 1, lateness))
                 }
             }
             core.arm()
@@ -137,86 +61,125 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
 
     @inlinable var keyCount: Int { stacks.count }
 
-    /// The end of the earliest window that ends behind `time`.
     @inlinable
-    func firstEnd(after time: Int64) -> Int64 {
-        let before = WindowArithmetic.start(
-            of: WindowArithmetic.add(time, -size), size: slide, offset: offset)
-        return WindowArithmetic.add(WindowArithmetic.add(before, slide), size)
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+        stacks.hashesAhead(of: keys)
+    }
+
+    @inlinable
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
+        stacks.hash(of: key, at: index, in: hashes)
     }
 
     @inlinable
     func add(
-        _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
-        into output: inout Results
-    ) throws -> Bool {
-        let start = WindowArithmetic.start(of: time, size: pane, offset: offset)
+        _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
+        into output: inout Results, late: inout Batch<Element>
+    ) throws -> Int {
+        let key = events.keys[first]
+        let time = events.time(at: first)
+        if !pane.contains(time) {
+            pane = SlidingPane(
+                at: time, size: size, slide: slide, offset: offset, length: length)
+        }
+        let pane = self.pane
         let over = WindowArithmetic.add(watermark, 1)
         // Wholly behind the watermark: its first windows may have fired.
-        let isOld = WindowArithmetic.add(start, pane) <= over
-        if isOld {
-            let last = WindowArithmetic.add(lastEnd(of: start), -1)
-            if WindowArithmetic.add(last, lateness) <= watermark { return false }
+        let isOld = pane.end <= over
+        if isOld, WindowArithmetic.add(pane.lastEnd &- 1, lateness) <= watermark {
+            late.append(events.batch.elements[first], at: events.batch.time(at: first))
+            return first &+ 1
         }
-        let id = WindowKey(key, start)
-        var isNew = false
-        try panes.update(
-            id, hash: id.hash(ofKey: hash), default: WindowState(fold.initial())
-        ) { state in
-            isNew = state.stage == .new
-            state.stage = .firing
-            try fold.add(element, to: &state.value)
-        }
-        if isNew || isOld {
-            try note(start, isNew: isNew, key, hash, over: over)
-            if isOld, lateness > 0 { try fireAgain(start, key, hash, watermark, &output) }
-        }
-        return true
-    }
-
-    @inlinable
-    func lastEnd(of start: Int64) -> Int64 {
-        WindowArithmetic.add(
-            WindowArithmetic.start(of: start, size: slide, offset: offset), size)
-    }
-
-    /// Takes note of a pane that is new, or that has changed after it may have been used.
-    @inlinable
-    func note(_ start: Int64, isNew: Bool, _ key: Key, _ hash: UInt64, over: Int64) throws {
-        let last = lastEnd(of: start)
-        let end = max(firstEnd(after: start), firstEnd(after: over))
-        var isEarlier = false
-        try stacks.update(key, hash: hash, default: SlidingStacks()) { state in
-            if isNew { state.insert(start) }
-            if start < state.covered { state.forgetStacks() }
-            if end <= last, end < state.nextEnd ?? .max {
-                state.nextEnd = end
-                isEarlier = true
+        var next = first
+        try stacks.update(key, hash: hash, default: Stacks(fold.initial())) { state in
+            if isOld || !state.hasLatest || state.latestStart != pane.start {
+                try enter(
+                    events.batch.elements[first], pane, over: isOld ? over : nil, key, hash, &state)
+                next &+= 1
+                return
             }
+            repeat {
+                try fold.add(events.batch.elements[next], to: &state.latest)
+                next &+= 1
+            } while next < events.keys.count && events.keys[next] == key
+                && pane.contains(events.time(at: next))
         }
-        if isEarlier {
+        if isOld, lateness > 0 { try fireAgain(pane, key, hash, watermark, &output) }
+        return next
+    }
+
+    /// Adds an event to a pane that is not the latest of its key, or was not, or that may have been
+    /// used already.
+    ///
+    /// - Parameter over: The end of what is behind the watermark, if the pane is.
+    @inlinable
+    @inline(never)
+    func enter(
+        _ element: Element, _ pane: SlidingPane, over: Int64?, _ key: Key, _ hash: UInt64,
+        _ state: inout Stacks
+    ) throws {
+        var isNew = false
+        if state.hasLatest, state.latestStart == pane.start {
+            try fold.add(element, to: &state.latest)
+        } else if state.isBehindAll(pane.start) {
+            if state.hasLatest {
+                let id = WindowKey(key, state.latestStart)
+                try panes.update(id, hash: id.hash(ofKey: hash), default: state.latest) { _ in }
+                state.starts.append(state.latestStart)
+            }
+            state.latest = fold.initial()
+            state.latestStart = pane.start
+            state.hasLatest = true
+            isNew = true
+            try fold.add(element, to: &state.latest)
+        } else {
+            let id = WindowKey(key, pane.start)
+            try panes.update(id, hash: id.hash(ofKey: hash), default: noted(&isNew)) {
+                try fold.add(element, to: &$0)
+            }
+            if isNew { state.insert(pane.start) }
+        }
+        if pane.start < state.covered { state.forgetStacks() }
+        var end = pane.firstEnd
+        if let over { end = max(end, firstEnd(after: over)) }
+        if end <= pane.lastEnd, end < state.nextEnd ?? .max {
+            state.nextEnd = end
             firing.add(WindowEntry(key: key, hash: hash, mark: end), at: end &- 1)
         }
-        if isNew {
-            let deadline = WindowArithmetic.add(WindowArithmetic.add(last, -1), lateness)
-            dropping.add(WindowEntry(key: key, hash: hash, mark: start), at: deadline)
+        if isNew, lateness > 0 {
+            dropping.add(
+                WindowEntry(key: key, hash: hash, mark: pane.start),
+                at: WindowArithmetic.add(pane.lastEnd &- 1, lateness))
         }
+    }
+
+    /// The value of a pane that is not there yet.
+    @inlinable
+    func noted(_ isNew: inout Bool) -> Fold.Accumulator {
+        isNew = true
+        return fold.initial()
+    }
+
+    /// The end of the earliest window that ends behind `time`.
+    @inlinable
+    func firstEnd(after time: Int64) -> Int64 {
+        SlidingPane.firstEnd(after: time, size: size, slide: slide, offset: offset)
     }
 
     /// Gives the results anew of the windows with a late event that have fired.
     @inlinable
     func fireAgain(
-        _ start: Int64, _ key: Key, _ hash: UInt64, _ watermark: Int64, _ output: inout Results
+        _ pane: SlidingPane, _ key: Key, _ hash: UInt64, _ watermark: Int64,
+        _ output: inout Results
     ) throws {
-        let last = lastEnd(of: start)
-        var end = firstEnd(after: start)
-        while end <= last, end &- 1 <= watermark {
+        var end = pane.firstEnd
+        while end <= pane.lastEnd, end &- 1 <= watermark {
             if WindowArithmetic.add(end &- 1, lateness) > watermark {
                 var total = fold.initial()
-                try stacks.update(key, hash: hash, default: SlidingStacks()) { state in
+                try stacks.update(key, hash: hash, default: Stacks(fold.initial())) { state in
                     var index = state.firstIndex(from: end &- size)
-                    while index < state.starts.count, state.starts[index] < end {
-                        if let value = value(key, hash, state.starts[index]) {
+                    while index < state.end, state.start(at: index) < end {
+                        if let value = value(at: index, of: state, key, hash) {
                             fold.combine(value, into: &total)
                         }
                         index += 1
@@ -229,9 +192,12 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     }
 
     @inlinable
-    func value(_ key: Key, _ hash: UInt64, _ start: Int64) -> Fold.Accumulator? {
-        let id = WindowKey(key, start)
-        return panes.value(for: id, hash: id.hash(ofKey: hash))?.value
+    func value(
+        at index: Int, of state: Stacks, _ key: Key, _ hash: UInt64
+    ) -> Fold.Accumulator? {
+        if index >= state.starts.count { return state.latest }
+        let id = WindowKey(key, state.starts[index])
+        return panes.value(for: id, hash: id.hash(ofKey: hash))
     }
 
     @inlinable
@@ -250,45 +216,72 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         _ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64, into output: inout Results
     ) throws {
         let end = entry.mark
+        let (key, hash) = (entry.key, entry.hash)
         var next: Int64?
-        try stacks.update(entry.key, hash: entry.hash, default: SlidingStacks()) { state in
+        var isEmpty = false
+        try stacks.update(key, hash: hash, default: Stacks(fold.initial())) { state in
             // Else the window was entered again for an earlier end and has fired since.
-            guard state.nextEnd == end else { return }
-            if let total = slideTo(end, &state, entry.key, entry.hash) {
-                emit(entry.key, end, total, &output)
+            if state.nextEnd == end {
+                if let total = slideTo(end, &state, key, hash) {
+                    emit(key, end, total, &output)
+                }
+                // The start of the window behind it.
+                let start = end == .max ? end : WindowArithmetic.add(end, slide &- size)
+                if lateness == 0 { forgetPanes(before: start, key, hash, &state) }
+                let rest = state.firstIndex(from: start)
+                if rest < state.end {
+                    next = WindowArithmetic.add(end, slide)
+                    let start = state.start(at: rest)
+                    if start >= end { next = max(next ?? .min, firstEnd(after: start)) }
+                }
+                state.nextEnd = next
             }
-            let rest = state.firstIndex(from: WindowArithmetic.add(end, slide &- size))
-            if rest < state.starts.count {
-                next = max(WindowArithmetic.add(end, slide), firstEnd(after: state.starts[rest]))
-            }
-            state.nextEnd = next
+            isEmpty = state.isEmpty
         }
-        if let next, next > end {
-            firing.add(WindowEntry(key: entry.key, hash: entry.hash, mark: next), at: next &- 1)
+        if isEmpty {
+            stacks.remove(key, hash: hash)
+        } else if let next, next > end {
+            firing.add(WindowEntry(key: key, hash: hash, mark: next), at: next &- 1)
         }
+    }
+
+    /// Drops the panes that start before `time`.
+    @inlinable
+    func forgetPanes(before time: Int64, _ key: Key, _ hash: UInt64, _ state: inout Stacks) {
+        while state.head < state.starts.count, state.starts[state.head] < time {
+            let id = WindowKey(key, state.starts[state.head])
+            panes.remove(id, hash: id.hash(ofKey: hash))
+            state.remove(id.mark)
+        }
+        if state.hasLatest, state.latestStart < time { state.removeLatest(fold.initial()) }
     }
 
     /// Moves the stacks on to the window that ends at `end`; returns its aggregate, nil if it has
     /// no events.
     @inlinable
     func slideTo(
-        _ end: Int64, _ state: inout SlidingStacks<Fold.Accumulator>, _ key: Key, _ hash: UInt64
+        _ end: Int64, _ state: inout Stacks, _ key: Key, _ hash: UInt64
     ) -> Fold.Accumulator? {
         let start = WindowArithmetic.add(end, -size)
         while let oldest = state.front.last, oldest.start < start { state.front.removeLast() }
         if state.front.isEmpty {
             state.back = nil
             var index = state.firstIndex(from: end)
-            while index > state.head, state.starts[index - 1] >= start {
+            if index == state.end, index &- state.head == 1, state.hasLatest {
+                // The latest pane alone needs no stacks.
+                state.covered = .min
+                return state.latestStart >= start ? state.latest : nil
+            }
+            while index > state.head, state.start(at: index &- 1) >= start {
                 index -= 1
-                guard var total = value(key, hash, state.starts[index]) else { continue }
+                guard var total = value(at: index, of: state, key, hash) else { continue }
                 if let later = state.front.last { fold.combine(later.value, into: &total) }
-                state.front.append(.init(start: state.starts[index], value: total))
+                state.front.append(.init(start: state.start(at: index), value: total))
             }
         } else {
             var index = state.firstIndex(from: state.covered)
-            while index < state.starts.count, state.starts[index] < end {
-                if let value = value(key, hash, state.starts[index]) {
+            while index < state.end, state.start(at: index) < end {
+                if let value = value(at: index, of: state, key, hash) {
                     if var total = state.back.take() {
                         fold.combine(value, into: &total)
                         state.back = total
@@ -307,11 +300,17 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
 
     @inlinable
     func drop(_ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64) throws {
-        let id = WindowKey(entry.key, entry.mark)
-        panes.remove(id, hash: id.hash(ofKey: entry.hash))
         var isEmpty = false
-        try stacks.update(entry.key, hash: entry.hash, default: SlidingStacks()) { state in
-            state.remove(entry.mark)
+        try stacks.update(
+            entry.key, hash: entry.hash, default: Stacks(fold.initial())
+        ) { state in
+            if state.hasLatest, state.latestStart == entry.mark {
+                state.removeLatest(fold.initial())
+            } else {
+                let id = WindowKey(entry.key, entry.mark)
+                panes.remove(id, hash: id.hash(ofKey: entry.hash))
+                state.remove(entry.mark)
+            }
             isEmpty = state.isEmpty
         }
         if isEmpty { stacks.remove(entry.key, hash: entry.hash) }
@@ -322,4 +321,38 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
 
     @inlinable
     func end() {}
+}
+
+/// A piece of the time line that lies in the same sliding windows as a whole.
+@usableFromInline
+struct SlidingPane {
+    @usableFromInline let start: Int64
+    @usableFromInline let end: Int64
+    /// The ends of the first and of the last window that it lies in.
+    @usableFromInline let firstEnd: Int64
+    @usableFromInline let lastEnd: Int64
+
+    /// The pane of a time.
+    ///
+    /// - Parameter length: Of panes, the greatest common divisor of the size and the slide.
+    @inlinable
+    init(at time: Int64, size: Int64, slide: Int64, offset: Int64, length: Int64) {
+        start = WindowArithmetic.start(of: time, size: length, offset: offset)
+        end = WindowArithmetic.add(start, length)
+        firstEnd = Self.firstEnd(after: start, size: size, slide: slide, offset: offset)
+        lastEnd = WindowArithmetic.add(
+            WindowArithmetic.start(of: start, size: slide, offset: offset), size)
+    }
+
+    @inlinable
+    @inline(__always)
+    func contains(_ time: Int64) -> Bool { time >= start && time < end }
+
+    /// The end of the earliest window that ends behind `time`.
+    @inlinable
+    static func firstEnd(after time: Int64, size: Int64, slide: Int64, offset: Int64) -> Int64 {
+        let before = WindowArithmetic.start(
+            of: WindowArithmetic.add(time, -size), size: slide, offset: offset)
+        return WindowArithmetic.add(WindowArithmetic.add(before, slide), size)
+    }
 }

@@ -6,11 +6,19 @@ protocol WindowEngine: AnyObject {
     associatedtype Value: Sendable
     typealias Results = Batch<Windowed<Key, Value>>
 
-    /// Adds an event to its windows; false if all of them are over, so that the event is late.
+    /// The hashes of a batch's keys, if they are worth having ahead; else none.
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64>
+    /// The hash of the key at `index`; called for each event of a batch, in order.
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64
+    /// Adds an event to its windows, and events behind it that can be added along with it; those
+    /// whose windows are all over go to `late`.
+    ///
+    /// - Parameter first: The position of the event.
+    /// - Returns: The position behind the last event that was taken.
     func add(
-        _ element: Element, key: Key, hash: UInt64, at time: Int64, watermark: Int64,
-        into output: inout Results
-    ) throws -> Bool
+        _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
+        into output: inout Results, late: inout Batch<Element>
+    ) throws -> Int
     /// Gives the result of what was entered for firing.
     func fire(
         _ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64, into output: inout Results
@@ -22,6 +30,37 @@ protocol WindowEngine: AnyObject {
     /// Enters for firing what has no deadline but ends with the stream.
     func end() throws
     var keyCount: Int { get }
+}
+
+extension WindowEngine {
+    @inlinable
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> { [] }
+
+    @inlinable
+    @inline(__always)
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
+        stableHash(key)
+    }
+}
+
+/// A batch on its way into windows.
+@usableFromInline
+struct WindowEvents<Key: Hashable & Codable & Sendable, Element: Sendable> {
+    @usableFromInline let batch: Batch<Element>
+    @usableFromInline let keys: ContiguousArray<Key>
+    /// The time of all events; nil if each has its own.
+    @usableFromInline let now: Int64?
+
+    @inlinable
+    init(batch: Batch<Element>, keys: ContiguousArray<Key>, now: Int64?) {
+        self.batch = batch
+        self.keys = keys
+        self.now = now
+    }
+
+    @inlinable
+    @inline(__always)
+    func time(at index: Int) -> Int64 { now ?? batch.times[index].nanoseconds }
 }
 
 /// What all windows share: deadlines, time, portions of firings, late events.
@@ -216,19 +255,28 @@ extension WindowCore {
         scope.onPublish { (keys: engine.keyCount, timers: firing.count) }
         return Receiver(
             batch: { batch in
-                let batchKeys = keys(batch)
-                let limit = core.limit
                 let usesTimes = core.usesEventTime && batch.hasTimes
-                let now = core.scope.now.nanoseconds
+                let events = WindowEvents(
+                    batch: batch, keys: keys(batch),
+                    now: usesTimes ? nil : core.scope.now.nanoseconds)
+                let hashes = engine.hashesAhead(of: events.keys)
+                let limit = core.limit
                 var output = Batch<Windowed<Key, Engine.Value>>()
                 var late = Batch<Element>()
-                for index in batch.elements.indices {
-                    let time = usesTimes ? batch.times[index].nanoseconds : now
-                    let isTaken = try engine.add(
-                        batch.elements[index], key: batchKeys[index],
-                        hash: stableHash(batchKeys[index]), at: time, watermark: limit,
-                        into: &output)
-                    if !isTaken { late.append(batch.elements[index], at: batch.time(at: index)) }
+                var index = 0
+                while index < events.keys.count {
+                    let next = try engine.add(
+                        events, from: index,
+                        hash: engine.hash(of: events.keys[index], at: index, in: hashes),
+                        watermark: limit, into: &output, late: &late)
+                    index += 1
+                    // What was taken along had its look ahead too.
+                    while index < next {
+                        if !hashes.isEmpty {
+                            _ = engine.hash(of: events.keys[index], at: index, in: hashes)
+                        }
+                        index += 1
+                    }
                 }
                 if !output.isEmpty { try downstream.batch(output) }
                 try core.finishBatch(late: late)

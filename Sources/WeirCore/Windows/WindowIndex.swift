@@ -18,9 +18,9 @@ struct WindowEntry<Key: Hashable & Codable & Sendable>: Sendable {
 @usableFromInline
 final class WindowBucket<Key: Hashable & Codable & Sendable> {
     @usableFromInline let deadline: Int64
-    @usableFromInline var entries: ContiguousArray<WindowEntry<Key>> = []
-    @usableFromInline var cursor = 0
-    @usableFromInline var epoch = 0
+    @exclusivity(unchecked) @usableFromInline var entries: ContiguousArray<WindowEntry<Key>> = []
+    @exclusivity(unchecked) @usableFromInline var cursor = 0
+    @exclusivity(unchecked) @usableFromInline var epoch = 0
     @usableFromInline var savedCount = 0
     @usableFromInline var savedCursor = 0
 
@@ -32,18 +32,23 @@ final class WindowBucket<Key: Hashable & Codable & Sendable> {
 
 /// What is due when: entries by deadline, so that time can advance at a cost that depends on what
 /// is due alone.
+///
+/// One actor has it; none of its methods calls anything that could come back to it.
 @usableFromInline
 final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticipant {
-    @usableFromInline var buckets: [Int64: WindowBucket<Key>] = [:]
-    @usableFromInline var order = BinaryHeap<Int64>()
-    @usableFromInline var last: WindowBucket<Key>?
+    @exclusivity(unchecked) @usableFromInline var buckets: [Int64: WindowBucket<Key>] = [:]
+    @exclusivity(unchecked) @usableFromInline var order = BinaryHeap<Int64>()
+    /// The bucket that was added to last.
+    @exclusivity(unchecked) @usableFromInline var last: WindowBucket<Key>?
+    /// The bucket that was taken from last.
+    @exclusivity(unchecked) @usableFromInline var current: WindowBucket<Key>?
     /// The number of the current transaction, 0 outside of one.
-    @usableFromInline var epoch = 0
+    @exclusivity(unchecked) @usableFromInline var epoch = 0
     @usableFromInline var lastEpoch = 0
     @usableFromInline var touched: ContiguousArray<WindowBucket<Key>> = []
     @usableFromInline var removed: ContiguousArray<WindowBucket<Key>> = []
     /// How many entries are waiting.
-    @usableFromInline private(set) var count = 0
+    @exclusivity(unchecked) @usableFromInline var count = 0
     private var savedCount = 0
 
     @usableFromInline
@@ -55,13 +60,11 @@ final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticip
         if let last, last.deadline == deadline { bucket = last } else { bucket = find(deadline) }
         if bucket.epoch != epoch { touch(bucket) }
         bucket.entries.append(entry)
-        increment()
+        count &+= 1
     }
 
-    @usableFromInline
-    func increment() { count += 1 }
-
-    @usableFromInline
+    @inlinable
+    @inline(never)
     func find(_ deadline: Int64) -> WindowBucket<Key> {
         if let bucket = buckets[deadline] {
             last = bucket
@@ -75,29 +78,52 @@ final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticip
     }
 
     /// When the next entry is due; there may turn out to be none at that time.
-    @usableFromInline var nextDeadline: Int64? { order.min }
+    @inlinable var nextDeadline: Int64? { order.min }
 
     /// Takes out the next entry that is due at `limit`, with its deadline: by deadline, then in the
     /// order of entry.
-    @usableFromInline
+    @inlinable
     func next(upTo limit: Int64) -> (deadline: Int64, entry: WindowEntry<Key>)? {
-        while let deadline = order.min, deadline <= limit {
-            if let bucket = buckets[deadline], bucket.cursor < bucket.entries.count {
+        while let bucket = firstBucket(upTo: limit) {
+            let cursor = bucket.cursor
+            if cursor < bucket.entries.count {
                 if bucket.epoch != epoch { touch(bucket) }
-                let entry = bucket.entries[bucket.cursor]
-                bucket.cursor += 1
-                count -= 1
-                return (deadline, entry)
+                bucket.cursor = cursor &+ 1
+                count &-= 1
+                return (bucket.deadline, bucket.entries[cursor])
             }
-            _ = order.popMin()
-            guard let bucket = buckets.removeValue(forKey: deadline) else { continue }
-            if last === bucket { last = nil }
-            if epoch != 0 { removed.append(bucket) }
+            remove(bucket)
         }
         return nil
     }
 
-    @usableFromInline
+    /// The bucket with the earliest deadline, if that is not behind `limit`.
+    @inlinable
+    func firstBucket(upTo limit: Int64) -> WindowBucket<Key>? {
+        while let deadline = order.min, deadline <= limit {
+            if let current, current.deadline == deadline { return current }
+            if let bucket = buckets[deadline] {
+                current = bucket
+                return bucket
+            }
+            _ = order.popMin()
+        }
+        return nil
+    }
+
+    /// Takes out the first bucket, from which all has been taken.
+    @inlinable
+    @inline(never)
+    func remove(_ bucket: WindowBucket<Key>) {
+        _ = order.popMin()
+        buckets[bucket.deadline] = nil
+        current = nil
+        if last === bucket { last = nil }
+        if epoch != 0 { removed.append(bucket) }
+    }
+
+    @inlinable
+    @inline(never)
     func touch(_ bucket: WindowBucket<Key>) {
         bucket.epoch = epoch
         if epoch == 0 { return }
@@ -131,7 +157,7 @@ final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticip
             buckets[bucket.deadline] = bucket
             order.insert(bucket.deadline)
         }
-        last = nil
+        (last, current) = (nil, nil)
         count = savedCount
         commitBatch()
     }

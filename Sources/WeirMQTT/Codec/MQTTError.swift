@@ -6,11 +6,16 @@ public struct MQTTError: Error, Sendable, Hashable, CustomStringConvertible {
     public let code: UInt8?
     /// Whether trying the same again is of no use.
     public let isPermanent: Bool
+    /// Whether it is the broker's own word.
+    let isRefusal: Bool
 
-    init(_ message: String, code: UInt8? = nil, isPermanent: Bool = false) {
+    init(
+        _ message: String, code: UInt8? = nil, isPermanent: Bool = false, isRefusal: Bool = false
+    ) {
         self.message = message
         self.code = code
         self.isPermanent = isPermanent
+        self.isRefusal = isRefusal
     }
 
     /// The sentence.
@@ -24,7 +29,7 @@ public struct MQTTError: Error, Sendable, Hashable, CustomStringConvertible {
         let words = text.map { ": \($0)" } ?? ""
         return MQTTError(
             "the broker has refused \(what): \(name)\(words)", code: code,
-            isPermanent: MQTTReason.permanent.contains(code))
+            isPermanent: MQTTReason.permanent.contains(code), isRefusal: true)
     }
 
     /// The broker has broken the protocol.

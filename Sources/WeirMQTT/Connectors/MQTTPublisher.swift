@@ -1,3 +1,4 @@
+import WeirCore
 import WeirNetwork
 
 /// A client's connection that publishes, with a window of unacknowledged messages.
@@ -10,7 +11,7 @@ final class MQTTPublisher: Sendable {
 
     static func connect(
         _ endpoint: MQTTEndpoint, _ options: MQTTOptions, tls: TLSClientContext?, qos: MQTTQoS,
-        isRetained: Bool, on loop: Loop
+        isRetained: Bool, _ monitor: ConnectionMonitor, on loop: Loop
     ) async throws -> MQTTPublisher {
         try await withCheckedThrowingContinuation { continuation in
             loop.execute {
@@ -19,7 +20,7 @@ final class MQTTPublisher: Sendable {
                         with: Result {
                             let connection = try result.get()
                             let publishing = try MQTTPublishing(
-                                connection, options, qos: qos, isRetained: isRetained)
+                                connection, options, qos: qos, isRetained: isRetained, monitor)
                             return MQTTPublisher(LoopBound(publishing, on: loop))
                         })
                 }
@@ -55,6 +56,7 @@ private final class MQTTPublishing: MQTTConnectionOwner {
     private let isRetained: Bool
     private let inFlightMax: Int
     private let packetMax: Int
+    private let monitor: ConnectionMonitor
     private var shipment: MQTTShipment?
     private var continuation: CheckedContinuation<Void, any Error>?
     /// What is still to be sent, last first.
@@ -64,7 +66,8 @@ private final class MQTTPublishing: MQTTConnectionOwner {
     private var failure: (any Error)?
 
     init(
-        _ connection: MQTTConnection, _ options: MQTTOptions, qos: MQTTQoS, isRetained: Bool
+        _ connection: MQTTConnection, _ options: MQTTOptions, qos: MQTTQoS, isRetained: Bool,
+        _ monitor: ConnectionMonitor
     ) throws(MQTTError) {
         let told = connection.welcome.properties
         if let maximum = told.maximumQoS, qos.rawValue > maximum {
@@ -77,6 +80,7 @@ private final class MQTTPublishing: MQTTConnectionOwner {
             throw MQTTError("the broker retains no messages", code: 0x9A, isPermanent: true)
         }
         self.connection = connection
+        self.monitor = monitor
         self.qos = qos
         self.isRetained = isRetained
         inFlightMax = min(options.inFlightMax, Int(told.receiveMaximum ?? .max))
@@ -101,6 +105,7 @@ private final class MQTTPublishing: MQTTConnectionOwner {
 
     private func goOn() {
         guard let shipment else { return }
+        defer { monitor.setInFlight(inFlight.count) }
         while inFlight.count < inFlightMax, let number = waiting.last {
             let message = shipment.messages[number]
             // The header, the lengths, the number and the properties: at most ten bytes.
@@ -175,6 +180,7 @@ private final class MQTTPublishing: MQTTConnectionOwner {
         failure = error
         shipment = nil
         inFlight.removeAll()
+        monitor.setInFlight(0)
         continuation?.resume(throwing: error)
         continuation = nil
     }

@@ -68,6 +68,7 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
     private let encoder: EventEncoder<Element>
     private let topic: @Sendable (Element) -> String
     private let context: SinkContext
+    private let monitor: ConnectionMonitor
     private var publisher: MQTTPublisher?
 
     init(
@@ -86,12 +87,26 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
         self.encoder = encoder
         self.topic = topic
         self.context = context
+        monitor = .of(
+            context.resources, stage: context.stage, kind: "mqtt", address: endpoint.name)
     }
 
     func connect() async throws {
-        publisher = try await MQTTPublisher.connect(
-            endpoint, options, tls: tls, qos: qos, isRetained: isRetained, on: try Loop.shared())
+        do {
+            publisher = try await MQTTPublisher.connect(
+                endpoint, options, tls: tls, qos: qos, isRetained: isRetained, monitor,
+                on: try Loop.shared())
+        } catch {
+            lost(error)
+            throw error
+        }
+        monitor.connected()
         context.logger.info("mqtt connected", metadata: metadata())
+    }
+
+    private func lost(_ error: any Error) {
+        monitor.lost(error)
+        if (error as? MQTTError)?.isRefusal ?? false { monitor.refused() }
     }
 
     private func metadata() -> Logger.Metadata {
@@ -107,6 +122,8 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
                 try await publisher?.publish(shipment)
                 break
             } catch {
+                // A connection that can't be made was counted there.
+                if publisher != nil { lost(error) }
                 publisher = nil
                 if error is CancellationError { throw error }
                 var generator = SystemRandomNumberGenerator()
@@ -122,6 +139,7 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
                 try await context.sleep(for: pause)
             }
         }
+        monitor.refused(shipment.refusals.count)
         for (index, error) in shipment.refusals {
             context.deadLetter(batch.elements[index], reason: error.message)
         }
@@ -149,5 +167,8 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
         return MQTTShipment(messages)
     }
 
-    func close() async throws { publisher?.close() }
+    func close() async throws {
+        publisher?.close()
+        monitor.ended()
+    }
 }

@@ -12,6 +12,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     private let context: SourceContext
     private let loop: Loop
     private let onFailure: (any Error) -> Void
+    private let monitor: ConnectionMonitor
     private var reconnection: Reconnection
     private var timer: LoopTimer?
     private var connection: MQTTConnection?
@@ -38,6 +39,8 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         self.context = context
         self.loop = loop
         self.onFailure = onFailure
+        monitor = .of(
+            context.resources, stage: context.stage, kind: "mqtt", address: endpoint.name)
         reconnection = Reconnection(options.reconnection)
     }
 
@@ -68,6 +71,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     func disconnect() {
         connection?.disconnect()
         connection = nil
+        monitor.ended()
     }
 
     /// The journal says whether connections may be read.
@@ -80,6 +84,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         self.connection = connection
         connection.owner = self
         reconnection.connected()
+        monitor.connected()
         let isPresent = connection.welcome.isSessionPresent
         if !isPresent {
             session += 1
@@ -100,6 +105,8 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         connection = nil
         _ = intake.pass()
         if hasStopped { return }
+        monitor.lost(error)
+        if (error as? MQTTError)?.isRefusal ?? false { monitor.refused() }
         var generator = SystemRandomNumberGenerator()
         let isPermanent = (error as? MQTTError)?.isPermanent ?? false
         guard !isPermanent, let pause = reconnection.next(using: &generator) else {
@@ -152,7 +159,8 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         for (subscription, code) in zip(subscriptions, codes) {
             if code >= 0x80 {
                 let error = MQTTError.refused("the subscription to '\(subscription.filter)'", code)
-                throw MQTTError(error.message, code: code, isPermanent: true)
+                throw MQTTError(
+                    error.message, code: code, isPermanent: true, isRefusal: true)
             }
             if code < subscription.qos.rawValue {
                 context.logger.notice(
@@ -186,6 +194,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
             pending.remove(receipt.identifier)
             if receipt.qos == .exactlyOnce { held.insert(receipt.identifier) }
         }
+        monitor.setInFlight(pending.count)
         guard let connection, !current.isEmpty else { return }
         connection.write { writer in
             for receipt in current {
@@ -198,6 +207,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     func receivedAll(on connection: MQTTConnection) {
         if intake.pass() == .stop { connection.pause() }
         if let failure = intake.failure { connection.close(failure) }
+        monitor.setInFlight(pending.count)
     }
 
     func drained(_ connection: MQTTConnection) {}

@@ -178,9 +178,16 @@ public struct APIKeys: Authenticator {
 /// SHA-256 by OpenSSL.
 package enum SHA256Digest {
     package static func of(_ first: [UInt8], _ second: [UInt8]) -> [UInt8] {
-        let bytes = first + second
+        of(first + second)
+    }
+
+    package static func of(_ bytes: [UInt8]) -> [UInt8] {
+        bytes.withUnsafeBytes { of($0) }
+    }
+
+    package static func of(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-        SHA256(bytes, bytes.count, &digest)
+        SHA256(bytes.baseAddress, bytes.count, &digest)
         return digest
     }
 

@@ -14,7 +14,7 @@ public import WeirCore
 ///
 /// For all sources, sinks and pages of that host and port, TCP sources included; those take
 /// `access`, `rate`, `headTimeout` for the first frame, and what `listener` has.
-public struct ServerSettings: TopologyComponent {
+public struct ServerSettings: TopologyComponent, CheckedComponent {
     let host: String
     let port: Int
     private let access: AccessControl?
@@ -55,6 +55,22 @@ public struct ServerSettings: TopologyComponent {
 
     /// Has nothing more to do.
     public func start(_ context: SourceContext) async throws {}
+
+    package func problem(
+        endpoints: [String], components: [any TopologyComponent]
+    ) -> String? {
+        let address = "\(host):\(port)"
+        let isUsed =
+            endpoints.contains { $0.hasSuffix(" \(address)") || $0.contains(" \(address)/") }
+            || components.contains {
+                ($0 as? any ServedComponent).map { $0.host == host && $0.port == port } ?? false
+            }
+        if isUsed { return nil }
+        return """
+            the settings of \(address) are nobody's: give the host and port as a source, sink or \
+            page of the topology has them, or leave the settings out
+            """
+    }
 
     /// The configuration of a host and port in a run.
     static func configuration(

@@ -1,13 +1,16 @@
 import WeirCore
 import WeirJSON
 
-/// A request whose body is one message, or an array of messages; used on the loop only.
+/// A request whose messages are all taken or none; used on the loop only.
+///
+/// The body is one message, an array of messages, or, with a key, lines.
 final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty {
     private let gate: HTTPIngestGate<Element>
     private let connection: HTTPServerConnection
     private let number: UInt64
     private let length: Int?
-    private let isArray: Bool
+    private let form: HTTPIngestOptions.Form
+    private var claim: HTTPRequestClaim?
     private var bytes: [UInt8] = []
     /// Whether the gate has the message, or the request is refused.
     private var isDone = false
@@ -17,13 +20,14 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
     private var outcome: Result<Int, HTTPProblem>?
 
     init(
-        _ gate: HTTPIngestGate<Element>, _ connection: HTTPServerConnection, length: Int?,
-        isArray: Bool
+        _ gate: HTTPIngestGate<Element>, _ connection: HTTPServerConnection, _ length: Int?,
+        _ form: HTTPIngestOptions.Form, _ claim: HTTPRequestClaim?
     ) {
         self.gate = gate
         self.connection = connection
         self.length = length
-        self.isArray = isArray
+        self.form = form
+        self.claim = claim
         number = connection.requestNumber
     }
 
@@ -50,7 +54,15 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
 
     private func take(_ body: UnsafeRawBufferPointer) {
         isDone = true
-        if isArray, let first = body.first(where: { !JSONArraySplitter.isSpace($0) }),
+        if let known = claim?.begin(body, form, at: gate.context.now) {
+            answer(known)
+            return
+        }
+        if form == .lines {
+            takeLines(body)
+            return
+        }
+        if form == .array, let first = body.first(where: { !JSONArraySplitter.isSpace($0) }),
             first == UInt8(ascii: "[")
         {
             takeArray(body)
@@ -63,7 +75,7 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
             } else {
                 var batch = Batch<Element>()
                 try append(body, &batch)
-                var record = gate.makeRecord(connection.tcp.connectionInfo)
+                var record = gate.makeRecord(connection.tcp.connectionInfo, claim)
                 record.append(body)
                 gate.offer(.init(party: self, record: record, count: 1, byteCount: body.count))
             }
@@ -74,8 +86,7 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
 
     private func takeArray(_ body: UnsafeRawBufferPointer) {
         var batch = Batch<Element>()
-        var record: IngestRecord?
-        if gate.isDurable { record = gate.makeRecord(connection.tcp.connectionInfo) }
+        var record = newRecord()
         let append = gate.appender(for: connection)
         var splitter = JSONArraySplitter(body)
         var index = 0
@@ -99,17 +110,62 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
                 problem.with("offset", .number(error.offset)).with("accepted", .number(0)))
             return
         }
-        if index == 0 {
+        offer(batch, record, index, body.count)
+    }
+
+    private func takeLines(_ body: UnsafeRawBufferPointer) {
+        var batch = Batch<Element>()
+        var record = newRecord()
+        let append = gate.appender(for: connection)
+        var (line, count, start) = (0, 0, 0)
+        while start < body.count {
+            line += 1
+            let end = body[start...].firstIndex(of: 0x0A) ?? body.count
+            var message = UnsafeRawBufferPointer(rebasing: body[start..<end])
+            if message.last == 0x0D {
+                message = UnsafeRawBufferPointer(rebasing: message.dropLast())
+            }
+            let offset = start
+            start = end + 1
+            if message.allSatisfy({ JSONArraySplitter.isSpace($0) }) { continue }
+            guard message.count <= gate.options.maximumLineLength else {
+                let problem = HTTPProblem(
+                    413, "line \(line) is above \(gate.options.maximumLineLength) bytes")
+                fail(problem.with("line", .number(line)), nil, at: offset)
+                return
+            }
+            do {
+                try append(message, &batch)
+            } catch {
+                let problem = HTTPProblem(400, "line \(line) is no event: \(error)")
+                fail(problem.with("line", .number(line)), error, at: offset)
+                return
+            }
+            record?.append(message)
+            count += 1
+        }
+        offer(batch, record, count, body.count)
+    }
+
+    /// An empty record; nil in a run without a store.
+    private func newRecord() -> IngestRecord? {
+        gate.isDurable ? gate.makeRecord(connection.tcp.connectionInfo, claim) : nil
+    }
+
+    private func offer(
+        _ batch: Batch<Element>, _ record: IngestRecord?, _ count: Int, _ byteCount: Int
+    ) {
+        if count == 0 {
             accepted(0)
             return
         }
         gate.offer(
             .init(
-                party: self, batch: record == nil ? batch : Batch(), record: record, count: index,
-                byteCount: body.count))
+                party: self, batch: record == nil ? batch : Batch(), record: record, count: count,
+                byteCount: byteCount))
     }
 
-    private func fail(_ problem: HTTPProblem, _ error: any Error, at start: Int) {
+    private func fail(_ problem: HTTPProblem, _ error: (any Error)?, at start: Int) {
         let offset = start + ((error as? JSONError)?.byteOffset ?? 0)
         refused(problem.with("offset", .number(offset)).with("accepted", .number(0)))
     }
@@ -118,10 +174,14 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
 
     func accepted(_ count: Int) {
         connection.tcp.access?.charge(count, now: connection.tcp.loop.now)
+        claim?.settle(count)
         answer(.success(count))
     }
 
-    func refused(_ problem: HTTPProblem) { answer(.failure(problem)) }
+    func refused(_ problem: HTTPProblem) {
+        claim?.abandon()
+        answer(.failure(problem))
+    }
 
     private func answer(_ result: Result<Int, HTTPProblem>) {
         if isGone { return }

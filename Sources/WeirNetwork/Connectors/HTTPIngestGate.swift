@@ -45,6 +45,7 @@ final class HTTPIngestGate<Element: Sendable> {
     private var awaitsSpace = false
     private var timer: LoopTimer?
     private let durable: DurableTickets
+    private let keys: RequestKeys
     private var streams: [ObjectIdentifier: HTTPLineIngest<Element>] = [:]
     /// The answer to a request with one event, made once a second.
     private var prepared: (second: Int, bytes: SharedBytes)?
@@ -52,8 +53,9 @@ final class HTTPIngestGate<Element: Sendable> {
 
     init(
         _ decoder: EventDecoder<Element>, _ options: HTTPIngestOptions, _ context: SourceContext,
-        _ loop: Loop
+        _ keys: RequestKeys, _ loop: Loop
     ) {
+        self.keys = keys
         self.decoder = decoder
         self.options = options
         self.context = context
@@ -66,11 +68,15 @@ final class HTTPIngestGate<Element: Sendable> {
     /// The gate of a path in a run.
     static func of(
         _ shared: SharedServer, _ path: String, _ decoder: EventDecoder<Element>,
-        _ options: HTTPIngestOptions, _ context: SourceContext
+        _ options: HTTPIngestOptions, _ context: SourceContext, _ journal: IngestJournal?
     ) -> LoopBound<HTTPIngestGate> {
         context.resources.shared("http gate \(shared.name)\(path)") {
             let loop = shared.server.loop
-            return LoopBound(HTTPIngestGate(decoder, options, context, loop), on: loop)
+            let keys =
+                journal?.keys
+                ?? RequestKeys(
+                    stage: context.stage, limits: options.limits, logger: context.logger)
+            return LoopBound(HTTPIngestGate(decoder, options, context, keys, loop), on: loop)
         } close: { _ in
         }
     }
@@ -130,14 +136,18 @@ final class HTTPIngestGate<Element: Sendable> {
             return .refuse(HTTPProblem(415, "the Content-Type has to be one of \(types)"))
         }
         var limits = HTTPBodyLimits()
-        switch form {
-        case .document, .array:
+        let claim: HTTPRequestClaim?
+        do throws(HTTPError) {
+            claim = try self.claim(request, connection)
+        } catch {
+            return .refuse(HTTPProblem(error))
+        }
+        // With a key all of a request is taken or nothing, whatever its form.
+        if form != .lines || claim != nil {
             limits.maximumLength = options.maximumDocumentLength
             return .receive(
-                HTTPDocumentIngest(
-                    self, connection, length: request.bodyLength, isArray: form == .array),
-                limits)
-        case .lines:
+                HTTPDocumentIngest(self, connection, request.bodyLength, form, claim), limits)
+        } else {
             limits.maximumLength = options.maximumStreamLength
             let stream = HTTPLineIngest(self, connection)
             streams[ObjectIdentifier(stream)] = stream
@@ -145,13 +155,30 @@ final class HTTPIngestGate<Element: Sendable> {
         }
     }
 
+    private func claim(
+        _ request: HTTPRequestScan, _ connection: HTTPServerConnection
+    ) throws(HTTPError) -> HTTPRequestClaim? {
+        guard let field = request.idempotencyKey else {
+            if !options.requiresKey { return nil }
+            throw HTTPError(400, "a request needs an Idempotency-Key here")
+        }
+        if request.hasSeveralKeys {
+            throw HTTPError(400, "there is more than one Idempotency-Key")
+        }
+        let key = try IdempotencyKey.parse(
+            request[field], maximumLength: options.maximumKeyLength)
+        return HTTPRequestClaim(key, of: connection.tcp.access?.identity?.name, keys)
+    }
+
     func streamEnded(_ stream: HTTPLineIngest<Element>) {
         streams[ObjectIdentifier(stream)] = nil
     }
 
     /// An empty record for what a connection brings.
-    func makeRecord(_ info: ConnectionInfo) -> IngestRecord {
-        IngestRecord(origin: info.recorded, time: context.now)
+    func makeRecord(_ info: ConnectionInfo, _ claim: HTTPRequestClaim? = nil) -> IngestRecord {
+        IngestRecord(
+            origin: info.recorded, producer: claim?.key.producer ?? "",
+            firstSequence: claim?.fingerprint ?? 0, time: context.now)
     }
 
     /// What appends the events of a connection.

@@ -18,6 +18,10 @@ public struct HTTPIngestOptions: Sendable {
     public var documentTypes = ["application/json"]
     /// Media types of a request with one message a line.
     public var lineTypes = ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+    /// Whether a request needs an `Idempotency-Key`, without which it gets 400; not by default.
+    public var requiresKey = false
+    /// Bytes of an `Idempotency-Key` without its quotes, beyond which it gets 400; 255 by default.
+    public var maximumKeyLength = 255
     /// What is kept, in memory and in the ingest journal.
     public var limits = IngestLimits()
 

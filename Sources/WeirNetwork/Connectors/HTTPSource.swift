@@ -30,6 +30,12 @@ extension Source {
     /// `503` while the source is about to stop or the disk fails; `413` and `415` say that the
     /// body is too long or of another type. A request without an answer may have been taken.
     ///
+    /// A request with an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) is taken as a
+    /// whole or not at all, and once: the same request again, with the same key within
+    /// ``IngestLimits/requestKeyLifetime``, gets the answer of the first. In a run with a store the
+    /// keys are as durable as the events. Another body with the key gets `422`, the same one while
+    /// the first is being handled `409`, a malformed key `400`.
+    ///
     /// - Parameters:
     ///   - path: The path of the requests, such as `/payments`.
     ///   - host: The address to listen on; loopback by default.
@@ -44,10 +50,11 @@ extension Source {
         Source(
             "http", endpoint: "http POST \(host):\(port)\(path)",
             prepare: { context in
-                _ = try await context.ingestJournal(options.limits)
+                let journal = try await context.ingestJournal(options.limits)
                 let shared = try SharedServer.of(
                     context.resources, host: host, port: port, tls: tls, logger: context.logger)
-                let gate = HTTPIngestGate.of(shared, path, decoder, options, context)
+                let gate = HTTPIngestGate.of(
+                    shared, path, decoder, options, context, journal)
                 shared.server.addResponder("POST", path, roles: .ingest) { request, connection in
                     gate.value.begin(request, connection)
                 }
@@ -57,8 +64,10 @@ extension Source {
             let shared = try SharedServer.of(
                 inlet.context.resources, host: host, port: port, tls: tls,
                 logger: inlet.context.logger)
-            let gate = HTTPIngestGate.of(shared, path, decoder, options, inlet.context)
-            if let journal = try await inlet.context.ingestJournal(options.limits) {
+            let journal = try await inlet.context.ingestJournal(options.limits)
+            let gate = HTTPIngestGate.of(
+                shared, path, decoder, options, inlet.context, journal)
+            if let journal {
                 try await HTTPIngestRun.run(gate, inlet, journal, decoder)
             } else {
                 try await HTTPIngestRun.run(gate, inlet)

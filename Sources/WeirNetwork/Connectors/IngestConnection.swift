@@ -66,7 +66,16 @@ final class IngestConnection {
     }
 
     /// Takes the frames of a read, all of them, also when it answers ``Flow/stop``.
-    func take(_ frames: Messages) -> Flow {
+    ///
+    /// - Parameter isCutOff: Whether the peer has ended without the frame's end. Of a sender that
+    ///   numbers it may be a part: taken, the whole that is sent again would be a duplicate.
+    func take(_ frames: Messages, isCutOff: Bool = false) -> Flow {
+        if isCutOff,
+            speaksNumbers
+                || frames.indices.contains(where: { AcknowledgingProtocol.isHello(frames[$0]) })
+        {
+            return .proceed
+        }
         rate?.count += frames.count
         var flow = Flow.proceed
         for position in frames.indices {
@@ -94,6 +103,13 @@ final class IngestConnection {
             return takeHello(frame)
         case .awaitingHello: return takeHello(frame)
         case .acknowledging: return takeNumbered(frame)
+        }
+    }
+
+    private var speaksNumbers: Bool {
+        switch state {
+        case .awaitingHello, .acknowledging: true
+        case .plain, .undecided, .ended: false
         }
     }
 

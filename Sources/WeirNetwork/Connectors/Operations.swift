@@ -17,10 +17,10 @@ import WeirJSON
 ///
 /// They tell names of stages and counts, no events. On loopback whoever reaches the port can read
 /// them; under access control `/metrics` and `/topology` need ``AccessRoles/read``.
-public struct Operations: TopologyComponent {
-    private let host: String
-    private let port: Int
-    private let tls: TLSServerConfiguration?
+public struct Operations: TopologyComponent, ServedComponent {
+    let host: String
+    let port: Int
+    let tls: TLSServerConfiguration?
     private let prefix: String
 
     /// Serves the pages.
@@ -45,8 +45,7 @@ public struct Operations: TopologyComponent {
 
     /// Adds the pages to their server and starts that.
     public func start(_ context: SourceContext) async throws {
-        let shared = try SharedServer.of(
-            context.resources, host: host, port: port, tls: tls, logger: context.logger)
+        let shared = try server(context)
         let (environment, resources) = (context.environment, context.resources)
         let server = shared.server
         server.addResponder("GET", prefix + "/healthz", roles: []) { _, _ in
@@ -64,6 +63,9 @@ public struct Operations: TopologyComponent {
         server.addResponder("GET", prefix + "/metrics", roles: .read) { _, _ in
             var text = PrometheusText()
             environment.running?.addMetrics(to: &text)
+            for reporting in resources.all(of: (any ConnectionReporting).self) {
+                text.add(reporting.connectionStatus)
+            }
             for shared in resources.all(of: SharedServer.self) { shared.addMetrics(to: &text) }
             for service in resources.all(of: TCPService.self) {
                 PrometheusText.addAccess(service.counters, [("server", service.name)], to: &text)
@@ -85,6 +87,27 @@ public struct Operations: TopologyComponent {
         var problem = HTTPProblem(503, why)
         problem.retryAfter = 1
         return .refuse(problem)
+    }
+}
+
+extension PrometheusText {
+    fileprivate mutating func add(_ status: ConnectionStatus) {
+        let labels = [("stage", status.stage), ("kind", status.kind)]
+        add(
+            "weir_connection_up", .gauge, "Whether the stage is connected.", labels,
+            status.isConnected ? 1 : 0)
+        add(
+            "weir_connection_connects_total", .counter, "Connections made.", labels,
+            status.connections)
+        add(
+            "weir_connection_failures_total", .counter, "Attempts failed, connections lost.",
+            labels, status.failures)
+        add(
+            "weir_connection_in_flight", .gauge, "Messages without an acknowledgement.", labels,
+            status.inFlight)
+        add(
+            "weir_connection_refused_total", .counter, "What the other side has refused.", labels,
+            status.refused)
     }
 }
 

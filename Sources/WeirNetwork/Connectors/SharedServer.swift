@@ -62,6 +62,21 @@ package final class SharedServer: Sendable {
     package var address: SocketAddress? { bound.withLock { $0 } }
 }
 
+/// A component that the server of a host and port serves.
+protocol ServedComponent: TopologyComponent {
+    var host: String { get }
+    var port: Int { get }
+    var tls: TLSServerConfiguration? { get }
+}
+
+extension ServedComponent {
+    /// The server, made for the first who asks for it.
+    func server(_ context: SourceContext) throws -> SharedServer {
+        try SharedServer.of(
+            context.resources, host: host, port: port, tls: tls, logger: context.logger)
+    }
+}
+
 /// A TCP listener of a run.
 package final class TCPEndpoint: Sendable {
     package let name: String
@@ -121,11 +136,11 @@ extension RunningTopology {
 ///     …
 /// }
 /// ```
-public struct WebPage: TopologyComponent {
+public struct WebPage: TopologyComponent, ServedComponent {
     private let path: String
-    private let host: String
-    private let port: Int
-    private let tls: TLSServerConfiguration?
+    let host: String
+    let port: Int
+    let tls: TLSServerConfiguration?
     private let page: StaticPage
 
     /// Shows a page.
@@ -152,8 +167,7 @@ public struct WebPage: TopologyComponent {
 
     /// Adds the page to its server and starts that.
     public func start(_ context: SourceContext) async throws {
-        let shared = try SharedServer.of(
-            context.resources, host: host, port: port, tls: tls, logger: context.logger)
+        let shared = try server(context)
         shared.server.addPage(path, page)
         try await shared.start()
     }
@@ -167,11 +181,11 @@ public struct WebPage: TopologyComponent {
 ///     …
 /// }
 /// ```
-public struct WebFolder: TopologyComponent {
+public struct WebFolder: TopologyComponent, ServedComponent {
     private let prefix: String
-    private let host: String
-    private let port: Int
-    private let tls: TLSServerConfiguration?
+    let host: String
+    let port: Int
+    let tls: TLSServerConfiguration?
     private let folder: StaticFolder
 
     /// Shows the files of a folder.
@@ -198,8 +212,7 @@ public struct WebFolder: TopologyComponent {
 
     /// Adds the folder to its server and starts that.
     public func start(_ context: SourceContext) async throws {
-        let shared = try SharedServer.of(
-            context.resources, host: host, port: port, tls: tls, logger: context.logger)
+        let shared = try server(context)
         shared.server.addFolder(prefix, folder)
         try await shared.start()
     }

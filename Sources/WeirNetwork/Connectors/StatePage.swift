@@ -17,16 +17,16 @@ public import WeirCore
 /// Whoever reaches the port can read it, so it listens on loopback unless told otherwise.
 public struct StatePage<
     Key: Hashable & Codable & Sendable & LosslessStringConvertible, State: Codable & Sendable
->: TopologyComponent {
+>: TopologyComponent, ServedComponent {
     private struct Answer: Encodable {
         let key: Key
         let state: State
     }
 
     private let path: String
-    private let host: String
-    private let port: Int
-    private let tls: TLSServerConfiguration?
+    let host: String
+    let port: Int
+    let tls: TLSServerConfiguration?
     private let stage: String
 
     /// Serves the page.
@@ -57,8 +57,7 @@ public struct StatePage<
     ///
     /// - Throws: What keeps the server from listening.
     public func start(_ context: SourceContext) async throws {
-        let shared = try SharedServer.of(
-            context.resources, host: host, port: port, tls: tls, logger: context.logger)
+        let shared = try server(context)
         let (environment, stage) = (context.environment, stage)
         shared.server.addHandler(.get, path) { request in
             guard let text = Self.key(in: request.head.query), let key = Key(text) else {

@@ -45,8 +45,8 @@ final class TCPReceiver<Element: Sendable>: Sendable {
             let connection = all.add(
                 tcp, peer, from: info, opening: .firstFrameTells, access: tcp.access)
         else { return }
-        let onFrames = { (frames: Messages) throws -> Flow in
-            let flow = connection.take(frames)
+        let onFrames = { [unowned tcp] (frames: Messages) throws -> Flow in
+            let flow = connection.take(frames, isCutOff: tcp.hasReachedEnd)
             if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
             return flow
         }

@@ -25,7 +25,7 @@ extension RunningTopology {
 }
 
 /// The status of a feed, written by its loop; also handed to swift-metrics when it changes.
-final class FeedStatus: Sendable {
+final class FeedStatus: ConnectionReporting {
     let stage: String
     let url: String
     private let status: Mutex<WebSocketFeedStatus>
@@ -51,6 +51,16 @@ final class FeedStatus: Sendable {
     }
 
     var current: WebSocketFeedStatus { status.withLock { $0 } }
+
+    var connectionStatus: ConnectionStatus {
+        let current = current
+        var status = ConnectionStatus(stage: stage, kind: "webSocket", address: url)
+        status.isConnected = current.isConnected
+        status.connections = current.connections
+        status.failures = current.failures
+        status.lastError = current.lastError.map { "\($0)" }
+        return status
+    }
 
     func connected() {
         status.withLock {

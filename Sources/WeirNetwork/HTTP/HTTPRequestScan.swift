@@ -16,6 +16,9 @@ struct HTTPRequestScan {
     /// Bytes of body that follow; `nil` for a body in chunks.
     private(set) var bodyLength: Int? = 0
     private(set) var contentType: Range<Int>?
+    private(set) var idempotencyKey: Range<Int>?
+    /// Whether there is more than one Idempotency-Key.
+    private(set) var hasSeveralKeys = false
     /// Whether the client waits for `100 Continue` before it sends the body.
     private(set) var expectsContinue = false
     /// Whether there is an Upgrade header.
@@ -157,6 +160,9 @@ struct HTTPRequestScan {
             case 14 where HTTPSyntax.equals(key, "content-length"):
                 lengths += 1
                 length = value
+            case 15 where HTTPSyntax.equals(key, "idempotency-key"):
+                hasSeveralKeys = idempotencyKey != nil
+                idempotencyKey = value
             case 17 where HTTPSyntax.equals(key, "transfer-encoding"):
                 hasCoding = true
                 HTTPSyntax.forEachElement(self[value]) { coding in

@@ -75,9 +75,6 @@ public final class TCPListener {
     private var handshakeLogBegan: UInt64?
     private var handshakeLogLeft = 0
 
-    /// Connections accepted in one turn of the loop, so that open ones get their turn as well.
-    private static let acceptsPerTurn = 64
-
     /// Listens; the completion runs on the loop's thread, once.
     ///
     /// When a process supervisor has passed on a socket for this host and port (`WEIR_LISTEN_FDS`, or systemd's
@@ -115,7 +112,7 @@ public final class TCPListener {
         address = SocketAddress.local(of: descriptor) ?? wanted
         handle = try ListenerHandle(loop: loop, descriptor: descriptor, inherited)
         handle.onReadable = { [unowned(unsafe) self] in acceptAll() }
-        handle.keepAlive = self
+        handle.onLoopStop = { [self] in close() }
         try check(handle.start(), "listening on", "\(wanted)")
         keepSpare()
     }
@@ -133,21 +130,7 @@ public final class TCPListener {
 
     private func acceptAll() {
         defer { onChange() }
-        for _ in 0..<Self.acceptsPerTurn {
-            let descriptor = cuv_accept(handle.descriptor)
-            if descriptor >= 0 {
-                accept(descriptor)
-                if handle.isClosing { return }
-                continue
-            }
-            switch uv_errno_t(descriptor) {
-            case UV_EAGAIN: return
-            case UV_ECONNABORTED, UV_EINTR, UV_EPROTO: continue
-            default:
-                backOff(descriptor)
-                return
-            }
-        }
+        if let status = handle.acceptAll({ accept($0) }) { backOff(status) }
     }
 
     private func accept(_ descriptor: Int32) {
@@ -274,7 +257,7 @@ public final class TCPListener {
         guard spare >= 0 else { return }
         closeDescriptor(spare)
         spare = -1
-        for _ in 0..<Self.acceptsPerTurn {
+        for _ in 0..<ListenerHandle.acceptsPerTurn {
             let descriptor = cuv_accept(handle.descriptor)
             if descriptor < 0 { break }
             refusedCount += 1
@@ -288,51 +271,4 @@ public final class TCPListener {
     }
 
     private func closeDescriptor(_ descriptor: Int32) { cuv_close(descriptor) }
-}
-
-/// The libuv side of a listener: a poll on its descriptor.
-///
-/// libuv's own `uv_listen` spins while the process is out of descriptors, so the accept loop is ours.
-private final class ListenerHandle: LoopHandle {
-    let descriptor: Int32
-    var onReadable: () -> Void = {}
-    var keepAlive: TCPListener?
-    private let inherited: InheritedSockets.Claim?
-
-    init(
-        loop: Loop, descriptor: Int32, _ inherited: InheritedSockets.Claim?
-    ) throws(NetworkError) {
-        self.descriptor = descriptor
-        self.inherited = inherited
-        do {
-            try super.init(loop: loop, type: UV_POLL)
-            try check(uv_poll_init(loop.uv, poll, descriptor), "watching a listening socket")
-        } catch {
-            cuv_close(descriptor)
-            inherited?.release()
-            throw error
-        }
-        register()
-    }
-
-    private var poll: UnsafeMutablePointer<uv_poll_t> {
-        memory.assumingMemoryBound(to: uv_poll_t.self)
-    }
-
-    func start() -> Int32 {
-        uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
-            LoopHandle.owner(of: handle, as: ListenerHandle.self)?.onReadable()
-        }
-    }
-
-    func stop() { uv_poll_stop(poll) }
-
-    override func loopStops() { keepAlive?.close() }
-
-    override func handleClosed() {
-        cuv_close(descriptor)
-        inherited?.release()
-        onReadable = {}
-        keepAlive = nil
-    }
 }

@@ -5,7 +5,7 @@ import Logging
 final class UnixListener {
     private let path: String
     private let options: UnixSocketOptions
-    private let handle: UnixListenerHandle
+    private let handle: ListenerHandle
     private let file: (device: UInt64, inode: UInt64)?
     private let onAccept: (TCPConnection) -> Void
     private let logger: Logger
@@ -14,8 +14,6 @@ final class UnixListener {
     private var retry: LoopTimer?
 
     private static let backlog: Int32 = 1_024
-    /// Connections accepted in one turn of the loop, so that open ones get their turn as well.
-    private static let acceptsPerTurn = 64
     /// Pause after the process ran out of descriptors.
     private static let retryDelay = Duration.milliseconds(100)
 
@@ -33,7 +31,7 @@ final class UnixListener {
         self.logger = logger
         self.onAccept = onAccept
         file = Self.file(at: path)
-        handle = try UnixListenerHandle(loop: loop, descriptor: descriptor)
+        handle = try ListenerHandle(loop: loop, descriptor: descriptor)
         handle.onReadable = { [unowned self] in acceptAll() }
         try WeirNetwork.check(handle.start(), "listening on", path)
     }
@@ -104,21 +102,7 @@ final class UnixListener {
     // MARK: Accepting
 
     private func acceptAll() {
-        for _ in 0..<Self.acceptsPerTurn {
-            let descriptor = cuv_accept(handle.descriptor)
-            if descriptor >= 0 {
-                accept(descriptor)
-                if handle.isClosing { return }
-                continue
-            }
-            switch uv_errno_t(descriptor) {
-            case UV_EAGAIN: return
-            case UV_ECONNABORTED, UV_EINTR: continue
-            default:
-                backOff(descriptor)
-                return
-            }
-        }
+        if let status = handle.acceptAll({ accept($0) }) { backOff(status) }
     }
 
     private func accept(_ descriptor: Int32) {
@@ -178,40 +162,5 @@ extension TCPConnection {
         }
         try UnixListener.check(descriptor, "connecting to", path)
         return try adopt(descriptor, on: loop)
-    }
-}
-
-/// The libuv side of a listener: a poll on its descriptor.
-private final class UnixListenerHandle: LoopHandle {
-    let descriptor: Int32
-    var onReadable: () -> Void = {}
-
-    init(loop: Loop, descriptor: Int32) throws(NetworkError) {
-        self.descriptor = descriptor
-        do {
-            try super.init(loop: loop, type: UV_POLL)
-            try check(uv_poll_init(loop.uv, poll, descriptor), "watching a listening socket")
-        } catch {
-            cuv_close(descriptor)
-            throw error
-        }
-        register()
-    }
-
-    private var poll: UnsafeMutablePointer<uv_poll_t> {
-        memory.assumingMemoryBound(to: uv_poll_t.self)
-    }
-
-    func start() -> Int32 {
-        uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, _, _ in
-            LoopHandle.owner(of: handle, as: UnixListenerHandle.self)?.onReadable()
-        }
-    }
-
-    func stop() { uv_poll_stop(poll) }
-
-    override func handleClosed() {
-        cuv_close(descriptor)
-        onReadable = {}
     }
 }

@@ -199,6 +199,28 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         #expect(seen.values.count == 5)
     }
 
+    @Test func `counts no message whose end has not come`() async throws {
+        let seen = Recorder<Int>()
+        let running = try await Topology("cut") {
+            EventStream("in", from: .tcp(port: 0, as: Reading.self)).map(\.id).sink(seen.sink)
+        }.start(.quiet())
+        let whole = Reading(id: 1, value: 1).json
+        for text in ["WEIR-ACK/1 p", "WEIR-ACK/1 p\n1 {\"id\":", "WEIR-ACK/1 p\n1 \(whole)"] {
+            let client = try await RawClient.connect(to: try running.tcp, on: Loop.shared())
+            try await client.send(text)
+            try await client.endSending()
+            let answer = await client.receiveText()
+            #expect(answer.isEmpty || answer == "ACK 0\n")
+            try await client.close()
+        }
+        let client = try await RawClient.connect(to: try running.tcp, on: Loop.shared())
+        try await client.send("WEIR-ACK/1 p\n1 \(whole)\n")
+        #expect(await seen.wait(for: 1) == [1])
+        try await client.close()
+        try await running.drain()
+        #expect(seen.values == [1] && running.deadLetters.total == 0)
+    }
+
     @Test(arguments: [
         "WEIR-ACK/1\n", "WEIR-ACK/1 \n", "WEIR-ACK/2 p\n", "WEIR-ACK/1 a b\n",
         "WEIR-ACK/1 p\nx\n", "WEIR-ACK/1 p\n1\n", "WEIR-ACK/1 p\n0 x\n", "WEIR-ACK/1 p\n01 x\n",

@@ -115,6 +115,44 @@ private final class UnixClient: Sendable {
         try await running.drain()
     }
 
+    @Test func `take an acknowledged sender's events once, over a restart of the server`()
+        async throws
+    {
+        let folder = try Folder()
+        let path = "\(folder.path)/in.sock"
+        let store = StateStore.directory("\(folder.path)/store", checkpointEvery: .zero)
+        let seen = Recorder<Reading>()
+        var running = try await listening(path, seen).start(.stored(store))
+        var configuration = AcknowledgedSender.Configuration()
+        configuration.firstPause = .milliseconds(1)
+        configuration.longestPause = .milliseconds(20)
+        let sender = try await AcknowledgedSender.connect(
+            to: "unix:\(path)", producer: "till", configuration: configuration)
+        for id in 1...100 { try await sender.send(Array(Reading(id: id, value: 1).json.utf8)) }
+        try await sender.waitUntilAcknowledged()
+        try await running.checkpoint()
+        running.cancel()
+        try? await running.waitUntilFinished()
+        for id in 101...200 { try await sender.send(Array(Reading(id: id, value: 1).json.utf8)) }
+        let again = Recorder<Reading>()
+        running = try await listening(path, again).start(.stored(store))
+        try await sender.waitUntilAcknowledged()
+        #expect(sender.counters.reconnects == 1)
+        await sender.close()
+        try await running.drain()
+        let ids = Set(seen.values.map(\.id)).union(again.values.map(\.id))
+        #expect(ids == Set(1...200) && again.values.allSatisfy { $0.id > 100 })
+    }
+
+    @Test func `are named by unix: and a path`() async throws {
+        for url in ["unix:", "unix://host/path"] {
+            let error = await #expect(throws: NetworkError.self) {
+                _ = try await AcknowledgedSender.connect(to: url, producer: "p")
+            }
+            #expect(error?.code == .invalidArgument)
+        }
+    }
+
     @Test func `carry events from a sink to a source`() async throws {
         let folder = try Folder()
         let path = "\(folder.path)/in.sock"

@@ -73,15 +73,7 @@ struct NexmarkCommand: AsyncParsableCommand {
             let median = measured.sorted { $0.seconds < $1.seconds }[measured.count / 2]
             print(median.text)
             if runs > 1 { print("    " + spread(measured.map { $0.eventsPerSecond / 1e6 })) }
-            guard compare else { continue }
-            let ratios = measured.compactMap { run in
-                run.loopSeconds.map { $0 / run.seconds }
-            }
-            guard !ratios.isEmpty, let loop = median.loopSeconds else { continue }
-            let nanoseconds = loop / Double(median.events) * 1e9
-            print(
-                "    loop \(nanoseconds.formatted3) ns/event; Weir's speed is "
-                    + "\(ratios.sorted()[ratios.count / 2].formatted3) of the loop's")
+            if compare, let text = Comparison(measured)?.text { print("    " + text) }
         }
         let load = Machine.loadAverages().map { $0.formatted3 }.joined(separator: " ")
         print("load afterwards \(load)")
@@ -104,15 +96,15 @@ struct NexmarkCommand: AsyncParsableCommand {
         let temporary = name == "q10" && files == nil ? temporaryDirectory() : nil
         defer { if let temporary { try? FileManager.default.removeItem(atPath: temporary) } }
         var loopSeconds: Double?
+        var loopCPUSeconds: Double?
         if compare, let prepared {
             let watch = Stopwatch()
             let loop = NexmarkLoops.run(name, prepared)
             if let loop {
-                loopSeconds =
-                    watch.sample(
-                        events: prepared.count, checksum: UInt64(truncatingIfNeeded: loop.1)
-                    )
-                    .wallNanoseconds / 1e9
+                let sample = watch.sample(
+                    events: prepared.count, checksum: UInt64(truncatingIfNeeded: loop.1))
+                loopSeconds = sample.wallNanoseconds / 1e9
+                loopCPUSeconds = sample.cpu.nanoseconds / 1e9
             }
         }
         let source: Source<NexmarkEvent> =
@@ -132,7 +124,7 @@ struct NexmarkCommand: AsyncParsableCommand {
         return NexmarkRun(
             name: name, events: count, results: query.results.count,
             seconds: sample.wallNanoseconds / 1e9, cpuSeconds: sample.cpu.nanoseconds / 1e9,
-            loopSeconds: loopSeconds)
+            loopSeconds: loopSeconds, loopCPUSeconds: loopCPUSeconds)
     }
 
     private func temporaryDirectory() -> String {
@@ -145,6 +137,38 @@ struct NexmarkCommand: AsyncParsableCommand {
     }
 }
 
+/// A query beside its hand-written loop, over several runs of both in turn.
+private struct Comparison {
+    private let nanoseconds: Double
+    /// The loop's time by Weir's, by the wall clock and by processor time of all threads.
+    private let byWall: [Double]
+    private let byProcessor: [Double]
+
+    /// Nil for a query without a loop.
+    init?(_ runs: [NexmarkRun]) {
+        let loops = runs.compactMap(\.loopSeconds).sorted()
+        guard let events = runs.first?.events, !loops.isEmpty else { return nil }
+        nanoseconds = loops[loops.count / 2] / Double(events) * 1e9
+        byWall = runs.compactMap { run in run.loopSeconds.map { $0 / run.seconds } }.sorted()
+        byProcessor = runs.compactMap { run in
+            run.loopCPUSeconds.map { $0 / run.cpuSeconds }
+        }.sorted()
+    }
+
+    var text: String {
+        "loop \(nanoseconds.formatted3) ns/event; Weir's speed is \(Self.spread(byWall)) of the "
+            + "loop's, by processor time \(Self.spread(byProcessor))"
+    }
+
+    private static func spread(_ sorted: [Double]) -> String {
+        let median = sorted[sorted.count / 2].formatted3
+        guard let least = sorted.first, let greatest = sorted.last, sorted.count > 1 else {
+            return median
+        }
+        return "\(median) (\(least.formatted3)–\(greatest.formatted3))"
+    }
+}
+
 /// What one run of a query took.
 private struct NexmarkRun {
     let name: String
@@ -153,6 +177,7 @@ private struct NexmarkRun {
     let seconds: Double
     let cpuSeconds: Double
     let loopSeconds: Double?
+    let loopCPUSeconds: Double?
 
     var eventsPerSecond: Double { Double(events) / seconds }
 

@@ -3,7 +3,7 @@ import Synchronization
 /// Sends numbered messages to a source and keeps them until the source says that they are safe.
 ///
 /// It speaks the acknowledging protocol (`docs/acknowledging-protocol.md`) over `ws://host:port/path` or
-/// `tcp://host:port`, with TLS over `wss://` or `tls://`. A lost connection is made again with growing pauses, and what was not acknowledged is sent
+/// `tcp://host:port`, with TLS over `wss://` or `tls://`, or over a Unix socket, `unix:path`. A lost connection is made again with growing pauses, and what was not acknowledged is sent
 /// again; the source drops what it has, so that each message counts exactly once.
 ///
 /// ```swift
@@ -29,6 +29,11 @@ public final class AcknowledgedSender: Sendable {
         public var longestPause: Duration = .seconds(5)
         /// Time for connecting and the server's first answer; 10 s by default.
         public var connectTimeout: Duration = .seconds(10)
+        /// How long messages may be without any acknowledgement before the connection counts as dead
+        /// and is made again; 60 s by default, nil for ever.
+        ///
+        /// It is noticed after this time at the earliest, after twice the time at the latest.
+        public var answerTimeout: Duration? = .seconds(60)
         /// Trust, certificates and sessions for `wss://` and `tls://`; nil, the default, trusts the system's
         /// authorities.
         public var tls: TLSClientContext?
@@ -66,7 +71,7 @@ public final class AcknowledgedSender: Sendable {
     /// Connects, and returns when the source has said how far it has this producer's messages.
     ///
     /// - Parameters:
-    ///   - url: `ws://host:port/path` or `tcp://host:port`; with TLS `wss://` or `tls://`.
+    ///   - url: `ws://host:port/path` or `tcp://host:port`, with TLS `wss://` or `tls://`; or `unix:path`.
     ///   - producer: The name under which the source numbers; 1 to 128 bytes of visible ASCII.
     ///   - loop: The loop that owns the connection; the shared one by default.
     /// - Throws: ``NetworkError`` when the first connection fails.
@@ -153,9 +158,19 @@ public final class AcknowledgedSender: Sendable {
 enum SenderTarget: Sendable {
     case webSocket(String)
     case tcp(host: String, port: Int, isSecure: Bool)
+    case unix(String)
 
     init(_ url: String) throws(NetworkError) {
         let lowercased = url.lowercased()
+        if lowercased.hasPrefix("unix:") {
+            let path = String(url.dropFirst("unix:".count))
+            guard !path.isEmpty, !path.hasPrefix("//") else {
+                throw NetworkError(
+                    .invalidArgument, "write unix: and the path of a socket, not '\(url)'")
+            }
+            self = .unix(path)
+            return
+        }
         guard lowercased.hasPrefix("tls://") || lowercased.hasPrefix("tcp://") else {
             _ = try NetworkURL(url, .webSocket)
             self = .webSocket(url)

@@ -9,6 +9,10 @@ final class SenderLink {
     private let loop: Loop
     private var wire: (any SenderWire)?
     private var timer: LoopTimer?
+    /// Looks again and again whether the server still answers.
+    private var watch: LoopTimer?
+    /// What was acknowledged at the last look; nil when nothing was missing then.
+    private var lastSeen: UInt64?
     private var onStarted: Completion?
     private var isWelcome = false
     private var hasBegun = false
@@ -83,8 +87,7 @@ final class SenderLink {
     /// Closes for good.
     func close(_ completion: @escaping () -> Void) {
         isClosed = true
-        timer?.close()
-        timer = nil
+        stopTimers()
         guard let wire else { return completion() }
         closeWaiters.append(completion)
         wire.close()
@@ -116,6 +119,9 @@ final class SenderLink {
             TCPWire.connect(
                 host, port, isSecure: isSecure, on: loop, link: self, configuration: configuration,
                 completion)
+        case .unix(let path):
+            TCPWire.connect(
+                toUnix: path, on: loop, link: self, configuration: configuration, completion)
         }
     }
 
@@ -168,10 +174,41 @@ final class SenderLink {
         pause = configuration.firstPause
         timer?.close()
         timer = nil
+        watchAnswers()
         onStarted?(.success(()))
         onStarted = nil
         onChange?()
         push()
+    }
+
+    private func watchAnswers() {
+        guard let limit = configuration.answerTimeout else { return }
+        lastSeen = nil
+        do throws(NetworkError) {
+            watch?.close()
+            watch = try LoopTimer(on: loop) { [weak self] in self?.lookForAnswers() }
+            watch?.start(after: limit, every: limit)
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func lookForAnswers() {
+        let acknowledged = window.acknowledged
+        guard lastSeen == acknowledged, let wire else {
+            lastSeen = window.isEmpty ? nil : acknowledged
+            return
+        }
+        self.wire = nil
+        wire.cut()
+        lost(NetworkError(.timedOut, "the source acknowledges nothing"))
+    }
+
+    private func stopTimers() {
+        timer?.close()
+        timer = nil
+        watch?.close()
+        watch = nil
     }
 
     /// The connection has room again.
@@ -186,6 +223,8 @@ final class SenderLink {
     private func lost(_ error: NetworkError) {
         wire = nil
         isWelcome = false
+        watch?.close()
+        watch = nil
         let waiters = closeWaiters
         closeWaiters = []
         for waiter in waiters { waiter() }
@@ -200,8 +239,7 @@ final class SenderLink {
     func fail(_ error: NetworkError) {
         if isClosed { return }
         isClosed = true
-        timer?.close()
-        timer = nil
+        stopTimers()
         window.fail(error)
         onStarted?(.failure(error))
         onStarted = nil

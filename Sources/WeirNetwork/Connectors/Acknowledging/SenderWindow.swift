@@ -33,6 +33,8 @@ final class SenderWindow: Sendable {
         self.configuration = configuration
     }
 
+    /// Whether all that was sent is acknowledged.
+    var isEmpty: Bool { state.withLock { $0.messages.isEmpty } }
     var acknowledged: UInt64 { state.withLock { $0.acknowledged } }
     var failure: NetworkError? { state.withLock { $0.failure } }
     var counters: AcknowledgedSender.Counters { state.withLock { $0.counters } }

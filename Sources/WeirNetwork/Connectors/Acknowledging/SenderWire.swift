@@ -129,33 +129,57 @@ final class TCPWire: SenderWire {
             switch result {
             case .failure(let error): completion(.failure(error))
             case .success(let connection):
-                let wire = TCPWire(connection, configuration.framing, link)
-                let reader = configuration.framing.makeReader(
-                    connection,
-                    .one({ frame in
-                        wire.link?.received(frame)
-                        return .proceed
-                    }), {},
-                    { error in wire.link?.closed(wire, error as? NetworkError) })
-                if let reader = reader as? any TCPConnectionHandler {
-                    connection.handler = DrainObserver(reader) { wire.link?.drained() }
-                }
-                guard let authorization = configuration.authorization else {
-                    completion(.success(wire))
-                    reader.resume()
-                    return
-                }
-                authorization.token(on: loop) { result in
-                    switch result {
-                    case .failure(let error):
-                        connection.close()
-                        completion(.failure(error))
-                    case .success(let token):
-                        _ = wire.send(Array("\(TCPGuest.prefix)\(token)".utf8))
-                        completion(.success(wire))
-                        reader.resume()
-                    }
-                }
+                use(connection, link, configuration, completion)
+            }
+        }
+    }
+
+    static func connect(
+        toUnix path: String, on loop: Loop, link: SenderLink,
+        configuration: AcknowledgedSender.Configuration,
+        _ completion: @escaping (Result<any SenderWire, NetworkError>) -> Void
+    ) {
+        do throws(NetworkError) {
+            use(
+                try TCPConnection.connect(toUnix: path, on: loop), link, configuration, completion)
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    /// Begins to speak over a connection.
+    private static func use(
+        _ connection: TCPConnection, _ link: SenderLink,
+        _ configuration: AcknowledgedSender.Configuration,
+        _ completion: @escaping (Result<any SenderWire, NetworkError>) -> Void
+    ) {
+        let loop = connection.loop
+        let wire = TCPWire(connection, configuration.framing, link)
+        let reader = configuration.framing.makeReader(
+            connection,
+            .one({ [unowned connection] frame in
+                // An answer without its end may be a part of one.
+                if !connection.hasReachedEnd { wire.link?.received(frame) }
+                return .proceed
+            }), {},
+            { error in wire.link?.closed(wire, error as? NetworkError) })
+        if let reader = reader as? any TCPConnectionHandler {
+            connection.handler = DrainObserver(reader) { wire.link?.drained() }
+        }
+        guard let authorization = configuration.authorization else {
+            completion(.success(wire))
+            reader.resume()
+            return
+        }
+        authorization.token(on: loop) { result in
+            switch result {
+            case .failure(let error):
+                connection.close()
+                completion(.failure(error))
+            case .success(let token):
+                _ = wire.send(Array("\(TCPGuest.prefix)\(token)".utf8))
+                completion(.success(wire))
+                reader.resume()
             }
         }
     }

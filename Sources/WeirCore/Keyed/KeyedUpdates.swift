@@ -1,0 +1,72 @@
+/// What the operators that change a value per key have in common: the state of a stage instance,
+/// and the way of a batch through it.
+@usableFromInline
+struct KeyedUpdates<
+    Key: Hashable & Codable & Sendable, Value: Sendable, Output: Sendable
+> {
+    @usableFromInline let table: KeyedTable<Key, Value>
+    @usableFromInline let life: StateLife
+    @usableFromInline let downstream: Receiver<Output>
+
+    /// - Parameter onRestore: Gets each value that comes from a checkpoint, where values do not
+    ///   expire.
+    @inlinable
+    init(
+        _ scope: StageScope, ttl: StateTTL?, _ value: Value.Type, _ outputs: [AnyReceiver],
+        onRestore: ((Value) -> Void)? = nil
+    ) {
+        let table: KeyedTable<Key, Value>
+        if let onRestore, scope.lifetime(ttl) == nil {
+            table = scope.makeTable(Key.self, Value.self) { table, group in
+                table.forEach(inGroup: group) { _, value, _ in onRestore(value) }
+            }
+        } else {
+            table = scope.makeTable(Key.self, Value.self, timeToLive: scope.lifetime(ttl))
+        }
+        self.table = table
+        life = StateLife(scope)
+        downstream = AnyReceiver.joined(outputs, as: Output.self)
+        scope.onPublish { (keys: table.count, timers: 0) }
+    }
+
+    /// The receiver of an input.
+    ///
+    /// - Parameters:
+    ///   - forwardsSignals: False for all inputs but the first.
+    ///   - outputsPerEvent: How many outputs to make room for.
+    ///   - initial: The value of a key before its first event.
+    ///   - body: Changes the value of an event's key, appends what that gives rise to, and returns
+    ///     whether the value stays.
+    @inlinable
+    @inline(__always)
+    func receiver<Element: Sendable>(
+        keys: @escaping @Sendable (Batch<Element>) -> ContiguousArray<Key>,
+        forwardsSignals: Bool = true, outputsPerEvent: Int = 1, initial: Value,
+        _ body:
+            @escaping (Key, Element, EventTime, inout Value, inout Batch<Output>) throws -> Bool
+    ) -> Receiver<Element> {
+        let (table, life, downstream) = (table, life, downstream)
+        return Receiver(
+            batch: { batch in
+                let batchKeys = keys(batch)
+                let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
+                var output = Batch<Output>()
+                output.elements.reserveCapacity(batch.count &* outputsPerEvent)
+                if hasTimes { output.times.reserveCapacity(batch.count &* outputsPerEvent) }
+                try table.updateEach(
+                    batchKeys, times: batch.times, clock: life.processingTime, default: initial
+                ) { index, value in
+                    try body(
+                        batchKeys[index], batch.elements[index],
+                        hasTimes ? batch.times[index] : .min, &value, &output)
+                }
+                table.sweep(now: life.sweepTime)
+                if !output.isEmpty { try downstream.batch(output) }
+            },
+            signal: { signal in
+                guard forwardsSignals else { return }
+                if case .watermark = signal { table.sweep(now: life.sweepTime) }
+                try downstream.signal(signal)
+            })
+    }
+}

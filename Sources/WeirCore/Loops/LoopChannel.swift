@@ -1,0 +1,158 @@
+import DequeModule
+import Synchronization
+
+/// What is on its way from the end of a loop back to its head: bounded, and never waited for.
+///
+/// The stage in which the loop ends may be the one that its head waits for, or the same one, so what it feeds back
+/// can't wait for room. Every instance of that stage has its own way in.
+final class LoopChannel<Element: Sendable>: Sendable {
+    /// What the head takes.
+    struct Arrival {
+        var batches: Deque<Batch<Element>>
+        /// The last probe that all instances of the loop's end have got.
+        var round: Int
+    }
+
+    private struct Tail: Sendable {
+        /// The last probe that has come here.
+        var round = 0
+        var hasEnded = false
+        /// What was fed back since the head's part of a checkpoint was captured, and belongs to it.
+        var log: [Batch<Element>]?
+        var logDepth = 0
+        /// The last checkpoint that this end has its part in.
+        var checkpoint = 0
+    }
+
+    private struct State: Sendable {
+        var waiting = Deque<Batch<Element>>()
+        var depth = 0
+        var tails: [Int: Tail] = [:]
+        var hasEnded = false
+        var wake: @Sendable () -> Void = {}
+    }
+
+    let limit: Int
+    private let state = Mutex(State())
+
+    init(limit: Int) {
+        self.limit = limit
+    }
+
+    // MARK: The head
+
+    func attachHead(wake: @escaping @Sendable () -> Void) {
+        state.withLock { $0.wake = wake }
+    }
+
+    /// How many events wait to go round again.
+    var depth: Int { state.withLock { $0.depth } }
+
+    /// Takes all that waits.
+    func take() -> Arrival {
+        state.withLock { state in
+            defer {
+                state.waiting = []
+                state.depth = 0
+            }
+            let round = state.tails.values.lazy.filter { !$0.hasEnded }.map(\.round).min()
+            return Arrival(batches: state.waiting, round: round ?? .max)
+        }
+    }
+
+    /// Takes nothing more: what is fed back from now on is refused.
+    func end() {
+        state.withLock { $0.hasEnded = true }
+    }
+
+    var hasEnded: Bool { state.withLock { $0.hasEnded } }
+
+    /// What waits belongs to the head's part of a checkpoint; what comes until the barrier is round, to that of the
+    /// ends.
+    func beginCheckpoint(_ checkpoint: Int) -> [Batch<Element>] {
+        state.withLock { state in
+            for (id, tail) in state.tails where !tail.hasEnded && tail.checkpoint < checkpoint {
+                state.tails[id]?.log = []
+                state.tails[id]?.logDepth = 0
+            }
+            return Array(state.waiting)
+        }
+    }
+
+    /// Brings back what a checkpoint has.
+    func restore(_ batches: [Batch<Element>]) {
+        let wake = state.withLock { state in
+            for batch in batches {
+                state.depth += batch.count
+                state.waiting.append(batch)
+            }
+            return state.wake
+        }
+        wake()
+    }
+
+    // MARK: The end
+
+    func attachTail(_ id: Int) {
+        state.withLock { $0.tails[id] = Tail() }
+    }
+
+    /// Feeds events back; returns how many of them found room, the first ones.
+    func feedBack(_ batch: Batch<Element>, from id: Int) -> Int {
+        let (count, wake) = state.withLock { state -> (Int, @Sendable () -> Void) in
+            let room = state.hasEnded ? 0 : max(0, limit - state.depth)
+            let taken = min(room, batch.count)
+            guard taken > 0 else { return (0, {}) }
+            let batch = batch.slice(0..<taken)
+            state.waiting.append(batch)
+            state.depth += taken
+            if state.tails[id]?.log != nil, (state.tails[id]?.logDepth ?? 0) <= limit {
+                state.tails[id]?.log?.append(batch)
+                state.tails[id]?.logDepth += taken
+            }
+            return (taken, state.wake)
+        }
+        wake()
+        return count
+    }
+
+    /// All that came of what the head has sent before the probe is in the channel.
+    func returned(round: Int, to id: Int) {
+        let wake = state.withLock { state in
+            state.tails[id]?.round = round
+            return state.wake
+        }
+        wake()
+    }
+
+    /// Nothing more comes from this instance of the loop's end.
+    func tailEnded(_ id: Int) {
+        let wake = state.withLock { state in
+            state.tails[id]?.hasEnded = true
+            return state.wake
+        }
+        wake()
+    }
+
+    /// What this end has in a checkpoint; nil when that is more than the loop may hold.
+    func finishCheckpoint(_ checkpoint: Int, of id: Int) -> [Batch<Element>]? {
+        state.withLock { state in
+            let log = state.tails[id]?.log.take() ?? []
+            let isWhole = (state.tails[id]?.logDepth ?? 0) <= limit
+            state.tails[id]?.logDepth = 0
+            state.tails[id]?.checkpoint = checkpoint
+            return isWhole ? log : nil
+        }
+    }
+}
+
+/// More events were under way in a loop, while a checkpoint went round it, than the loop may hold.
+struct LoopOverflow: Error, CustomStringConvertible {
+    let loop: String
+    let limit: Int
+
+    var description: String {
+        "more than \(limit) events of the loop '\(loop)' would be in a checkpoint: raise its "
+            + "maximumWaiting"
+    }
+}

@@ -1,0 +1,1 @@
+../../WeirNetworkTests/Support/ProxyRelay.swift

@@ -1,0 +1,1 @@
+../../WeirNetworkTests/Support/SeededGenerator.swift

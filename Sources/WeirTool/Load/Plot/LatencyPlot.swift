@@ -208,7 +208,8 @@ extension LatencyPlot {
     init(_ report: LoadSearchReport) {
         let measured = report.steps.first?.report.measured ?? "latency"
         title = "\(measured) of \(report.target) by rate"
-        subtitle = report.verdict
+        // What held; why it went no further would not fit.
+        subtitle = String(report.verdict.prefix { $0 != ";" })
         let steps = report.steps.sorted { $0.messagesPerSecond < $1.messagesPerSecond }
         curves = Self.spread(steps).map {
             Curve(name: "\(LoadReport.rate($0.messagesPerSecond))/s", points: $0.report.curve)

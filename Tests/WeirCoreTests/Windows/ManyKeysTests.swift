@@ -4,13 +4,18 @@ import WeirCore
 @Suite(.everyStateBackend) struct `Windows of many keys` {
     /// So many keys that tables look ahead; each comes several times in a row, in two panes, and
     /// some events come late for their pane.
-    static let readings: [Reading] = (0..<9_000).flatMap { number in
-        [(0, 1), (0, 2), (12, 4), (12, 8), (5, 16)].prefix(number % 10 == 0 ? 5 : 2).map {
-            var reading = Reading(number, $0.1, at: 0)
-            reading.at = EventTime(nanoseconds: Int64(number / 1_000) + $0.0)
-            return reading
+    static let readings: [Reading] = {
+        let all: [(after: Int64, value: Int)] = [(0, 1), (0, 2), (12, 4), (12, 8), (5, 16)]
+        var readings: [Reading] = []
+        for number in 0..<9_000 {
+            for (after, value) in all.prefix(number % 10 == 0 ? 5 : 2) {
+                var reading = Reading(number, value, at: 0)
+                reading.at = EventTime(nanoseconds: Int64(number / 1_000) + after)
+                readings.append(reading)
+            }
         }
-    }
+        return readings
+    }()
 
     func sums(_ window: Window) async throws -> [SumOfWindow] {
         try await collect {

@@ -11,7 +11,7 @@ extension EventStream {
         Self.merged([self] + others, at: SourceLocation(file, line))
     }
 
-    /// Joins all streams of an array into one; see ``merge(_:file:line:)``.
+    /// Joins all streams of an array into one; see ``merge(_:file:line:)-method``.
     public static func merge(
         _ streams: [EventStream<Element>], file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
@@ -25,7 +25,7 @@ extension EventStream {
     /// passed it: one batch, before the higher ones go on. Events of one input keep their order. What is urgent
     /// waits for at most 1,024 events that are being handled, and for what waits in the stages behind.
     ///
-    /// Event time is that of the slowest input that is not idle, as with ``merge(_:file:line:)``: with a bound of 0 an
+    /// Event time is that of the slowest input that is not idle, as with ``merge(_:file:line:)-method``: with a bound of 0 an
     /// input that never gets its turn holds it back. A checkpoint waits for all inputs; one whose barrier has come
     /// gives way until the others have theirs, so urgency does not hold it up.
     ///

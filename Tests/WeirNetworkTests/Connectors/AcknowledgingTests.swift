@@ -30,6 +30,8 @@ enum Carrier: String, CaseIterable, Sendable {
         if self == .lengths { configuration.framing = .lengthPrefixed() }
         configuration.firstPause = .milliseconds(1)
         configuration.longestPause = .milliseconds(20)
+        // A slow machine is not what is tested.
+        configuration.connectTimeout = .seconds(240)
         return configuration
     }
 }

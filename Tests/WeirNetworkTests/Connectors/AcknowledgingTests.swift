@@ -146,7 +146,8 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         }.start(.quiet())
         let url = carrier.url(try carrier.address(running, port: 0).port)
         for round in 0..<3 {
-            let sender = try await AcknowledgedSender.connect(to: url, producer: "p")
+            let sender = try await AcknowledgedSender.connect(
+                to: url, producer: "p", configuration: carrier.sender)
             #expect(sender.acknowledged == UInt64(round * 10))
             for id in 0..<10 { try await sender.send(payload(round * 10 + id)) }
             try await sender.waitUntilAcknowledged()

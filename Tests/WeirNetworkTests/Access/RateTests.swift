@@ -96,12 +96,10 @@ import WeirCore
             try await raw.send(
                 "POST /in HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
                     + "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
-            // In two reads, since the rate is looked at behind each; not in fifty, since this is not
-            // about a client that is slow.
-            let chunks = lines.map { "\(String($0.utf8.count + 1, radix: 16))\r\n\($0)\n\r\n" }
-            try await raw.send(chunks[0])
-            _ = await seen.wait(for: 1)
-            try await raw.send(chunks.dropFirst().joined() + "0\r\n\r\n")
+            for line in lines {
+                try await raw.send("\(String(line.utf8.count + 1, radix: 16))\r\n\(line)\n\r\n")
+            }
+            try await raw.send("0\r\n\r\n")
             let answer = PostClient.answers(await raw.receiveText())
             try #require(answer.map(\.status) == [excess == .wait ? 202 : 429])
             if excess == .wait {

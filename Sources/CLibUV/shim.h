@@ -21,6 +21,13 @@ static inline int cuv_eventfd(void) {
 }
 #endif
 
+// Closes a descriptor with which something went wrong. Returns the negative errno of that.
+static inline int cuv_give_up(int fd) {
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
 // SOCK_* is an enum in Glibc and macros elsewhere, so Swift code would differ by platform.
 // Returns a descriptor bound to `address` and listening, or a negative errno.
 static inline int cuv_listen(const struct sockaddr *address, int backlog) {
@@ -34,9 +41,7 @@ static inline int cuv_listen(const struct sockaddr *address, int backlog) {
         || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
         || bind(fd, address, length) < 0
         || listen(fd, backlog) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
+        return cuv_give_up(fd);
     }
     return fd;
 }
@@ -76,9 +81,7 @@ static inline int cuv_accept(int listener) {
     int fd = accept(listener, 0, 0);
     if (fd < 0) return -errno;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
+        return cuv_give_up(fd);
     }
     return fd;
 #endif
@@ -122,9 +125,7 @@ static inline int cuv_unix_socket(void) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0) return -errno;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
+        return cuv_give_up(fd);
     }
     return fd;
 }
@@ -138,15 +139,13 @@ static inline int cuv_unix_listen(const char *path, unsigned int permissions, in
     int fd = cuv_unix_socket();
     if (fd < 0) return fd;
     if (bind(fd, (struct sockaddr *)&address, length) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
+        return cuv_give_up(fd);
     }
     if (chmod(path, (mode_t)permissions) < 0 || listen(fd, backlog) < 0) {
         int error = errno;
         unlink(path);
-        close(fd);
-        return -error;
+        errno = error;
+        return cuv_give_up(fd);
     }
     return fd;
 }
@@ -159,9 +158,7 @@ static inline int cuv_unix_connect(const char *path) {
     int fd = cuv_unix_socket();
     if (fd < 0) return fd;
     if (connect(fd, (struct sockaddr *)&address, length) < 0) {
-        int error = errno;
-        close(fd);
-        return -error;
+        return cuv_give_up(fd);
     }
     return fd;
 }

@@ -71,62 +71,12 @@ extension BroadcastConnectedStream {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if isFallible || Handler.Failure.self != Never.self { scope.markFallible() }
-            let core = HandlerCore<Key, Handler.Output>(
-                scope: scope,
-                downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
-                side: outputs[1])
             let rules = BroadcastRules(scope, initial)
-            let table = scope.makeTable(
-                Key.self, Handler.State.self, timeToLive: scope.lifetime(ttl))
-            let life = StateLife(scope)
-            scope.onPublish { (keys: table.count, timers: core.timerCount) }
             var current = makeHandler()
             scope.onRestart { current = makeHandler() }
-            core.onTimer(
-                { [unowned core] timer, domain in
-                    let handler = current
-                    let time = core.eventTime(of: timer, in: domain)
-                    var context = Context(
-                        core: core, key: timer.key, hash: timer.hash, eventTime: time)
-                    try table.update(
-                        timer.key, hash: timer.hash, now: life.now(at: time),
-                        default: handler.initialState(for: timer.key)
-                    ) { state in
-                        try handler.onTimer(
-                            FiredTimer(time: timer.time, domain: domain),
-                            rules: rules.value.value, state: &state, &context)
-                    }
-                    if context.takeClear() { table.remove(timer.key, hash: timer.hash) }
-                    try core.send(context.takeOutput())
-                }, sweep: { table.sweep(now: life.sweepTime) })
-            let events = Receiver<Element>(
-                batch: { batch in
-                    if batch.isEmpty { return }
-                    let handler = current
-                    let known = rules.value.value
-                    let batchKeys = keys(batch)
-                    let hashes = table.hashesAhead(of: batchKeys)
-                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                    let clock = life.processingTime
-                    var context = Context(
-                        core: core, key: batchKeys[0], hash: 0, eventTime: .min)
-                    context.reserveOutput()
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let hash = table.hash(of: key, at: index, in: hashes)
-                        let time = hasTimes ? batch.times[index] : .min
-                        context.move(to: key, hash: hash, eventTime: time)
-                        try table.update(
-                            key, hash: hash, now: hasTimes ? time : clock,
-                            default: handler.initialState(for: key)
-                        ) { state in
-                            try handler.on(
-                                batch.elements[index], rules: known, state: &state, &context)
-                        }
-                        if context.takeClear() { table.remove(key, hash: hash) }
-                    }
-                    try core.finishBatch(context.takeOutput())
-                }, signal: { try core.receive($0) })
+            let events = scope.handlerReceiver(keys: keys, ttl: ttl, outputs) {
+                RuledHandler(handler: current, rules: rules.value.value)
+            }
             return (
                 connected.gate(scope, events),
                 Receiver<Rule>(
@@ -183,5 +133,37 @@ extension BroadcastConnectedStream {
             )
         }
         return EventStream<Output>(node: node)
+    }
+}
+
+/// A handler under the rules of the moment.
+@usableFromInline
+struct RuledHandler<Handler: BroadcastHandler>: KeyedHandler {
+    @usableFromInline let handler: Handler
+    @usableFromInline let rules: Handler.Rules
+
+    @inlinable
+    init(handler: Handler, rules: Handler.Rules) {
+        self.handler = handler
+        self.rules = rules
+    }
+
+    @inlinable
+    func initialState(for key: Handler.Key) -> Handler.State { handler.initialState(for: key) }
+
+    @inlinable
+    func on(
+        _ event: Handler.Input, state: inout Handler.State,
+        _ context: inout Context<Handler.Key, Handler.Output>
+    ) throws(Handler.Failure) {
+        try handler.on(event, rules: rules, state: &state, &context)
+    }
+
+    @inlinable
+    func onTimer(
+        _ timer: FiredTimer, state: inout Handler.State,
+        _ context: inout Context<Handler.Key, Handler.Output>
+    ) throws(Handler.Failure) {
+        try handler.onTimer(timer, rules: rules, state: &state, &context)
     }
 }

@@ -45,26 +45,23 @@ extension KeyedChanges where Row: Equatable {
             let updates = KeyedUpdates<Key, JoinRows<Row, Other>, Change<Output>>(
                 scope, ttl: ttl, JoinRows<Row, Other>.self, outputs[0])
             let tally = BatchTally(scope, .skipped)
-            let rule = ChangeJoin<Row, Other, Output>(kind.shape, limit: rowsPerKey) {
-                left, right in
+            let rule = ChangeJoin<Row, Other, Output>(
+                kind.shape, limit: rowsPerKey, tally: tally
+            ) { left, right in
                 guard let (first, second) = kind.parts(left, right) else { return nil }
                 return try combine(first, second)
             }
             let left = updates.receiver(
                 keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
             ) { _, change, time, rows, output in
-                if try !rule.left(change, &rows, { output.append($0, at: time) }) {
-                    tally.giveUp(change, JoinLimit.full(rowsPerKey))
-                }
-                return !rows.lefts.isEmpty || !rows.rights.isEmpty
+                try rule.left(change, &rows) { output.append($0, at: time) }
+                return !rows.isEmpty
             }
             let right = updates.receiver(
                 keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
             ) { _, change, time, rows, output in
-                if try !rule.right(change, &rows, { output.append($0, at: time) }) {
-                    tally.giveUp(change, JoinLimit.full(rowsPerKey))
-                }
-                return !rows.lefts.isEmpty || !rows.rights.isEmpty
+                try rule.right(change, &rows) { output.append($0, at: time) }
+                return !rows.isEmpty
             }
             return (left, right)
         }
@@ -79,15 +76,18 @@ struct ChangeJoin<Left: Equatable & Sendable, Right: Equatable & Sendable, Outpu
     @usableFromInline typealias Emit = (Change<Output>) -> Void
     @usableFromInline let shape: JoinShape
     @usableFromInline let limit: Int
+    @usableFromInline let tally: BatchTally
     /// The row of the result that one or two rows make.
     @usableFromInline let result: (Left?, Right?) throws -> Output?
 
     @inlinable
     init(
-        _ shape: JoinShape, limit: Int, _ result: @escaping (Left?, Right?) throws -> Output?
+        _ shape: JoinShape, limit: Int, tally: BatchTally,
+        _ result: @escaping (Left?, Right?) throws -> Output?
     ) {
         self.shape = shape
         self.limit = limit
+        self.tally = tally
         self.result = result
     }
 
@@ -102,15 +102,17 @@ struct ChangeJoin<Left: Equatable & Sendable, Right: Equatable & Sendable, Outpu
         (hasRight ? shape.leftMatched : shape.leftAlone) ? try result(left, nil) : nil
     }
 
-    /// Takes in a change on the left; false if there is no room for the row.
+    /// Takes in a change on the left; gives it up if there is no room for the row.
     @inlinable
-    func left(_ change: Change<Left>, _ rows: inout Rows, _ emit: Emit) throws -> Bool {
+    func left(_ change: Change<Left>, _ rows: inout Rows, _ emit: Emit) throws {
         let (before, after) = (change.before, change.after)
-        if before == nil, rows.lefts.count >= limit { return false }
+        if before == nil, rows.lefts.count >= limit {
+            return tally.giveUp(change, JoinLimit.full(limit))
+        }
         if let before {
             // A row that is not there, since it has expired, changes nothing that is there.
             guard let index = rows.lefts.lastIndex(of: before) else {
-                guard let after else { return true }
+                guard let after else { return }
                 return try left(.insert(after), &rows, emit)
             }
             if let after { rows.lefts[index] = after } else { rows.lefts.remove(at: index) }
@@ -122,7 +124,7 @@ struct ChangeJoin<Left: Equatable & Sendable, Right: Equatable & Sendable, Outpu
             self.emit(
                 try before.flatMap { try alone($0, hasRight: hasRight) },
                 try after.flatMap { try alone($0, hasRight: hasRight) }, emit)
-            return true
+            return
         }
         let wasAlone = before == nil && rows.lefts.count == 1
         let isAlone = after == nil && rows.lefts.isEmpty
@@ -137,17 +139,18 @@ struct ChangeJoin<Left: Equatable & Sendable, Right: Equatable & Sendable, Outpu
                 } else { Output?.none }
             self.emit(old, new, emit)
         }
-        return true
     }
 
-    /// Takes in a change on the right; false if there is no room for the row.
+    /// Takes in a change on the right; gives it up if there is no room for the row.
     @inlinable
-    func right(_ change: Change<Right>, _ rows: inout Rows, _ emit: Emit) throws -> Bool {
+    func right(_ change: Change<Right>, _ rows: inout Rows, _ emit: Emit) throws {
         let (before, after) = (change.before, change.after)
-        if before == nil, rows.rights.count >= limit { return false }
+        if before == nil, rows.rights.count >= limit {
+            return tally.giveUp(change, JoinLimit.full(limit))
+        }
         if let before {
             guard let index = rows.rights.lastIndex(of: before) else {
-                guard let after else { return true }
+                guard let after else { return }
                 return try right(.insert(after), &rows, emit)
             }
             if let after { rows.rights[index] = after } else { rows.rights.remove(at: index) }
@@ -155,17 +158,17 @@ struct ChangeJoin<Left: Equatable & Sendable, Right: Equatable & Sendable, Outpu
             rows.rights.append(after)
         }
         if rows.lefts.isEmpty {
-            guard shape.rightAlone else { return true }
+            guard shape.rightAlone else { return }
             self.emit(
                 try before.flatMap { try result(nil, $0) },
                 try after.flatMap { try result(nil, $0) }, emit)
-            return true
+            return
         }
         let hadRight = before != nil || rows.rights.count > 1
         let hasRight = !rows.rights.isEmpty
         for left in rows.lefts {
             if !shape.pairs {
-                if hadRight == hasRight { return true }
+                if hadRight == hasRight { return }
                 self.emit(
                     try alone(left, hasRight: hadRight), try alone(left, hasRight: hasRight), emit)
                 continue
@@ -180,6 +183,5 @@ struct ChangeJoin<Left: Equatable & Sendable, Right: Equatable & Sendable, Outpu
                 } else { Output?.none }
             self.emit(old, new, emit)
         }
-        return true
     }
 }

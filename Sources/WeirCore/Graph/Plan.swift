@@ -228,23 +228,24 @@ package struct Plan: Sendable {
 
     /// The stages whose events reach this one, itself included.
     package func ancestors(of stage: Int) -> Set<Int> {
-        var result: Set<Int> = [stage]
-        var open = [stage]
-        while let next = open.popLast() {
-            for edge in edges where edge.to == next && result.insert(edge.from).inserted {
-                open.append(edge.from)
-            }
-        }
-        return result
+        reached(from: stage) { ($0.to, $0.from) }
     }
 
     /// The stages that this one's events reach, itself included.
     private func descendants(of stage: Int) -> Set<Int> {
+        reached(from: stage) { ($0.from, $0.to) }
+    }
+
+    /// - Parameter direction: Between which stages an edge leads, in the direction of the search.
+    private func reached(
+        from stage: Int, _ direction: (Edge) -> (from: Int, to: Int)
+    ) -> Set<Int> {
         var result: Set<Int> = [stage]
         var open = [stage]
         while let next = open.popLast() {
-            for edge in edges where edge.from == next && result.insert(edge.to).inserted {
-                open.append(edge.to)
+            for (from, to) in edges.map(direction)
+            where from == next && result.insert(to).inserted {
+                open.append(to)
             }
         }
         return result

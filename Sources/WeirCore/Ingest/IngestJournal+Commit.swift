@@ -156,22 +156,8 @@ extension IngestJournal {
         guard let position = state.withLock({ $0.retainFrom.take() }) else { return }
         do throws(StorageError) {
             guard let first = try firstPosition(afterRemovingBefore: position) else { return }
-            if registry.change({ $0.needsRecord(before: first) }) {
-                let table = registry.change { $0.encoded }
-                let recorded = try table.withBytes { bytes throws(StorageError) in
-                    try journal.append(bytes, kind: IngestRecord.Kind.producers)
-                }
-                try journal.commit()
-                registry.change { $0.wasRecorded(at: recorded) }
-            }
-            if keys.change({ $0.needsRecord(before: first) }) {
-                let table = keys.change { $0.encoded }
-                let recorded = try table.withBytes { bytes throws(StorageError) in
-                    try journal.append(bytes, kind: IngestRecord.Kind.requestKeys)
-                }
-                try journal.commit()
-                keys.change { $0.wasRecorded(at: recorded) }
-            }
+            try registry.table.record(in: journal, before: first)
+            try keys.table.record(in: journal, before: first)
             try journal.removeSegments(before: position)
         } catch {
             journal.discardPending()

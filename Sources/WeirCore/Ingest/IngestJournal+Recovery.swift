@@ -52,21 +52,11 @@ extension IngestJournal {
         let reader = try journal.reader(from: journal.firstPosition)
         while let record = try reader.next() {
             do throws(IngestFormatError) {
-                if record.kind == IngestRecord.Kind.producers {
-                    try registry.change { (table) throws(IngestFormatError) in
-                        try table.restore(record.payload, at: record.position)
-                    }
-                    continue
-                }
-                if record.kind == IngestRecord.Kind.requestKeys {
-                    try keys.change { (table) throws(IngestFormatError) in
-                        try table.restore(record.payload, at: record.position)
-                    }
-                    continue
-                }
+                if try registry.table.restore(record) { continue }
+                if try keys.table.restore(record) { continue }
                 let contents = try IngestRecordContents(record.payload)
                 if let key = RequestKey(producer: contents.producer) {
-                    keys.change {
+                    keys.table.change {
                         $0.restore(
                             key, contents.firstSequence, contents.count, time: contents.time,
                             recordedAt: record.position)
@@ -75,7 +65,7 @@ extension IngestJournal {
                 }
                 if contents.producer.isEmpty || contents.count == 0 { continue }
                 let last = contents.firstSequence &+ UInt64(contents.count) &- 1
-                registry.change {
+                registry.table.change {
                     $0.restore(contents.producer, upTo: last, recordedAt: record.position)
                 }
             } catch {

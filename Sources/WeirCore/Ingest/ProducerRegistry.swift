@@ -1,55 +1,50 @@
 package import Logging
 import Metrics
-import Synchronization
 
 /// The producers of a source, safe to use from any thread.
 package final class ProducerRegistry: Sendable {
-    private let table: Mutex<ProducerTable>
-    private let logger: Logger
-    private let stage: String
+    let table: SharedTable<ProducerTable>
     private let duplicates: Counter
-    private let forgotten: Counter
 
     /// - Parameter limit: How many producers are remembered.
     package init(stage: String, limit: Int = 100_000, logger: Logger) {
-        table = Mutex(ProducerTable(limit: limit))
-        self.stage = stage
-        self.logger = logger
         let dimensions = [("stage", stage)]
         duplicates = Counter(label: "weir_ingest_duplicates_total", dimensions: dimensions)
-        forgotten = Counter(
-            label: "weir_ingest_producers_forgotten_total", dimensions: dimensions)
+        table = SharedTable(
+            ProducerTable(limit: limit),
+            forgotten: Counter(
+                label: "weir_ingest_producers_forgotten_total", dimensions: dimensions)
+        ) { count in
+            logger.notice(
+                "idle producers are forgotten: what they send again can't be told from new messages",
+                metadata: ["stage": "\(stage)", "producers": "\(count)"])
+        }
     }
 
     /// Begins a connection of a producer, and has an older one closed.
     ///
     /// Returns nil when as many producers are connected as may be.
     package func open(_ name: String, _ session: ProducerSession) -> ProducerOpening? {
-        let (opening, lost) = table.withLock { table in
-            let before = table.forgotten
-            let opening = table.open(name, session)
-            return (opening, table.forgotten - before)
-        }
-        noteForgotten(lost)
+        let opening = table.change { $0.open(name, session) }
         opening?.replaced?.replace(session.origin)
         return opening
     }
 
     /// Ends a connection of a producer.
     package func close(_ name: String, _ session: ProducerSession) {
-        table.withLock { $0.close(name, session) }
+        table.change { $0.close(name, session) }
     }
 
     /// Takes note that messages were taken; false when the connection isn't the newest any more.
     package func accept(
         _ name: String, upTo sequence: UInt64, _ session: ProducerSession
     ) -> Bool {
-        table.withLock { $0.accept(name, upTo: sequence, session) }
+        table.change { $0.accept(name, upTo: sequence, session) }
     }
 
     /// Takes note that messages are safe, and tells the producers' connections.
     package func acknowledge(_ safe: [(name: String, sequence: UInt64)], at position: UInt64 = 0) {
-        let told = table.withLock { table in
+        let told = table.change { table in
             safe.map {
                 table.acknowledge($0.name, upTo: $0.sequence, recordedAt: position)
             }
@@ -63,25 +58,5 @@ package final class ProducerRegistry: Sendable {
     }
 
     /// How many producers are known.
-    package var count: Int { table.withLock { $0.count } }
-
-    func change<Value: Sendable, Failure: Error>(
-        _ body: (inout ProducerTable) throws(Failure) -> Value
-    ) throws(Failure) -> Value {
-        let (value, lost) = try table.withLock { (table) throws(Failure) in
-            let before = table.forgotten
-            let value = try body(&table)
-            return (value, table.forgotten - before)
-        }
-        noteForgotten(lost)
-        return value
-    }
-
-    private func noteForgotten(_ count: Int) {
-        if count == 0 { return }
-        forgotten.increment(by: count)
-        logger.notice(
-            "idle producers are forgotten: what they send again can't be told from new messages",
-            metadata: ["stage": "\(stage)", "producers": "\(count)"])
-    }
+    package var count: Int { table.read { $0.count } }
 }

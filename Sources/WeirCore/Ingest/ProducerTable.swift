@@ -5,7 +5,9 @@ import DequeModule
 /// A value without I/O.
 /// Bounded: past the limit the producer that has been without a connection the longest is
 /// forgotten.
-struct ProducerTable: Sendable {
+struct ProducerTable: RecordedTable {
+    static var kind: UInt8 { IngestRecord.Kind.producers }
+
     private struct Entry: Sendable {
         /// The last number that was taken, durable or not.
         var accepted: UInt64 = 0

@@ -3,7 +3,9 @@ import DequeModule
 /// The keys of the requests that a source has taken.
 ///
 /// A value without I/O. Bounded in number and in time: past either the oldest are forgotten.
-struct RequestKeyTable: Sendable {
+struct RequestKeyTable: RecordedTable {
+    static var kind: UInt8 { IngestRecord.Kind.requestKeys }
+
     private struct Entry: Sendable {
         let fingerprint: UInt64
         var count = 0

@@ -2,7 +2,7 @@ import WeirBinary
 import WeirJSON
 
 /// Events as text.
-enum EventText {
+package enum EventText {
     /// The event as JSON; its description as a string when it can't be encoded.
     static func json(_ event: any Sendable) -> String {
         if let encodable = event as? any Encodable,
@@ -14,5 +14,5 @@ enum EventText {
     }
 
     /// Text as a string of JSON.
-    static func quoted(_ text: String) -> String { BinaryValue.text(text).description }
+    package static func quoted(_ text: String) -> String { BinaryValue.text(text).description }
 }

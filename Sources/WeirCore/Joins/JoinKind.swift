@@ -106,6 +106,7 @@ struct JoinRows<Left, Right> {
     init() {}
 
     @inlinable var count: Int { lefts.count + rights.count }
+    @inlinable var isEmpty: Bool { lefts.isEmpty && rights.isEmpty }
 
     /// Calls `body` with each result of a kind of join.
     @inlinable

@@ -58,12 +58,10 @@ extension KeyedStream {
                 count.value += rows.count
             }
             let tally = BatchTally(scope, .skipped)
-            let rule = JoinMeeting(limit: rowsPerKey, tally: tally)
+            let rule = JoinMeeting(limit: rowsPerKey, tally: tally, count: count)
             let left = updates.receiver(
                 keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
             ) { _, row, time, rows, output in
-                let before = rows.count
-                defer { count.value += rows.count - before }
                 try rule.meet(
                     row, among: &rows.lefts, isUnique: unique.left, partners: &rows.rights,
                     areUnique: unique.right
@@ -75,8 +73,6 @@ extension KeyedStream {
             let right = updates.receiver(
                 keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
             ) { _, row, time, rows, output in
-                let before = rows.count
-                defer { count.value += rows.count - before }
                 try rule.meet(
                     row, among: &rows.rights, isUnique: unique.right, partners: &rows.lefts,
                     areUnique: unique.left
@@ -96,11 +92,14 @@ extension KeyedStream {
 struct JoinMeeting {
     @usableFromInline let limit: Int
     @usableFromInline let tally: BatchTally
+    /// The rows of all keys.
+    @usableFromInline let count: StateCount
 
     @inlinable
-    init(limit: Int, tally: BatchTally) {
+    init(limit: Int, tally: BatchTally, count: StateCount) {
         self.limit = limit
         self.tally = tally
+        self.count = count
     }
 
     /// Calls `body` with each partner of a row, then keeps the row if it may find more.
@@ -116,6 +115,8 @@ struct JoinMeeting {
         _ row: Row, among own: inout ContiguousArray<Row>, isUnique: Bool,
         partners: inout ContiguousArray<Partner>, areUnique: Bool, _ body: (Partner) throws -> Void
     ) throws {
+        let before = own.count &+ partners.count
+        defer { count.value += own.count &+ partners.count &- before }
         if isUnique, !own.isEmpty { return tally.giveUp(row, JoinLimit.notUnique) }
         var index = 0
         while index < partners.count {

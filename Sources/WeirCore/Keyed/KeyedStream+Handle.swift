@@ -27,62 +27,74 @@ extension KeyedStream {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Handler.Failure.self != Never.self { scope.markFallible() }
-            let core = HandlerCore<Key, Handler.Output>(
-                scope: scope,
-                downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
-                side: outputs[1])
-            let table = scope.makeTable(
-                Key.self, Handler.State.self, timeToLive: scope.lifetime(ttl),
-                version: Handler.stateVersion,
-                migrate: { try Handler.migrate($0, from: $1) })
-            let life = StateLife(scope)
-            scope.onPublish { (keys: table.count, timers: core.timerCount) }
             var current = makeHandler()
             scope.onRestart { current = makeHandler() }
-            core.onTimer(
-                { [unowned core] timer, domain in
-                    let handler = current
-                    let time = core.eventTime(of: timer, in: domain)
-                    var context = Context(
-                        core: core, key: timer.key, hash: timer.hash, eventTime: time)
-                    try table.update(
-                        timer.key, hash: timer.hash, now: life.now(at: time),
-                        default: handler.initialState(for: timer.key)
-                    ) { state in
-                        try handler.onTimer(
-                            FiredTimer(time: timer.time, domain: domain), state: &state, &context)
-                    }
-                    if context.takeClear() { table.remove(timer.key, hash: timer.hash) }
-                    try core.send(context.takeOutput())
-                }, sweep: { table.sweep(now: life.sweepTime) })
-            return Receiver(
-                batch: { batch in
-                    if batch.isEmpty { return }
-                    let handler = current
-                    let batchKeys = keys(batch)
-                    let hashes = table.hashesAhead(of: batchKeys)
-                    let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                    let clock = life.processingTime
-                    var context = Context(
-                        core: core, key: batchKeys[0], hash: 0, eventTime: .min)
-                    context.reserveOutput()
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let hash = table.hash(of: key, at: index, in: hashes)
-                        let time = hasTimes ? batch.times[index] : .min
-                        context.move(to: key, hash: hash, eventTime: time)
-                        try table.update(
-                            key, hash: hash, now: hasTimes ? time : clock,
-                            default: handler.initialState(for: key)
-                        ) { state in
-                            try handler.on(batch.elements[index], state: &state, &context)
-                        }
-                        if context.takeClear() { table.remove(key, hash: hash) }
-                    }
-                    try core.finishBatch(context.takeOutput())
-                }, signal: { try core.receive($0) })
+            return scope.handlerReceiver(keys: keys, ttl: ttl, outputs) { current }
         }
         return EventStream<Handler.Output>(node: node)
+    }
+}
+
+extension StageScope {
+    /// The receiver of a stage whose handler keeps state and timers per key.
+    ///
+    /// - Parameters:
+    ///   - outputs: What takes its events, and what its side outputs.
+    ///   - handler: The handler for a batch or a timer.
+    @inlinable
+    func handlerReceiver<Handler: KeyedHandler>(
+        keys: @escaping @Sendable (Batch<Handler.Input>) -> ContiguousArray<Handler.Key>,
+        ttl: StateTTL?, _ outputs: [[AnyReceiver]], _ handler: @escaping () -> Handler
+    ) -> Receiver<Handler.Input> {
+        let core = HandlerCore<Handler.Key, Handler.Output>(
+            scope: self, downstream: AnyReceiver.joined(outputs[0], as: Handler.Output.self),
+            side: outputs[1])
+        let table = makeTable(
+            Handler.Key.self, Handler.State.self, timeToLive: lifetime(ttl),
+            version: Handler.stateVersion, migrate: { try Handler.migrate($0, from: $1) })
+        let life = StateLife(self)
+        onPublish { (keys: table.count, timers: core.timerCount) }
+        core.onTimer(
+            { [unowned core] timer, domain in
+                let handler = handler()
+                let time = core.eventTime(of: timer, in: domain)
+                var context = Context(
+                    core: core, key: timer.key, hash: timer.hash, eventTime: time)
+                try table.update(
+                    timer.key, hash: timer.hash, now: life.now(at: time),
+                    default: handler.initialState(for: timer.key)
+                ) { state in
+                    try handler.onTimer(
+                        FiredTimer(time: timer.time, domain: domain), state: &state, &context)
+                }
+                if context.takeClear() { table.remove(timer.key, hash: timer.hash) }
+                try core.send(context.takeOutput())
+            }, sweep: { table.sweep(now: life.sweepTime) })
+        return Receiver(
+            batch: { batch in
+                if batch.isEmpty { return }
+                let handler = handler()
+                let batchKeys = keys(batch)
+                let hashes = table.hashesAhead(of: batchKeys)
+                let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
+                let clock = life.processingTime
+                var context = Context(core: core, key: batchKeys[0], hash: 0, eventTime: .min)
+                context.reserveOutput()
+                for index in batch.elements.indices {
+                    let key = batchKeys[index]
+                    let hash = table.hash(of: key, at: index, in: hashes)
+                    let time = hasTimes ? batch.times[index] : .min
+                    context.move(to: key, hash: hash, eventTime: time)
+                    try table.update(
+                        key, hash: hash, now: hasTimes ? time : clock,
+                        default: handler.initialState(for: key)
+                    ) { state in
+                        try handler.on(batch.elements[index], state: &state, &context)
+                    }
+                    if context.takeClear() { table.remove(key, hash: hash) }
+                }
+                try core.finishBatch(context.takeOutput())
+            }, signal: { try core.receive($0) })
     }
 }
 

@@ -1,6 +1,6 @@
 /// Windows of a number of events, in panes of gcd(size, slide) events.
 @usableFromInline
-final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
+final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: KeyedWindowEngine {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
     @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
@@ -47,18 +47,6 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         self.fold = fold
         firing = core.firing
         table = core.scope.makeTable(Key.self, Panes.self)
-    }
-
-    @inlinable var keyCount: Int { table.count }
-
-    @inlinable
-    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
-        table.hashesAhead(of: keys)
-    }
-
-    @inlinable
-    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
-        table.hash(of: key, at: index, in: hashes)
     }
 
     @inlinable

@@ -1,7 +1,8 @@
 /// Windows around events that are close to each other; they grow, and merge when an event joins
 /// them.
 @usableFromInline
-final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
+final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: KeyedWindowEngine
+{
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
     @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
@@ -65,21 +66,9 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
         }
     }
 
-    @inlinable var keyCount: Int { table.count }
-
     @inlinable
     func deadline(of session: Session) -> Int64 {
         WindowArithmetic.add(session.latest, gap &- 1)
-    }
-
-    @inlinable
-    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
-        table.hashesAhead(of: keys)
-    }
-
-    @inlinable
-    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
-        table.hash(of: key, at: index, in: hashes)
     }
 
     @inlinable

@@ -1,7 +1,7 @@
 /// Sliding windows over shared panes: an event is added to one pane, and a result costs a constant
 /// number of combinations on average, however many panes a window has; see ``SlidingStacks``.
 @usableFromInline
-final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
+final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: KeyedWindowEngine {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
     @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
@@ -16,7 +16,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @usableFromInline let lateness: Int64
     /// The panes that are not the latest of their keys.
     @usableFromInline let panes: KeyedTable<WindowKey<Key>, Fold.Accumulator>
-    @usableFromInline let stacks: KeyedTable<Key, Stacks>
+    @usableFromInline let table: KeyedTable<Key, Stacks>
     @usableFromInline let firing: WindowIndex<Key>
     @usableFromInline let dropping: WindowIndex<Key>
     /// The pane of the event before, which is likely to be that of the next one.
@@ -39,7 +39,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         panes = core.scope.makeTable(
             of: Fold.Accumulator.self, hash: WindowKey<Key>.stableHash)
         let lateness = core.lateness
-        stacks = core.scope.makeTable(Key.self, Stacks.self) { [unowned core] table, group in
+        table = core.scope.makeTable(Key.self, Stacks.self) { [unowned core] table, group in
             table.forEach(inGroup: group) { key, state, _ in
                 let hash = stableHash(key)
                 if let end = state.nextEnd {
@@ -57,18 +57,6 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             }
             core.arm()
         }
-    }
-
-    @inlinable var keyCount: Int { stacks.count }
-
-    @inlinable
-    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
-        stacks.hashesAhead(of: keys)
-    }
-
-    @inlinable
-    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
-        stacks.hash(of: key, at: index, in: hashes)
     }
 
     @inlinable
@@ -91,7 +79,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             return first &+ 1
         }
         var next = first
-        try stacks.update(key, hash: hash, default: Stacks(fold.initial())) { state in
+        try table.update(key, hash: hash, default: Stacks(fold.initial())) { state in
             if isOld || !state.hasLatest || state.latestStart != pane.start {
                 try enter(
                     events.batch.elements[first], pane, over: isOld ? over : nil, key, hash, &state)
@@ -176,7 +164,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         while end <= pane.lastEnd, end &- 1 <= watermark {
             if WindowArithmetic.add(end &- 1, lateness) > watermark {
                 var total = fold.initial()
-                try stacks.update(key, hash: hash, default: Stacks(fold.initial())) { state in
+                try table.update(key, hash: hash, default: Stacks(fold.initial())) { state in
                     var index = state.firstIndex(from: end &- size)
                     while index < state.end, state.start(at: index) < end {
                         if let value = value(at: index, of: state, key, hash) {
@@ -219,7 +207,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         let (key, hash) = (entry.key, entry.hash)
         var next: Int64?
         var isEmpty = false
-        try stacks.update(key, hash: hash, default: Stacks(fold.initial())) { state in
+        try table.update(key, hash: hash, default: Stacks(fold.initial())) { state in
             // Else the window was entered again for an earlier end and has fired since.
             if state.nextEnd == end {
                 if let total = slideTo(end, &state, key, hash) {
@@ -239,7 +227,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             isEmpty = state.isEmpty
         }
         if isEmpty {
-            stacks.remove(key, hash: hash)
+            table.remove(key, hash: hash)
         } else if let next, next > end {
             firing.add(WindowEntry(key: key, hash: hash, mark: next), at: next &- 1)
         }
@@ -256,7 +244,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         if state.hasLatest, state.latestStart < time { state.removeLatest(fold.initial()) }
     }
 
-    /// Moves the stacks on to the window that ends at `end`; returns its aggregate, nil if it has
+    /// Moves the table on to the window that ends at `end`; returns its aggregate, nil if it has
     /// no events.
     @inlinable
     func slideTo(
@@ -268,7 +256,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             state.back = nil
             var index = state.firstIndex(from: end)
             if index == state.end, index &- state.head == 1, state.hasLatest {
-                // The latest pane alone needs no stacks.
+                // The latest pane alone needs no table.
                 state.covered = .min
                 return state.latestStart >= start ? state.latest : nil
             }
@@ -301,7 +289,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @inlinable
     func drop(_ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64) throws {
         var isEmpty = false
-        try stacks.update(
+        try table.update(
             entry.key, hash: entry.hash, default: Stacks(fold.initial())
         ) { state in
             if state.hasLatest, state.latestStart == entry.mark {
@@ -313,7 +301,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             }
             isEmpty = state.isEmpty
         }
-        if isEmpty { stacks.remove(entry.key, hash: entry.hash) }
+        if isEmpty { table.remove(entry.key, hash: entry.hash) }
     }
 
     @inlinable

@@ -43,6 +43,28 @@ extension WindowEngine {
     }
 }
 
+/// An engine that has the windows of a key in one place.
+@usableFromInline
+protocol KeyedWindowEngine: WindowEngine {
+    associatedtype State
+    var table: KeyedTable<Key, State> { get }
+}
+
+extension KeyedWindowEngine {
+    @inlinable var keyCount: Int { table.count }
+
+    @inlinable
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+        table.hashesAhead(of: keys)
+    }
+
+    @inlinable
+    @inline(__always)
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
+        table.hash(of: key, at: index, in: hashes)
+    }
+}
+
 /// A batch on its way into windows.
 @usableFromInline
 struct WindowEvents<Key: Hashable & Codable & Sendable, Element: Sendable> {

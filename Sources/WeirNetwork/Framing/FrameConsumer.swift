@@ -4,6 +4,25 @@ enum FrameConsumer {
     case one((UnsafeRawBufferPointer) throws -> Flow)
     /// Gets those of one read together and takes them all, at most ``FrameList/capacity``.
     case many((Messages) throws -> Flow)
+
+    /// Takes a frame now, or with others of the same read.
+    ///
+    /// - Parameter read: What the read brought: what was carried over from before is gone after the call.
+    func take(
+        _ frame: UnsafeRawBufferPointer, in read: UnsafeRawBufferPointer, _ list: inout FrameList
+    ) throws -> Flow {
+        switch self {
+        case .one(let onFrame): return try list.connection.pausing { try onFrame(frame) }
+        case .many(let onFrames):
+            if list.append(frame) && read.encloses(frame) { return .proceed }
+            return try list.give(to: onFrames)
+        }
+    }
+
+    /// Takes what waits for others.
+    func takeRest(of list: inout FrameList) throws {
+        if case .many(let onFrames) = self { _ = try list.give(to: onFrames) }
+    }
 }
 
 /// Frames in the read buffer that wait for their consumer; lives as long as one read.
@@ -11,7 +30,7 @@ struct FrameList {
     /// Frames given at once: enough for a batch.
     static let capacity = 512
 
-    private let connection: TCPConnection
+    let connection: TCPConnection
     private var frames: [UnsafeRawBufferPointer]
 
     init(_ connection: TCPConnection) {

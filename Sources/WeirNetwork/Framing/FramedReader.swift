@@ -57,28 +57,17 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
         defer { list.giveBack() }
         do {
             let used = try framing.consume(bytes) { frame in
-                switch consumer {
-                case .one(let onFrame):
-                    return try connection.pausing { try onFrame(frame) }
-                case .many(let onFrames):
-                    // What was carried over is gone after the call.
-                    if list.append(frame) && bytes.encloses(frame) { return .proceed }
-                    return try list.give(to: onFrames)
-                }
+                try consumer.take(frame, in: bytes, &list)
             }
-            try giveRest(of: &list)
+            try consumer.takeRest(of: &list)
             return used
         } catch {
             fail(error)
             // What came before the mistake counts.
-            do { try giveRest(of: &list) } catch { fail(error) }
+            do { try consumer.takeRest(of: &list) } catch { fail(error) }
             connection.closeGracefully()
             return bytes.count
         }
-    }
-
-    private func giveRest(of list: inout FrameList) throws {
-        if case .many(let onFrames) = consumer { _ = try list.give(to: onFrames) }
     }
 
     private func fail(_ error: any Error) {
@@ -90,16 +79,11 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
 
     /// Takes note of the peer's end; called by the connection only.
     public func connectionReachedEnd(_ connection: TCPConnection) {
+        var list = FrameList(connection)
+        defer { list.giveBack() }
         do {
             try framing.finish { frame in
-                switch consumer {
-                case .one(let onFrame): return try onFrame(frame)
-                case .many(let onFrames):
-                    var list = FrameList(connection)
-                    defer { list.giveBack() }
-                    _ = list.append(frame)
-                    return try list.give(to: onFrames)
-                }
+                try consumer.take(frame, in: UnsafeRawBufferPointer(start: nil, count: 0), &list)
             }
             onBatchEnd()
         } catch {

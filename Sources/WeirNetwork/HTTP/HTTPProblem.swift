@@ -1,3 +1,5 @@
+import WeirCore
+
 /// What is wrong with a request, as `application/problem+json` tells it (RFC 9457).
 public struct HTTPProblem: Error, Sendable, Hashable {
     /// A further member of the body.
@@ -55,36 +57,14 @@ public struct HTTPProblem: Error, Sendable, Hashable {
 
     /// The body as JSON.
     var body: String {
-        var text = #"{"type":"about:blank","title":\#(Self.quoted(title)),"status":\#(status)"#
-        text += #","detail":\#(Self.quoted(detail))"#
+        var text = #"{"type":"about:blank","title":\#(EventText.quoted(title)),"status":\#(status)"#
+        text += #","detail":\#(EventText.quoted(detail))"#
         for (name, value) in members {
             switch value {
-            case .number(let number): text += ",\(Self.quoted(name)):\(number)"
-            case .text(let value): text += ",\(Self.quoted(name)):\(Self.quoted(value))"
+            case .number(let number): text += ",\(EventText.quoted(name)):\(number)"
+            case .text(let value): text += ",\(EventText.quoted(name)):\(EventText.quoted(value))"
             }
         }
         return text + "}\n"
-    }
-
-    /// A text as a JSON string.
-    static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            default:
-                if scalar.value < 0x20 || scalar.value == 0x7F {
-                    let digits = String(scalar.value, radix: 16)
-                    result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                } else {
-                    result.unicodeScalars.append(scalar)
-                }
-            }
-        }
-        return result + "\""
     }
 }

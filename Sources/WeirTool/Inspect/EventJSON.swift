@@ -1,9 +1,8 @@
 import WeirBinary
+import WeirCore
 
 /// Values of state as strict JSON: what JSON has no number for is a string.
 enum EventJSON {
-    static func quoted(_ text: String) -> String { BinaryValue.text(text).description }
-
     static func text(_ value: BinaryValue) -> String {
         switch value {
         case .float(let number) where !number.isFinite: "\"\(number)\""
@@ -11,7 +10,8 @@ enum EventJSON {
         case .array(let elements): "[\(elements.map(text).joined(separator: ","))]"
         case .keyed(let members):
             "{"
-                + members.map { "\(quoted($0.name)):\(text($0.value))" }.joined(separator: ",")
+                + members.map { "\(EventText.quoted($0.name)):\(text($0.value))" }.joined(
+                    separator: ",")
                 + "}"
         default: value.description
         }

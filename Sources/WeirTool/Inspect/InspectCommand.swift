@@ -95,8 +95,8 @@ struct InspectCommand: ParsableCommand {
 
     private static func json(_ entry: StateEntry) -> String {
         var members = [
-            "\"stage\":\(EventJSON.quoted(entry.stage))", "\"instance\":\(entry.instance)",
-            "\"state\":\(EventJSON.quoted(entry.state))",
+            "\"stage\":\(EventText.quoted(entry.stage))", "\"instance\":\(entry.instance)",
+            "\"state\":\(EventText.quoted(entry.state))",
         ]
         if let group = entry.group { members.append("\"group\":\(group)") }
         if let key = entry.key { members.append("\"key\":\(EventJSON.text(key))") }

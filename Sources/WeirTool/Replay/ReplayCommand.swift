@@ -126,7 +126,7 @@ struct ReplayCommand: ParsableCommand {
     /// Prints a line of the replay; the service's own go to standard error.
     private func show(_ line: String) {
         if line.hasPrefix(Self.eventPrefix) {
-            if let sink, !line.hasPrefix("\(Self.eventPrefix)\(EventJSON.quoted(sink)),") { return }
+            if let sink, !line.hasPrefix("\(Self.eventPrefix)\(EventText.quoted(sink)),") { return }
             print(line)
         } else if line.hasPrefix(Self.stepPrefix) {
             print(json ? line : Self.text(ofStep: line))

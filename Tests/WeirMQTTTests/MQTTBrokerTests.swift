@@ -210,12 +210,7 @@ struct `MQTT with a broker` {
     }
 
     @Test func `says why it is refused`() async throws {
-        let broker = try await Broker(settings: [
-            "allow_anonymous false", "password_file FOLDER/passwords",
-        ])
-        try "".write(
-            toFile: "\(broker.folder.path)/passwords", atomically: true, encoding: .utf8)
-        try await broker.start()
+        let broker = try await Broker.refusing()
         for version in [MQTTVersion.v3_1_1, .v5] {
             let topology = Topology("refused") {
                 EventStream("out", from: .collection([Reading(id: 1)]))
@@ -271,12 +266,7 @@ struct `MQTT with a broker` {
     }
 
     @Test func `counts what the broker refuses`() async throws {
-        let broker = try await Broker(settings: [
-            "allow_anonymous false", "password_file FOLDER/passwords",
-        ])
-        try "".write(
-            toFile: "\(broker.folder.path)/passwords", atomically: true, encoding: .utf8)
-        try await broker.start()
+        let broker = try await Broker.refusing()
         let topology = Topology("refused") {
             EventStream<Reading>("in", from: .mqtt(broker.url, subscribe: ["a"]))
                 .supervised(Supervisor(.oneForOne, intensity: 1_000, within: .seconds(60)))

@@ -48,30 +48,28 @@ static int fault(void) {
     return error ? atoi(error) : 0;
 }
 
+// A call that would move `count` bytes: -1 if it is to fail, else how many it may move.
+static ssize_t allowed(const char *name, int fd, size_t count, size_t most) {
+    if (!is_due(name, fd)) return (ssize_t)count;
+    if (fault()) {
+        errno = fault();
+        return -1;
+    }
+    return (ssize_t)(count > most ? most : count);
+}
+
 ssize_t read(int fd, void *bytes, size_t count) {
     static ssize_t (*next)(int, void *, size_t);
     if (!next) next = (ssize_t(*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
-    if (is_due("read", fd)) {
-        if (fault()) {
-            errno = fault();
-            return -1;
-        }
-        count = count > 7 ? 7 : count;
-    }
-    return next(fd, bytes, count);
+    ssize_t size = allowed("read", fd, count, 7);
+    return size < 0 ? -1 : next(fd, bytes, (size_t)size);
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {
     static ssize_t (*next)(int, const void *, size_t);
     if (!next) next = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
-    if (is_due("write", fd)) {
-        if (fault()) {
-            errno = fault();
-            return -1;
-        }
-        count = count > 3 ? 3 : count;
-    }
-    return next(fd, bytes, count);
+    ssize_t size = allowed("write", fd, count, 3);
+    return size < 0 ? -1 : next(fd, bytes, (size_t)size);
 }
 
 ssize_t writev(int fd, const struct iovec *pieces, int count) {

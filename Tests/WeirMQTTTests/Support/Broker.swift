@@ -33,6 +33,17 @@ final class Broker: Sendable {
             .write(toFile: "\(folder.path)/mosquitto.conf", atomically: true, encoding: .utf8)
     }
 
+    /// A running broker that lets nobody in.
+    static func refusing() async throws -> Broker {
+        let broker = try await Broker(settings: [
+            "allow_anonymous false", "password_file FOLDER/passwords",
+        ])
+        try "".write(
+            toFile: "\(broker.folder.path)/passwords", atomically: true, encoding: .utf8)
+        try await broker.start()
+        return broker
+    }
+
     /// A port that nobody uses at this moment.
     private static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

@@ -176,11 +176,7 @@ import WeirNetwork
     }
 
     @Test func `fails with a sentence when nobody listens`() async throws {
-        let target = try await HTTPTarget()
-        let plan = try target.plan()
-        await target.stop()
-        let error = await #expect(throws: LoadError.self) { try await LoadRun(plan).run() }
-        #expect(error?.description.contains("no connection to http://127.0.0.1") == true)
+        try await HTTPTarget().expectNobodyListens()
     }
 
     @Test func `goes to a socket in the file system`() async throws {

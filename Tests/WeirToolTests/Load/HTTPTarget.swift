@@ -46,7 +46,7 @@ final class Counter: Sendable {
 }
 
 /// An HTTP server that answers as a test says, byte by byte.
-final class HTTPTarget: Sendable {
+final class HTTPTarget: LoadedServer {
     struct Request: Sendable {
         /// The request's number in all, and its connection's, from 0.
         let number: Int
@@ -68,6 +68,7 @@ final class HTTPTarget: Sendable {
     }
 
     let url: String
+    let echoes = false
     private let server: ScriptedServer
     private let log: RequestLog
 
@@ -83,16 +84,6 @@ final class HTTPTarget: Sendable {
     }
 
     var requests: [Request] { log.values }
-
-    func plan(_ change: (inout LoadPlan) -> Void = { _ in }) throws -> LoadPlan {
-        var plan = LoadPlan(target: try LoadTarget(url))
-        plan.connections = 2
-        plan.rate = 2_000
-        plan.duration = .seconds(60)
-        plan.grace = .seconds(60)
-        change(&plan)
-        return plan
-    }
 
     func stop() async { await server.stop() }
 }

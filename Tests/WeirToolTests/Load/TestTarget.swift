@@ -1,10 +1,41 @@
 import Synchronization
+import Testing
 import WeirNetwork
 
 @testable import WeirTool
 
-/// A server to send loads to: it notes each message and does with it what a test says.
-final class TestTarget: Sendable {
+/// A server to send loads to.
+protocol LoadedServer: Sendable {
+    var url: String { get }
+    var echoes: Bool { get }
+    func stop() async
+}
+
+extension LoadedServer {
+    /// A load of two connections that takes what time it needs.
+    func plan(_ change: (inout LoadPlan) -> Void = { _ in }) throws -> LoadPlan {
+        var plan = LoadPlan(target: try LoadTarget(url))
+        plan.connections = 2
+        plan.rate = 2_000
+        plan.duration = .seconds(60)
+        plan.expectsEcho = echoes
+        plan.grace = .seconds(60)
+        change(&plan)
+        return plan
+    }
+
+    /// Stops, and expects a load to it to say that nobody listens.
+    func expectNobodyListens() async throws {
+        let plan = try plan()
+        await stop()
+        let error = await #expect(throws: LoadError.self) { try await LoadRun(plan).run() }
+        let scheme = url.prefix { $0 != ":" }
+        #expect(error?.description.contains("no connection to \(scheme)://127.0.0.1") == true)
+    }
+}
+
+/// A server of messages: it notes each message and does with it what a test says.
+final class TestTarget: LoadedServer {
     /// Decides, on the server's loop, whether to answer a message and whether to go on.
     struct Behaviour: Sendable {
         var echoes = true
@@ -16,6 +47,7 @@ final class TestTarget: Sendable {
 
     let loop: Loop
     let url: String
+    let echoes = true
     private let server: NetworkServer?
     private let listener: LoopBound<TCPListener>?
     private let texts: Texts
@@ -60,17 +92,6 @@ final class TestTarget: Sendable {
 
     /// What came, in the order of arrival.
     var messages: [String] { texts.values }
-
-    func plan(_ change: (inout LoadPlan) -> Void = { _ in }) throws -> LoadPlan {
-        var plan = LoadPlan(target: try LoadTarget(url))
-        plan.connections = 4
-        plan.rate = 2_000
-        plan.duration = .seconds(60)
-        plan.expectsEcho = true
-        plan.grace = .seconds(60)
-        change(&plan)
-        return plan
-    }
 
     func stop() async {
         await server?.stop()

@@ -88,7 +88,7 @@ extension KeyedTable {
     /// The value of a key, without any note of its having been read.
     func peek(_ key: Key, hash: UInt64) -> Value? {
         let group = enter(hash)
-        defer { shared.pointee.isBusy = false }
+        defer { leave() }
         let slot = group.pointee.find(key, hash)
         if slot >= 0 { return group.pointee.entries[slot].value }
         return cold?.read(key, id: Self.coldID(hash))?.value

@@ -45,7 +45,7 @@ extension KeyedTable {
         guard timeToLive != 0, now > .min else { return 0 }
         shared.pointee.recency.now = now.nanoseconds
         guard shared.pointee.nextDue <= now.nanoseconds else { return 0 }
-        precondition(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
+        assert(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
         var removed = 0
         var budget = limit
         for _ in 0..<KeyGroup.count {

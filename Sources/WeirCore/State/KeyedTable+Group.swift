@@ -215,10 +215,27 @@ extension KeyedTable {
     @inlinable
     @inline(__always)
     func enter(_ hash: UInt64) -> UnsafeMutablePointer<Group> {
-        precondition(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
-        let group = groups + KeyGroup.keyGroup(ofHash: hash)
-        shared.pointee.isBusy = true
-        return group
+        claim()
+        return groups + KeyGroup.keyGroup(ofHash: hash)
+    }
+
+    /// Claims the table for one operation; only debug builds take note.
+    @inlinable
+    @inline(__always)
+    func claim() {
+        #if DEBUG
+            precondition(!shared.pointee.isBusy, "Keyed state is used inside its own closure.")
+            shared.pointee.isBusy = true
+        #endif
+    }
+
+    /// Ends an operation.
+    @inlinable
+    @inline(__always)
+    func leave() {
+        #if DEBUG
+            shared.pointee.isBusy = false
+        #endif
     }
 
     /// Stores an entry whose key is absent, recorded for undo.

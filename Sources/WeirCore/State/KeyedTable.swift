@@ -15,8 +15,8 @@
 package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     // Safety: `groups` and `shared` are allocated in `init`, initialised for the life of the table
     // and freed in `deinit`. They are pointers because every access to a stored `var` of a class
-    // pays an exclusivity check; the `isBusy` flag refuses the re-entrant use that such a check
-    // would find.
+    // pays an exclusivity check; in debug builds the `isBusy` flag refuses the re-entrant use that
+    // such a check would find.
     @usableFromInline let groups: UnsafeMutablePointer<Group>
     @usableFromInline let shared: UnsafeMutablePointer<Shared>
     @usableFromInline let timeToLive: Int64
@@ -100,7 +100,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
         _ body: (inout Value) throws -> Result
     ) throws -> Result {
         let group = enter(hash)
-        defer { shared.pointee.isBusy = false }
+        defer { leave() }
         var (slot, isFound) = group.pointee.search(key, hash)
         if !isFound, cold != nil {
             let loaded = load(key, hash: hash, group, at: slot)
@@ -137,7 +137,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @inlinable
     package func insert(_ key: Key, _ value: Value, hash: UInt64) -> Bool {
         let group = enter(hash)
-        defer { shared.pointee.isBusy = false }
+        defer { leave() }
         let slot = group.pointee.find(key, hash)
         guard slot < 0 else { return false }
         insertNew(key, value, hash: hash, group, at: ~slot, deadline: .max)
@@ -150,7 +150,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @inlinable
     package func value(for key: Key, hash: UInt64, now: EventTime = .min) -> Value? {
         let group = enter(hash)
-        defer { shared.pointee.isBusy = false }
+        defer { leave() }
         let slot = group.pointee.find(key, hash)
         guard slot >= 0 else {
             return cold == nil ? nil : coldValue(key, hash: hash, group, at: ~slot, now: now)
@@ -181,7 +181,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @discardableResult
     package func remove(_ key: Key, hash: UInt64, now: EventTime = .min) -> Value? {
         let group = enter(hash)
-        defer { shared.pointee.isBusy = false }
+        defer { leave() }
         var slot = group.pointee.find(key, hash)
         if slot < 0, cold != nil { slot = load(key, hash: hash, group, at: ~slot) }
         guard slot >= 0 else { return nil }
@@ -197,7 +197,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     @inlinable
     package func restore(_ key: Key, _ value: Value, hash: UInt64, expiry: EventTime? = nil) {
         let group = enter(hash)
-        defer { shared.pointee.isBusy = false }
+        defer { leave() }
         if let cold {
             let slot = group.pointee.find(key, hash)
             if slot < 0 { _ = load(key, hash: hash, group, at: ~slot) }
@@ -217,9 +217,11 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
     package func forEach<Failure: Error>(
         inGroup index: Int, _ body: (Key, Value, EventTime?) throws(Failure) -> Void
     ) throws(Failure) {
-        let wasBusy = shared.pointee.isBusy
-        shared.pointee.isBusy = true
-        defer { shared.pointee.isBusy = wasBusy }
+        #if DEBUG
+            let wasBusy = shared.pointee.isBusy
+            shared.pointee.isBusy = true
+            defer { shared.pointee.isBusy = wasBusy }
+        #endif
         let group = groups + index
         if let cold {
             try cold.forEach(inGroup: index) { key, value, deadline throws(Failure) in

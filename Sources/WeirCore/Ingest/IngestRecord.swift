@@ -54,6 +54,8 @@ package struct IngestRecord: Sendable {
 
     package var isEmpty: Bool { count == 0 }
 
+    package var byteCount: Int { bytes.count }
+
     /// The number of the last message.
     package var lastSequence: UInt64 { firstSequence &+ UInt64(count) &- 1 }
 

@@ -42,6 +42,7 @@ extension KeyedTable {
         /// The deadlines of the records; none in a table without a time-to-live, whose records fill
         /// the caches less that way.
         @usableFromInline var undoDeadlines: ContiguousArray<Int64> = []
+        @usableFromInline var touches = Touches()
         @usableFromInline var memory = GroupMemory()
         /// What entries that have changed since the snapshot began were then, per group.
         @usableFromInline var preimages: ContiguousArray<ContiguousArray<Captured>> = []
@@ -78,6 +79,7 @@ extension KeyedTable {
             noEntries.deallocate()
             undo.deinitialize(count: undoCount)
             undo.deallocate()
+            touches.base.deallocate()
         }
     }
 
@@ -92,6 +94,7 @@ extension KeyedTable {
     package func beginBatch() {
         guard tracksChanges else { return }
         commitBatch()
+        shared.pointee.touches.start(canLogTouches, keeping: Self.undoCapacityKept)
         // The largest number stands for the future.
         setActiveEpoch(nextEpoch())
         shared.pointee.expiredBefore = shared.pointee.expired
@@ -103,6 +106,7 @@ extension KeyedTable {
     @inlinable
     package func commitBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
+        shared.pointee.touches.start(false, keeping: Self.undoCapacityKept)
         setActiveEpoch(0)
         forgetUndo()
     }
@@ -113,6 +117,8 @@ extension KeyedTable {
     @inlinable
     package func rollbackBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
+        undoTouches()
+        shared.pointee.touches.start(false, keeping: Self.undoCapacityKept)
         setActiveEpoch(0)
         for index in (0..<shared.pointee.undoCount).reversed() {
             let undo = shared.pointee.undo[index]
@@ -143,7 +149,7 @@ extension KeyedTable {
         }
         shared.pointee.recordEpoch = epoch
         if timeToLive != 0 { return }
-        shared.pointee.attentionEpoch = epoch
+        shared.pointee.attentionEpoch = shared.pointee.touches.isOpen ? 0 : epoch
         shared.pointee.undoEpoch =
             shared.pointee.snapshotEpoch == 0 ? shared.pointee.activeEpoch : 0
     }

@@ -300,6 +300,7 @@ extension KeyedTable {
     /// Removes the entry in `slot`, recorded for undo.
     @inlinable
     func take(_ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64) -> Value {
+        fileTouches()
         if group.pointee.entries[slot].epoch < shared.pointee.recordEpoch {
             record(group, slot, hash: hash)
         }
@@ -319,6 +320,7 @@ extension KeyedTable {
 
     @inlinable
     func resize(_ group: UnsafeMutablePointer<Group>, to capacity: Int) {
+        fileTouches()
         group.pointee.resize(
             to: capacity, memory: &shared.pointee.memory, expires: timeToLive != 0)
     }

@@ -63,7 +63,11 @@ extension KeyedTable {
         let home = group.pointee.home(hash)
         let (equal, _) = group.pointee.compareTags(at: home, with: Group.pattern(hash))
         let slot = (home &+ (equal.trailingZeroBitCount &>> 3)) & group.pointee.mask
-        cweir_prefetch(group.pointee.entries + slot)
+        let entry = UnsafeRawPointer(group.pointee.entries + slot)
+        cweir_prefetch(entry)
+        // It may reach into the next cache line.
+        let stride = MemoryLayout<Entry>.stride
+        if 64 % stride != 0 { cweir_prefetch(entry + (stride &- 1)) }
         if timeToLive != 0, let deadlines = group.pointee.deadlines {
             cweir_prefetch(deadlines + slot)
         }

@@ -51,11 +51,9 @@ final class MQTTIntake<Element: Sendable> {
         if let receipt { receipts.append(receipt) }
         if journal != nil {
             let bytes = RecordedMessage.encode(message)
-            var current = record.take() ?? IngestRecord(origin: origin, time: inlet.context.now)
-            bytes.withUnsafeBytes { current.append($0) }
-            let isFull = current.bytes.count >= Self.recordBytes
-            record = current
-            return isFull ? pass() : .proceed
+            if record == nil { record = IngestRecord(origin: origin, time: inlet.context.now) }
+            bytes.withUnsafeBytes { record?.append($0) }
+            return record?.byteCount ?? 0 >= Self.recordBytes ? pass() : .proceed
         }
         do {
             try decoder.append(message, &open)

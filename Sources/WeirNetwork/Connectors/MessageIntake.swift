@@ -77,14 +77,12 @@ final class JournaledIngest: MessageIntake {
             refuse([], "a message of \(message.count) bytes is too large for the ingest journal")
             return .proceed
         }
-        var open =
-            record.take()
-            ?? IngestRecord(
+        if record == nil {
+            record = IngestRecord(
                 origin: origin, producer: sender?.name ?? "", firstSequence: sequence, time: now())
-        open.append(message)
-        let isFull = open.bytes.count >= Self.recordBytes
-        record = open
-        return isFull ? pass() : .proceed
+        }
+        record?.append(message)
+        return record?.byteCount ?? 0 >= Self.recordBytes ? pass() : .proceed
     }
 
     func take(_ messages: Messages) -> Flow {

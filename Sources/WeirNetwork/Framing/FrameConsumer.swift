@@ -6,16 +6,12 @@ enum FrameConsumer {
     case many((Messages) throws -> Flow)
 
     /// Takes a frame now, or with others of the same read.
-    ///
-    /// - Parameter read: What the read brought: what was carried over from before is gone after the call.
     func take(
         _ frame: UnsafeRawBufferPointer, in read: UnsafeRawBufferPointer, _ list: inout FrameList
     ) throws -> Flow {
         switch self {
         case .one(let onFrame): return try list.connection.pausing { try onFrame(frame) }
-        case .many(let onFrames):
-            if list.append(frame) && read.encloses(frame) { return .proceed }
-            return try list.give(to: onFrames)
+        case .many(let onFrames): return try list.take(frame, in: read, onFrames)
         }
     }
 
@@ -38,10 +34,17 @@ struct FrameList {
         frames = connection.loop.scratch.takeFrames()
     }
 
-    /// Keeps a frame; false when there is no room for another one.
-    mutating func append(_ frame: UnsafeRawBufferPointer) -> Bool {
+    /// Keeps a frame until others of the same read have come, or the list is full.
+    ///
+    /// - Parameter read: What the read brought: what was carried over from before is gone after the call.
+    @inline(__always)
+    mutating func take(
+        _ frame: UnsafeRawBufferPointer, in read: UnsafeRawBufferPointer,
+        _ onFrames: (Messages) throws -> Flow
+    ) throws -> Flow {
         frames.append(frame)
-        return frames.count < Self.capacity
+        if frames.count < Self.capacity, read.encloses(frame) { return .proceed }
+        return try give(to: onFrames)
     }
 
     /// Gives the frames away, if there are any; pauses the connection when the consumer is full.

@@ -56,8 +56,16 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
         var list = FrameList(connection)
         defer { list.giveBack() }
         do {
-            let used = try framing.consume(bytes) { frame in
-                try consumer.take(frame, in: bytes, &list)
+            let used: Int
+            if case .many(let onFrames) = consumer {
+                used = try framing.consume(bytes) { frame in
+                    try list.take(frame, in: bytes, onFrames)
+                }
+            } else {
+                // Whoever takes one frame may give the others to somebody else.
+                used = try framing.consume(bytes) { frame in
+                    try consumer.take(frame, in: bytes, &list)
+                }
             }
             try consumer.takeRest(of: &list)
             return used

@@ -28,21 +28,33 @@ extension KeyedTable {
 @Suite struct `A keyed table` {
     @Test(arguments: 0..<6)
     func `behaves like a dictionary under random operations and batches`(seed: UInt64) throws {
+        try expectDictionary(seed, default: [-1]) { $0.append($1) }
+    }
+
+    /// Their changes are undone by place.
+    @Test(arguments: 0..<6)
+    func `behaves like a dictionary with small plain values`(seed: UInt64) throws {
+        try expectDictionary(seed, default: -1) { $0 = $0 &* 31 &+ $1 }
+    }
+
+    private func expectDictionary<Value: Equatable>(
+        _ seed: UInt64, default initial: Value, _ change: (inout Value, _ step: Int) -> Void
+    ) throws {
         var random = SeededRandom(seed: seed)
         let range = [20, 300, 5_000][Int(seed % 3)]
-        let table = KeyedTable<Int, [Int]>(tracksChanges: true)
-        var model: [Int: [Int]] = [:]
-        var saved: [Int: [Int]]?
+        let table = KeyedTable<Int, Value>(tracksChanges: true)
+        var model: [Int: Value] = [:]
+        var saved: [Int: Value]?
         for step in 0..<8_000 {
             let key = Int.random(in: 0..<range, using: &random)
             let hash = stableHash(key)
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<45:
-                try table.update(key, hash: hash, default: [-1]) { $0.append(step) }
-                model[key, default: [-1]].append(step)
-            case 45..<75:
+                try table.update(key, hash: hash, default: initial) { change(&$0, step) }
+                change(&model[key, default: initial], step)
+            case 45..<(seed < 3 ? 75 : 50):
                 #expect(table.remove(key, hash: hash) == model.removeValue(forKey: key))
-            case 75..<96:
+            case 50..<96:
                 #expect(table.value(for: key, hash: hash) == model[key])
             case 96..<98:
                 table.beginBatch()

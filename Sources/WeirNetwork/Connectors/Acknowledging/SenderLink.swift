@@ -23,8 +23,6 @@ final class SenderLink {
     var onChange: (() -> Void)?
     /// Whether acknowledgements say that messages are durable, where the source tells.
     private(set) var isDurable: Bool?
-    /// The frame that is being sent; its memory serves them all.
-    private var frame: [UInt8] = []
 
     /// Messages that are put into frames at once.
     private static let messagesPerPush = 256
@@ -54,12 +52,7 @@ final class SenderLink {
             while true {
                 let (first, messages) = window.take(atMost: Self.messagesPerPush)
                 if messages.isEmpty { return }
-                var given = 0
-                for message in messages {
-                    fillFrame(first + UInt64(given), message)
-                    guard wire.send(frame) else { break }
-                    given += 1
-                }
+                let given = wire.send(messages, from: first)
                 window.gave(given)
                 if given < messages.count { return }
             }
@@ -69,19 +62,6 @@ final class SenderLink {
     /// Gathers what `body` sends.
     func corked(_ body: () -> Void) {
         if let wire { wire.corked(body) } else { body() }
-    }
-
-    /// Writes `SEQ payload`.
-    private func fillFrame(_ sequence: UInt64, _ message: [UInt8]) {
-        frame.removeAll(keepingCapacity: true)
-        var rest = sequence
-        repeat {
-            frame.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        frame.reverse()
-        frame.append(0x20)
-        frame.append(contentsOf: message)
     }
 
     /// Closes for good.

@@ -1,13 +1,25 @@
 /// A sender's connection, whatever carries it; used on its loop only.
 protocol SenderWire: AnyObject {
     var dialect: AcknowledgingDialect { get }
-    /// Sends a message; false when it was not taken, because there is no room or no connection.
+    /// Sends a frame; false when it was not taken, because there is no room or no connection.
     func send(_ frame: [UInt8]) -> Bool
+    /// Sends messages that are numbered from `first` on; returns how many of them were taken.
+    func send(_ messages: [[UInt8]], from first: UInt64) -> Int
     func corked(_ body: () -> Void)
     /// Closes in order.
     func close()
     /// Closes at once.
     func cut()
+}
+
+extension [UInt8] {
+    /// Becomes `SEQ payload`.
+    fileprivate mutating func fill(_ sequence: UInt64, _ payload: [UInt8]) {
+        removeAll(keepingCapacity: true)
+        append(contentsOf: String(sequence).utf8)
+        append(0x20)
+        append(contentsOf: payload)
+    }
 }
 
 /// A sender's WebSocket.
@@ -58,6 +70,15 @@ final class WebSocketWire: SenderWire, WebSocketHandler {
 
     var dialect: AcknowledgingDialect { .json }
 
+    func send(_ messages: [[UInt8]], from first: UInt64) -> Int {
+        var frame: [UInt8] = []
+        for (index, message) in messages.enumerated() {
+            frame.fill(first + UInt64(index), message)
+            if !send(frame) { return index }
+        }
+        return messages.count
+    }
+
     func send(_ frame: [UInt8]) -> Bool {
         guard let connection else { return false }
         switch frame.withUnsafeBytes({ connection.send($0, .binary) }) {
@@ -101,7 +122,9 @@ final class TCPWire: SenderWire {
     private weak var link: SenderLink?
     private let connection: TCPConnection
     private let framing: StreamFraming
-    private var bytes: [UInt8] = []
+
+    /// Bytes of messages that are written at once, one message more at most.
+    private static let bytesPerWrite = 32 << 10
 
     private init(_ connection: TCPConnection, _ framing: StreamFraming, _ link: SenderLink) {
         self.connection = connection
@@ -187,18 +210,41 @@ final class TCPWire: SenderWire {
     var dialect: AcknowledgingDialect { .words }
 
     func send(_ frame: [UInt8]) -> Bool {
-        bytes.removeAll(keepingCapacity: true)
+        var bytes: [UInt8] = []
+        return wrap(frame, into: &bytes) && write(bytes)
+    }
+
+    func send(_ messages: [[UInt8]], from first: UInt64) -> Int {
+        var frame: [UInt8] = []
+        var bytes: [UInt8] = []
+        var taken = 0
+        for (index, message) in messages.enumerated() {
+            frame.fill(first + UInt64(index), message)
+            guard wrap(frame, into: &bytes) else { break }
+            if bytes.count < Self.bytesPerWrite, index + 1 < messages.count { continue }
+            guard write(bytes) else { break }
+            taken = index + 1
+            bytes.removeAll(keepingCapacity: true)
+        }
+        return taken
+    }
+
+    private func wrap(_ frame: [UInt8], into bytes: inout [UInt8]) -> Bool {
         do {
             try frame.withUnsafeBytes { try framing.wrap($0, &bytes) }
+            return true
         } catch {
             link?.fail(
                 NetworkError(
                     .invalidArgument, "a message doesn't fit the framing", cause: "\(error)"))
             return false
         }
+    }
+
+    private func write(_ bytes: [UInt8]) -> Bool {
         switch bytes.withUnsafeBytes({ connection.write($0) }) {
-        case .sent, .queued: return true
-        case .refused, .closed: return false
+        case .sent, .queued: true
+        case .refused, .closed: false
         }
     }
 

@@ -10,7 +10,7 @@ struct TransactionCost {
     let work: WorkDirectory
 
     func rows() async throws -> [RecoveryRow] {
-        let events = max(20_000, Int(10_000_000 * scale))
+        let events = max(20_000, Int(60_000_000 * scale))
         var plain: [Double] = []
         var fallible: [Double] = []
         var stored: [Double] = []

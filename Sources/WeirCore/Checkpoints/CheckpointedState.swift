@@ -142,12 +142,13 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value:
     let table: KeyedTable<Key, Value>
     private let hash: (Key) -> UInt64
     private let captureGroup: () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
+    private let restoreEntry: (Key, Value, UInt64, EventTime) -> Void
     private let codec = StateCodec<Value>.make()
     private var cold: CapturedPortion?
     private let migrate: ((OldState, Int) throws -> Value)?
     @usableFromInline package let version: Int
 
-    /// Reads the table by a closure that is made where its types are known.
+    /// Reads and fills the table by closures that are made where its types are known.
     ///
     /// - Parameters:
     ///   - version: The version of the values.
@@ -157,9 +158,12 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value:
         _ table: KeyedTable<Key, Value>, version: Int = 1,
         migrate: ((OldState, Int) throws -> Value)? = nil, hash: @escaping (Key) -> UInt64
     ) {
-        self.init(table, version: version, migrate: migrate, hash: hash) {
-            table.captureNextGroup().map { ($0.group, $0.entries) }
-        }
+        self.init(
+            table, version: version, migrate: migrate, hash: hash,
+            captureGroup: { table.captureNextGroup().map { ($0.group, $0.entries) } },
+            restoreEntry: { key, value, hash, expiry in
+                table.restore(key, value, hash: hash, expiry: expiry)
+            })
     }
 
     @usableFromInline
@@ -167,9 +171,11 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value:
         _ table: KeyedTable<Key, Value>, version: Int,
         migrate: ((OldState, Int) throws -> Value)?, hash: @escaping (Key) -> UInt64,
         captureGroup:
-            @escaping () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?
+            @escaping () -> (group: Int, entries: ContiguousArray<(Key, Value, Int64)>)?,
+        restoreEntry: @escaping (Key, Value, UInt64, EventTime) -> Void
     ) {
         self.table = table
+        self.restoreEntry = restoreEntry
         self.version = version
         self.migrate = migrate
         self.hash = hash
@@ -210,8 +216,7 @@ package final class CheckpointedTable<Key: Hashable & Codable & Sendable, Value:
                 let deadline = try portion.reader.next(Int64.self)
             else { return }
             guard ownsGroup(KeyGroup.keyGroup(ofHash: hash)) else { continue }
-            table.restore(
-                key, value, hash: hash, expiry: EventTime(nanoseconds: deadline))
+            restoreEntry(key, value, hash, EventTime(nanoseconds: deadline))
         }
     }
 }

@@ -15,6 +15,7 @@ import WeirJournal
 
     @Test(arguments: [
         (#""abc""#, "abc"), (#""a b""#, "a b"), (#""\"\\""#, #""\"#), (#""12345678""#, "12345678"),
+        (#""abc";x=1;y"#, "abc"),
     ])
     func `is a string of a structured field`(_ text: String, _ key: String) {
         #expect(parse(text) == key)
@@ -22,7 +23,7 @@ import WeirJournal
 
     @Test(arguments: [
         "", "abc", #"""#, #""""#, #""123456789""#, #""a"b""#, #""\a""#, #""a\""#, "\"\u{7F}\"",
-        "\"ä\"", #""a";x=1"#, #"("a")"#, #""a", "b""#,
+        "\"ä\"", #""a";"#, #""a";X=1"#, #"("a")"#, #""a", "b""#,
     ])
     func `is refused in any other form`(_ text: String) {
         #expect(parse(text) == nil)

@@ -44,6 +44,11 @@ struct StoreFixture: AsyncParsableCommand {
             for number in 0..<payments {
                 if number == payments / 2 {
                     try await sender.waitUntilAcknowledged()
+                    // Acknowledged is durable, which need not have been handled yet.
+                    let handled = {
+                        running.status().stages.first { $0.name == "totals" }?.eventsIn
+                    }
+                    while handled() ?? 0 < number { await Task.yield() }
                     try await running.savepoint("half")
                     try await running.checkpoint()
                 }

@@ -4,6 +4,11 @@
     package import WeirCore
     import WeirJournal
 
+    // Safety: RocksDB allows the use of a database and of its options by several threads.
+    private struct Handle: @unchecked Sendable {
+        let pointer: OpaquePointer
+    }
+
     // Safety: the handles are made by `init`, freed by `deinit` and never changed in between; RocksDB
     // allows the use of a database and of its options by several threads.
     /// A database that begins empty and is removed with its last reference.
@@ -35,11 +40,14 @@
                 options, Int32(clamping: max(16, settings.openFiles)))
             rocksdb_options_increase_parallelism(options, Int32(clamping: max(1, settings.threads)))
             do {
-                let shared = Transferred(options)
-                (path, database) = try Self.opening.withLock { _ in
-                    Self.removeLeftovers(in: directory, files, shared.value)
-                    return Transferred(try Self.open(in: directory, shared.value))
-                }.value
+                let shared = Handle(pointer: options)
+                let (path, database) = try Self.opening.withLock { _ in
+                    Self.removeLeftovers(in: directory, files, shared.pointer)
+                    let (path, database) = try Self.open(in: directory, shared.pointer)
+                    return (path, Handle(pointer: database))
+                }
+                self.path = path
+                self.database = database.pointer
             } catch {
                 rocksdb_options_destroy(options)
                 rocksdb_block_based_options_destroy(tables)

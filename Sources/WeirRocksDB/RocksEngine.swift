@@ -5,21 +5,23 @@
     import WeirJournal
 
     // Safety: RocksDB allows the use of a database and of its options by several threads.
+    /// A database or what belongs to one, until its owner frees it.
     private struct Handle: @unchecked Sendable {
         let pointer: OpaquePointer
     }
 
-    // Safety: the handles are made by `init`, freed by `deinit` and never changed in between; RocksDB
-    // allows the use of a database and of its options by several threads.
     /// A database that begins empty and is removed with its last reference.
-    package final class RocksEngine: ColdEngine, @unchecked Sendable {
-        let database: OpaquePointer
-        let writing: OpaquePointer
+    package final class RocksEngine: ColdEngine {
         package let path: String
-        private let options: OpaquePointer
-        private let tables: OpaquePointer
-        private let blocks: OpaquePointer
         private let storages = Atomic<UInt32>(0)
+        private let databaseHandle: Handle
+        private let writingHandle: Handle
+        private let options: Handle
+        private let tables: Handle
+        private let blocks: Handle
+
+        var database: OpaquePointer { databaseHandle.pointer }
+        var writing: OpaquePointer { writingHandle.pointer }
 
         package init(directory: String, _ settings: RocksDBOptions) throws {
             let files = LocalFileSystem()
@@ -39,48 +41,48 @@
             rocksdb_options_set_max_open_files(
                 options, Int32(clamping: max(16, settings.openFiles)))
             rocksdb_options_increase_parallelism(options, Int32(clamping: max(1, settings.threads)))
+            self.options = Handle(pointer: options)
+            self.tables = Handle(pointer: tables)
+            self.blocks = Handle(pointer: blocks)
             do {
-                let shared = Handle(pointer: options)
-                let (path, database) = try Self.opening.withLock { _ in
-                    Self.removeLeftovers(in: directory, files, shared.pointer)
-                    let (path, database) = try Self.open(in: directory, shared.pointer)
+                (path, databaseHandle) = try Self.open.withLock { [options = self.options] open in
+                    Self.removeLeftovers(in: directory, files, options.pointer, sparing: open)
+                    let (path, database) = try Self.create(in: directory, options.pointer)
+                    open.insert(path)
                     return (path, Handle(pointer: database))
                 }
-                self.path = path
-                self.database = database.pointer
             } catch {
                 rocksdb_options_destroy(options)
                 rocksdb_block_based_options_destroy(tables)
                 rocksdb_cache_destroy(blocks)
                 throw error
             }
-            self.options = options
-            self.tables = tables
-            self.blocks = blocks
-            writing = rocksdb_writeoptions_create()
+            let writing: OpaquePointer = rocksdb_writeoptions_create()
             // What is lost with the process is in the checkpoint.
             rocksdb_writeoptions_disable_WAL(writing, 1)
+            writingHandle = Handle(pointer: writing)
         }
 
         deinit {
             rocksdb_close(database)
-            Self.remove(path, options)
+            Self.remove(path, options.pointer)
+            _ = Self.open.withLock { $0.remove(path) }
             rocksdb_writeoptions_destroy(writing)
-            rocksdb_options_destroy(options)
-            rocksdb_block_based_options_destroy(tables)
-            rocksdb_cache_destroy(blocks)
+            rocksdb_options_destroy(options.pointer)
+            rocksdb_block_based_options_destroy(tables.pointer)
+            rocksdb_cache_destroy(blocks.pointer)
         }
 
         package func makeStorage() throws -> any ColdStorage {
             RocksStorage(self, table: storages.add(1, ordering: .relaxed).newValue)
         }
 
-        /// Held while a run begins, so that no other one of this process takes its directory for a
-        /// leftover before it is locked.
-        private static let opening = Mutex(())
+        /// The paths of this process's databases. Held while a run begins, so that no other one takes
+        /// its directory for a leftover before it is here.
+        private static let open = Mutex<Set<String>>([])
 
         /// Tries again if another process has done so.
-        private static func open(
+        private static func create(
             in directory: String, _ options: OpaquePointer, attempts: Int = 5
         ) throws -> (String, OpaquePointer) {
             let name = String(UInt64.random(in: .min ... .max), radix: 16)
@@ -89,16 +91,19 @@
                 return (path, try checked(path) { rocksdb_open(options, path, $0) })
             } catch {
                 if attempts <= 1 { throw error }
-                return try open(in: directory, options, attempts: attempts - 1)
+                return try create(in: directory, options, attempts: attempts - 1)
             }
         }
 
-        /// Removes what runs have left that were killed; one that is in use is locked and stays.
+        /// Removes what runs have left that were killed; what another process uses is locked and
+        /// stays.
         private static func removeLeftovers(
-            in directory: String, _ files: LocalFileSystem, _ options: OpaquePointer
+            in directory: String, _ files: LocalFileSystem, _ options: OpaquePointer,
+            sparing open: Set<String>
         ) {
             for name in (try? files.list(directory)) ?? [] where name.hasPrefix("run-") {
-                remove("\(directory)/\(name)", options)
+                let path = "\(directory)/\(name)"
+                if !open.contains(path) { remove(path, options) }
             }
         }
 

@@ -240,11 +240,11 @@ package struct Plan: Sendable {
     private func reached(
         from stage: Int, _ direction: (Edge) -> (from: Int, to: Int)
     ) -> Set<Int> {
+        let steps = edges.map(direction)
         var result: Set<Int> = [stage]
         var open = [stage]
         while let next = open.popLast() {
-            for (from, to) in edges.map(direction)
-            where from == next && result.insert(to).inserted {
+            for (from, to) in steps where from == next && result.insert(to).inserted {
                 open.append(to)
             }
         }

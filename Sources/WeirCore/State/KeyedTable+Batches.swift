@@ -34,15 +34,13 @@ extension KeyedTable {
         @usableFromInline var attentionEpoch: UInt32
         @usableFromInline var isBusy = false
         @usableFromInline var lastEpoch: UInt32 = 0
-        // Safety: the first `undoCount` of `undoCapacity` records are initialised. They are no array
-        // because each first change of an entry in a batch adds one.
-        @usableFromInline var undo: UnsafeMutablePointer<Undo>
-        @usableFromInline var undoCount = 0
-        @usableFromInline var undoCapacity = 0
+        @usableFromInline var undo = RecordLog<Undo>()
         /// The deadlines of the records; none in a table without a time-to-live, whose records fill
         /// the caches less that way.
         @usableFromInline var undoDeadlines: ContiguousArray<Int64> = []
-        @usableFromInline var touches = Touches()
+        @usableFromInline var touches = RecordLog<Touch>()
+        /// Whether the current batch logs its touches.
+        @usableFromInline var logsTouches = false
         @usableFromInline var memory = GroupMemory()
         /// What entries that have changed since the snapshot began were then, per group.
         @usableFromInline var preimages: ContiguousArray<ContiguousArray<Captured>> = []
@@ -66,7 +64,6 @@ extension KeyedTable {
             emptyTags = .allocate(capacity: 16)
             emptyTags.initialize(repeating: 0, count: 16)
             noEntries = .allocate(capacity: 1)
-            undo = .allocate(capacity: 0)
             attentionEpoch = expires ? .max : hasCold ? 1 : 0
             recordEpoch = hasCold ? 1 : 0
             lastEpoch = hasCold ? 1 : 0
@@ -77,15 +74,14 @@ extension KeyedTable {
         func free() {
             emptyTags.deallocate()
             noEntries.deallocate()
-            undo.deinitialize(count: undoCount)
-            undo.deallocate()
-            touches.base.deallocate()
+            undo.free()
+            touches.free()
         }
     }
 
-    /// How many undo records a table keeps memory for from one batch to the next.
+    /// How many records of a batch a table keeps memory for from one batch to the next.
     @inlinable
-    static var undoCapacityKept: Int { 4_096 }
+    static var recordsKept: Int { 4_096 }
 
     /// Starts recording what ``rollbackBatch()`` needs; a batch that is open already is committed.
     ///
@@ -94,7 +90,7 @@ extension KeyedTable {
     package func beginBatch() {
         guard tracksChanges else { return }
         commitBatch()
-        shared.pointee.touches.start(canLogTouches, keeping: Self.undoCapacityKept)
+        shared.pointee.logsTouches = canLogTouches
         // The largest number stands for the future.
         setActiveEpoch(nextEpoch())
         shared.pointee.expiredBefore = shared.pointee.expired
@@ -106,9 +102,7 @@ extension KeyedTable {
     @inlinable
     package func commitBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
-        shared.pointee.touches.start(false, keeping: Self.undoCapacityKept)
-        setActiveEpoch(0)
-        forgetUndo()
+        endBatch()
     }
 
     /// Restores every entry to what it was at ``beginBatch()``.
@@ -118,9 +112,9 @@ extension KeyedTable {
     package func rollbackBatch() {
         guard shared.pointee.activeEpoch != 0 else { return }
         undoTouches()
-        shared.pointee.touches.start(false, keeping: Self.undoCapacityKept)
+        // What follows is the undoing, not the batch.
         setActiveEpoch(0)
-        for index in (0..<shared.pointee.undoCount).reversed() {
+        for index in (0..<shared.pointee.undo.count).reversed() {
             let undo = shared.pointee.undo[index]
             let group = groups + KeyGroup.keyGroup(ofHash: undo.hash)
             if let value = undo.value {
@@ -132,7 +126,20 @@ extension KeyedTable {
             }
         }
         shared.pointee.expired = shared.pointee.expiredBefore
-        forgetUndo()
+        endBatch()
+    }
+
+    @inlinable
+    func endBatch() {
+        shared.pointee.logsTouches = false
+        setActiveEpoch(0)
+        shared.pointee.touches.removeAll(keeping: Self.recordsKept)
+        shared.pointee.undo.removeAll(keeping: Self.recordsKept)
+        if shared.pointee.undoDeadlines.capacity > Self.recordsKept {
+            shared.pointee.undoDeadlines = []
+        } else if timeToLive != 0 {
+            shared.pointee.undoDeadlines.removeAll(keepingCapacity: true)
+        }
     }
 
     @inlinable
@@ -149,7 +156,7 @@ extension KeyedTable {
         }
         shared.pointee.recordEpoch = epoch
         if timeToLive != 0 { return }
-        shared.pointee.attentionEpoch = shared.pointee.touches.isOpen ? 0 : epoch
+        shared.pointee.attentionEpoch = shared.pointee.logsTouches ? 0 : epoch
         shared.pointee.undoEpoch =
             shared.pointee.snapshotEpoch == 0 ? shared.pointee.activeEpoch : 0
     }
@@ -161,15 +168,6 @@ extension KeyedTable {
         return shared.pointee.lastEpoch
     }
 
-    @inlinable
-    func forgetUndo() {
-        shared.pointee.undo.deinitialize(count: shared.pointee.undoCount)
-        shared.pointee.undoCount = 0
-        let isLarge = shared.pointee.undoCapacity > Self.undoCapacityKept
-        if isLarge { moveUndo(toCapacity: Self.undoCapacityKept) }
-        if timeToLive != 0 { shared.pointee.undoDeadlines.removeAll(keepingCapacity: !isLarge) }
-    }
-
     /// Saves an entry before its first change in the current batch, or since the snapshot began.
     @inlinable
     func record(_ group: UnsafeMutablePointer<Group>, _ slot: Int, hash: UInt64) {
@@ -178,7 +176,8 @@ extension KeyedTable {
             shared.pointee.preimages[group.pointee.index].append(captured(group, slot))
         }
         if entry.pointee.epoch < shared.pointee.activeEpoch {
-            appendUndo(Undo(key: entry.pointee.key, hash: hash, value: entry.pointee.value))
+            shared.pointee.undo.append(
+                Undo(key: entry.pointee.key, hash: hash, value: entry.pointee.value))
             if timeToLive != 0 {
                 shared.pointee.undoDeadlines.append(group.pointee.deadline(slot))
             }
@@ -190,27 +189,9 @@ extension KeyedTable {
     @inlinable
     @inline(__always)
     func recordForUndo(_ entry: UnsafeMutablePointer<Entry>, hash: UInt64) {
-        appendUndo(Undo(key: entry.pointee.key, hash: hash, value: entry.pointee.value))
+        shared.pointee.undo.append(
+            Undo(key: entry.pointee.key, hash: hash, value: entry.pointee.value))
         entry.pointee.epoch = shared.pointee.undoEpoch
-    }
-
-    @inlinable
-    @inline(__always)
-    func appendUndo(_ undo: consuming Undo) {
-        let count = shared.pointee.undoCount
-        if count == shared.pointee.undoCapacity { moveUndo(toCapacity: max(64, count * 2)) }
-        (shared.pointee.undo + count).initialize(to: undo)
-        shared.pointee.undoCount = count &+ 1
-    }
-
-    @inlinable
-    @inline(never)
-    func moveUndo(toCapacity capacity: Int) {
-        let moved = UnsafeMutablePointer<Undo>.allocate(capacity: capacity)
-        moved.moveInitialize(from: shared.pointee.undo, count: shared.pointee.undoCount)
-        shared.pointee.undo.deallocate()
-        shared.pointee.undo = moved
-        shared.pointee.undoCapacity = capacity
     }
 
     /// The bits of an entry's hash that decide its place, put back together.

@@ -247,7 +247,7 @@ extension KeyedTable {
         at slot: Int, deadline: Int64
     ) -> Int {
         if shared.pointee.activeEpoch != 0 {
-            appendUndo(Undo(key: key, hash: hash, value: nil))
+            shared.pointee.undo.append(Undo(key: key, hash: hash, value: nil))
             if timeToLive != 0 { shared.pointee.undoDeadlines.append(.max) }
         }
         return place(

@@ -1,3 +1,9 @@
+/// The log of touches: what undoes the changes of small plain values in place.
+///
+/// Every change is logged, also of an entry that has been changed before: two words cost less
+/// than to find that out. Undone from the last to the first, entries end as they were.
+/// Places change when a group is resized or an entry removed: before that the log becomes undo
+/// records, so it is always newer than those.
 extension KeyedTable {
     /// What an entry's value was before a change in the current batch, by the entry's place.
     @usableFromInline
@@ -16,52 +22,6 @@ extension KeyedTable {
         @inlinable var slot: Int { Int(truncatingIfNeeded: place & 0xFFFF_FFFF) }
     }
 
-    /// The log of touches: what undoes the changes of small plain values in place.
-    ///
-    /// Every change is logged, also of an entry that has been changed before: two words cost less
-    /// than to find that out. Undone from the last to the first, entries end as they were.
-    /// Places change when a group is resized or an entry removed: before that the log becomes undo
-    /// records, so it is always newer than those.
-    @usableFromInline
-    struct Touches {
-        // Safety: `base` has room for `capacity` plain values; those below `next` are initialised.
-        // `end` is the end of that room in a batch that logs touches, else `base`.
-        @usableFromInline var base: UnsafeMutablePointer<Touch>
-        @usableFromInline var next: UnsafeMutablePointer<Touch>
-        @usableFromInline var end: UnsafeMutablePointer<Touch>
-        @usableFromInline var capacity = 0
-        @usableFromInline var isOpen = false
-
-        @inlinable
-        init() {
-            base = .allocate(capacity: 0)
-            next = base
-            end = base
-        }
-
-        @inlinable var count: Int { next - base }
-
-        /// Begins a log that is empty, or ends it and forgets what is in it.
-        @inlinable
-        mutating func start(_ isOpen: Bool, keeping limit: Int) {
-            if capacity > limit { move(toCapacity: limit, count: 0) }
-            self.isOpen = isOpen
-            next = base
-            end = isOpen ? base + capacity : base
-        }
-
-        @inlinable
-        mutating func move(toCapacity capacity: Int, count: Int) {
-            let moved = UnsafeMutablePointer<Touch>.allocate(capacity: capacity)
-            moved.moveInitialize(from: base, count: count)
-            base.deallocate()
-            base = moved
-            next = base + count
-            end = base + capacity
-            self.capacity = capacity
-        }
-    }
-
     /// Whether the changes of a batch can be logged by place.
     @inlinable
     static var logsPlaces: Bool { _isPOD(Value.self) && MemoryLayout<Value>.size <= 16 }
@@ -76,22 +36,8 @@ extension KeyedTable {
     @inlinable
     @inline(__always)
     func touch(_ hash: UInt64, _ slot: Int, _ entry: UnsafeMutablePointer<Entry>) {
-        if shared.pointee.touches.next == shared.pointee.touches.end, !makeRoomForTouch() { return }
-        let next = shared.pointee.touches.next
-        next.initialize(
-            to: Touch(
-                group: KeyGroup.keyGroup(ofHash: hash), slot: slot, value: entry.pointee.value))
-        shared.pointee.touches.next = next + 1
-    }
-
-    /// False if nothing is to be logged.
-    @inlinable
-    @inline(never)
-    func makeRoomForTouch() -> Bool {
-        guard shared.pointee.touches.isOpen else { return false }
-        let count = shared.pointee.touches.count
-        shared.pointee.touches.move(toCapacity: max(1_024, count * 2), count: count)
-        return true
+        shared.pointee.touches.append(
+            Touch(group: KeyGroup.keyGroup(ofHash: hash), slot: slot, value: entry.pointee.value))
     }
 
     /// Makes undo records of the touches, because places are about to change.
@@ -99,23 +45,23 @@ extension KeyedTable {
     func fileTouches() {
         guard shared.pointee.touches.count > 0 else { return }
         for index in 0..<shared.pointee.touches.count {
-            let touch = shared.pointee.touches.base[index]
+            let touch = shared.pointee.touches[index]
             let group = groups + touch.group
-            appendUndo(
+            shared.pointee.undo.append(
                 Undo(
                     key: group.pointee.entries[touch.slot].key, hash: placement(group, touch.slot),
                     value: touch.value))
         }
-        shared.pointee.touches.next = shared.pointee.touches.base
+        shared.pointee.touches.removeAll(keeping: .max)
     }
 
     /// Puts the values of all touches back, the last one first.
     @inlinable
     func undoTouches() {
         for index in (0..<shared.pointee.touches.count).reversed() {
-            let touch = shared.pointee.touches.base[index]
+            let touch = shared.pointee.touches[index]
             groups[touch.group].entries[touch.slot].value = touch.value
         }
-        shared.pointee.touches.next = shared.pointee.touches.base
+        shared.pointee.touches.removeAll(keeping: .max)
     }
 }

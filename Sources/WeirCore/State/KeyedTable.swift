@@ -118,7 +118,7 @@ package final class KeyedTable<Key: Hashable & Codable & Sendable, Value> {
                     entry.pointee.value = makeValue()
                 }
             }
-            if Self.logsPlaces, tracksChanges { touch(hash, slot, entry) }
+            if Self.logsPlaces, shared.pointee.logsTouches { touch(hash, slot, entry) }
             return try body(&entry.pointee.value)
         }
         guard count < maximumKeys else {

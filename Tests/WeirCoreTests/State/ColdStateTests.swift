@@ -2,6 +2,7 @@ import Synchronization
 import Testing
 import WeirBinary
 import WeirCore
+import WeirJournal
 import WeirRocksDB
 
 #if canImport(Glibc)
@@ -342,6 +343,20 @@ extension KeyedTable where Key == Int, Value == Int {
             #expect(access("\(directory)/kept", F_OK) == 0)
             rmdir("\(directory)/kept")
             // Nothing is left in it.
+            #expect(rmdir(directory) == 0)
+        }
+
+        @Test func `leaves alone what another run of the process has open`() throws {
+            let directory = EngineKind.directory + "-shared"
+            let files = LocalFileSystem()
+            do {
+                let first = try RocksEngine(directory: directory, RocksDBOptions())
+                let log = try files.open("\(first.path)/LOG", .read).size
+                #expect(log > 0)
+                let second = try RocksEngine(directory: directory, RocksDBOptions())
+                #expect(second.path != first.path)
+                #expect(try files.open("\(first.path)/LOG", .read).size >= log)
+            }
             #expect(rmdir(directory) == 0)
         }
 

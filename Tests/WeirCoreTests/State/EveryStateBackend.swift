@@ -13,14 +13,45 @@ import WeirRocksDB
 struct EveryStateBackend: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
+    /// Test cases all begin at once, and each has a database of RocksDB open while it lasts: hundreds.
+    private static let turns = Turns(count: 4)
+
     @concurrent
     func provideScope(
         for test: Test, testCase: Test.Case?,
         performing function: @Sendable @concurrent () async throws -> Void
     ) async throws {
-        for backend in StateBackend.all {
-            try await StateBackend.$standard.withValue(backend) { try await function() }
+        try await Self.turns.withTurn {
+            for backend in StateBackend.all {
+                try await StateBackend.$standard.withValue(backend) { try await function() }
+            }
         }
+    }
+}
+
+/// Lets a number of calls run at once and the others wait for their turn.
+private actor Turns {
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(count: Int) {
+        free = count
+    }
+
+    func withTurn(_ body: @Sendable @concurrent () async throws -> Void) async rethrows {
+        if free > 0 {
+            free -= 1
+        } else {
+            await withCheckedContinuation { waiting.append($0) }
+        }
+        defer {
+            if waiting.isEmpty {
+                free += 1
+            } else {
+                waiting.removeFirst().resume()
+            }
+        }
+        try await body()
     }
 }
 

@@ -140,8 +140,11 @@ import Testing
                 server.value.limit = limit
                 ends.server.value.resumeReading()
             }
-            while try await server.loop.run({ server.value.bytes.count }) < limit {
-                _ = await news.wait(for: news.values.count + 1)
+            while true {
+                // Counted first: what comes between the look at it and the wait is news too.
+                let known = news.values.count
+                if try await server.loop.run({ server.value.bytes.count }) >= limit { break }
+                _ = await news.wait(for: known + 1)
             }
             let now = try await server.loop.run {
                 (server.value.bytes.count, ends.server.value.heldByteCount)

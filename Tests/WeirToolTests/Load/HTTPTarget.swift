@@ -69,6 +69,7 @@ final class HTTPTarget: LoadedServer {
 
     let url: String
     let echoes = false
+    let connections = 2
     private let server: ScriptedServer
     private let log: RequestLog
 

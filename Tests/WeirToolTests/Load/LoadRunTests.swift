@@ -10,7 +10,6 @@ import Weir
         let template = try MessageTemplate(#"{"id":{{seq}}}"#)
         let plan = try target.plan {
             $0.messages = 300
-            $0.connections = 4
             $0.payload = .templates([template])
         }
         let report = try await LoadRun(plan).run()

@@ -8,14 +8,16 @@ import WeirNetwork
 protocol LoadedServer: Sendable {
     var url: String { get }
     var echoes: Bool { get }
+    /// How many connections a load to it has.
+    var connections: Int { get }
     func stop() async
 }
 
 extension LoadedServer {
-    /// A load of two connections that takes what time it needs.
+    /// A load that takes what time it needs.
     func plan(_ change: (inout LoadPlan) -> Void = { _ in }) throws -> LoadPlan {
         var plan = LoadPlan(target: try LoadTarget(url))
-        plan.connections = 2
+        plan.connections = connections
         plan.rate = 2_000
         plan.duration = .seconds(60)
         plan.expectsEcho = echoes
@@ -48,6 +50,7 @@ final class TestTarget: LoadedServer {
     let loop: Loop
     let url: String
     let echoes = true
+    let connections = 4
     private let server: NetworkServer?
     private let listener: LoopBound<TCPListener>?
     private let texts: Texts

@@ -211,7 +211,13 @@ final class TCPWire: SenderWire {
 
     func send(_ frame: [UInt8]) -> Bool {
         var bytes: [UInt8] = []
-        return wrap(frame, into: &bytes) && write(bytes)
+        do {
+            try wrap(frame, into: &bytes)
+        } catch {
+            refuse(error)
+            return false
+        }
+        return write(bytes[...])
     }
 
     func send(_ messages: [[UInt8]], from first: UInt64) -> Int {
@@ -220,28 +226,34 @@ final class TCPWire: SenderWire {
         var taken = 0
         for (index, message) in messages.enumerated() {
             frame.fill(first + UInt64(index), message)
-            guard wrap(frame, into: &bytes) else { break }
+            let whole = bytes.count
+            do {
+                try wrap(frame, into: &bytes)
+            } catch {
+                // What came before the mistake counts.
+                if write(bytes[..<whole]) { taken = index }
+                refuse(error)
+                return taken
+            }
             if bytes.count < Self.bytesPerWrite, index + 1 < messages.count { continue }
-            guard write(bytes) else { break }
+            guard write(bytes[...]) else { return taken }
             taken = index + 1
             bytes.removeAll(keepingCapacity: true)
         }
         return taken
     }
 
-    private func wrap(_ frame: [UInt8], into bytes: inout [UInt8]) -> Bool {
-        do {
-            try frame.withUnsafeBytes { try framing.wrap($0, &bytes) }
-            return true
-        } catch {
-            link?.fail(
-                NetworkError(
-                    .invalidArgument, "a message doesn't fit the framing", cause: "\(error)"))
-            return false
-        }
+    private func wrap(_ frame: [UInt8], into bytes: inout [UInt8]) throws {
+        try frame.withUnsafeBytes { try framing.wrap($0, &bytes) }
     }
 
-    private func write(_ bytes: [UInt8]) -> Bool {
+    private func refuse(_ error: any Error) {
+        link?.fail(
+            NetworkError(
+                .invalidArgument, "a message doesn't fit the framing", cause: "\(error)"))
+    }
+
+    private func write(_ bytes: ArraySlice<UInt8>) -> Bool {
         switch bytes.withUnsafeBytes({ connection.write($0) }) {
         case .sent, .queued: true
         case .refused, .closed: false

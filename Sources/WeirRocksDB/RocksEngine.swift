@@ -77,8 +77,8 @@
             RocksStorage(self, table: storages.add(1, ordering: .relaxed).newValue)
         }
 
-        /// The paths of this process's databases. Held while a run begins, so that no other one takes
-        /// its directory for a leftover before it is here.
+        // Held while a run begins, so that no other one takes its directory for a leftover.
+        /// The paths of this process's databases.
         private static let open = Mutex<Set<String>>([])
 
         /// Tries again if another process has done so.

@@ -20,17 +20,22 @@ enum Tool {
 
     /// Runs a program on a thread of its own: the pool's are for the other tests.
     static func run(_ product: String, _ arguments: [String]) async throws -> Outcome {
+        try await run(at: path(of: product), arguments)
+    }
+
+    /// Runs a program that has a path.
+    static func run(at path: String, _ arguments: [String]) async throws -> Outcome {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
-                continuation.resume(with: Result { try runAndWait(product, arguments) })
+                continuation.resume(with: Result { try runAndWait(path, arguments) })
             }
         }
     }
 
-    private static func runAndWait(_ product: String, _ arguments: [String]) throws -> Outcome {
+    private static func runAndWait(_ path: String, _ arguments: [String]) throws -> Outcome {
         let folder = try TemporaryFolder()
         let process = Process()
-        process.executableURL = try URL(fileURLWithPath: path(of: product))
+        process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(
             ["SWIFT_BACKTRACE": "enable=no"]

@@ -1,16 +1,31 @@
 import WeirCore
 import WeirJSON
 
+/// What takes the messages of documents, whatever events they become; used on the loop only.
+protocol HTTPDocumentTaker: AnyObject {
+    /// The present time.
+    var now: EventTime { get }
+
+    /// Takes all messages of a body or none, and tells the request.
+    func take(
+        _ body: UnsafeRawBufferPointer, _ form: HTTPIngestOptions.Form,
+        _ request: HTTPDocumentIngest)
+
+    /// The answer to a request with one event on a connection that stays open.
+    func preparedAnswer() -> SharedBytes
+}
+
 /// A request whose messages are all taken or none; used on the loop only.
 ///
-/// The body is one message, an array of messages, or, with a key, lines.
-final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestParty {
-    private let gate: HTTPIngestGate<Element>
-    private let connection: HTTPServerConnection
+/// The body is one message, an array of messages, or, with a key, lines. It does not know of what
+/// type the events are: to look up a generic class costs each request as much as to decode one.
+final class HTTPDocumentIngest: HTTPBodyReceiver, HTTPIngestParty {
+    private let gate: any HTTPDocumentTaker
+    let connection: HTTPServerConnection
     private let number: UInt64
     private let length: Int?
     private let form: HTTPIngestOptions.Form
-    private var claim: HTTPRequestClaim?
+    private(set) var claim: HTTPRequestClaim?
     private var bytes: [UInt8] = []
     /// Whether the gate has the message, or the request is refused.
     private var isDone = false
@@ -20,7 +35,7 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
     private var outcome: Result<Int, HTTPProblem>?
 
     init(
-        _ gate: HTTPIngestGate<Element>, _ connection: HTTPServerConnection, _ length: Int?,
+        _ gate: any HTTPDocumentTaker, _ connection: HTTPServerConnection, _ length: Int?,
         _ form: HTTPIngestOptions.Form, _ claim: HTTPRequestClaim?
     ) {
         self.gate = gate
@@ -54,123 +69,20 @@ final class HTTPDocumentIngest<Element: Sendable>: HTTPBodyReceiver, HTTPIngestP
 
     private func take(_ body: UnsafeRawBufferPointer) {
         isDone = true
-        if let known = claim?.begin(body, form, at: gate.context.now) {
+        if let known = claim?.begin(body, form, at: gate.now) {
             answer(known)
             return
         }
-        if form == .lines {
-            takeLines(body)
-            return
-        }
-        if form == .array, let first = body.first(where: { !JSONArraySplitter.isSpace($0) }),
-            first == UInt8(ascii: "[")
-        {
-            takeArray(body)
-            return
-        }
-        let append = gate.appender(for: connection)
-        do {
-            if !gate.isDurable {
-                try gate.take(body, by: append, self)
-            } else {
-                var batch = Batch<Element>()
-                try append(body, &batch)
-                var record = gate.makeRecord(connection.tcp.connectionInfo, claim)
-                record.append(body)
-                gate.offer(.init(party: self, record: record, count: 1, byteCount: body.count))
-            }
-        } catch {
-            fail(HTTPProblem(400, "the body is no event: \(error)"), error, at: 0)
-        }
-    }
-
-    private func takeArray(_ body: UnsafeRawBufferPointer) {
-        var batch = Batch<Element>()
-        var record = newRecord()
-        let append = gate.appender(for: connection)
-        var splitter = JSONArraySplitter(body)
-        var index = 0
-        do {
-            while let range = try splitter.next() {
-                let message = UnsafeRawBufferPointer(rebasing: body[range])
-                do {
-                    try append(message, &batch)
-                } catch {
-                    let problem = HTTPProblem(400, "element \(index) is no event: \(error)")
-                    fail(problem.with("index", .number(index)), error, at: range.lowerBound)
-                    return
-                }
-                record?.append(message)
-                index += 1
-            }
-        } catch {
-            let problem = HTTPProblem(400, "the body is no array: \(error.description)")
-                .with("index", .number(index))
-            refused(
-                problem.with("offset", .number(error.offset)).with("accepted", .number(0)))
-            return
-        }
-        offer(batch, record, index, body.count)
-    }
-
-    private func takeLines(_ body: UnsafeRawBufferPointer) {
-        var batch = Batch<Element>()
-        var record = newRecord()
-        let append = gate.appender(for: connection)
-        var (line, count, start) = (0, 0, 0)
-        while start < body.count {
-            line += 1
-            let end = body[start...].firstIndex(of: 0x0A) ?? body.count
-            var message = UnsafeRawBufferPointer(rebasing: body[start..<end])
-            if message.last == 0x0D {
-                message = UnsafeRawBufferPointer(rebasing: message.dropLast())
-            }
-            let offset = start
-            start = end + 1
-            if message.allSatisfy({ JSONArraySplitter.isSpace($0) }) { continue }
-            guard message.count <= gate.options.maximumLineLength else {
-                let problem = HTTPProblem(
-                    413, "line \(line) is above \(gate.options.maximumLineLength) bytes")
-                fail(problem.with("line", .number(line)), nil, at: offset)
-                return
-            }
-            do {
-                try append(message, &batch)
-            } catch {
-                let problem = HTTPProblem(400, "line \(line) is no event: \(error)")
-                fail(problem.with("line", .number(line)), error, at: offset)
-                return
-            }
-            record?.append(message)
-            count += 1
-        }
-        offer(batch, record, count, body.count)
-    }
-
-    /// An empty record; nil in a run without a store.
-    private func newRecord() -> IngestRecord? {
-        gate.isDurable ? gate.makeRecord(connection.tcp.connectionInfo, claim) : nil
-    }
-
-    private func offer(
-        _ batch: Batch<Element>, _ record: IngestRecord?, _ count: Int, _ byteCount: Int
-    ) {
-        if count == 0 {
-            accepted(0)
-            return
-        }
-        gate.offer(
-            .init(
-                party: self, batch: record == nil ? batch : Batch(), record: record, count: count,
-                byteCount: byteCount))
-    }
-
-    private func fail(_ problem: HTTPProblem, _ error: (any Error)?, at start: Int) {
-        let offset = start + ((error as? JSONError)?.byteOffset ?? 0)
-        refused(problem.with("offset", .number(offset)).with("accepted", .number(0)))
+        gate.take(body, form, self)
     }
 
     // MARK: What becomes of it
+
+    /// Nothing of the body is taken, because of what stands at an offset.
+    func fail(_ problem: HTTPProblem, _ error: (any Error)?, at start: Int) {
+        let offset = start + ((error as? JSONError)?.byteOffset ?? 0)
+        refused(problem.with("offset", .number(offset)).with("accepted", .number(0)))
+    }
 
     func accepted(_ count: Int) {
         connection.tcp.access?.charge(count, now: connection.tcp.loop.now)

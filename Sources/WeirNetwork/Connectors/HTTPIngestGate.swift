@@ -8,11 +8,16 @@ protocol HTTPIngestParty: AnyObject {
     func refused(_ problem: HTTPProblem)
 }
 
+/// What decides about requests, whatever events they bring; used on the server's loop only.
+protocol HTTPIngestDoor: AnyObject {
+    func begin(_ request: HTTPRequestScan, _ connection: HTTPServerConnection) -> HTTPBeginning
+}
+
 /// Where the events of all requests of a source go; used on the server's loop only.
 ///
 /// What the requests of one turn of the loop bring is given to the mailbox as one batch. What
 /// finds no room waits in order, for a bounded time and in bounded number of bytes.
-final class HTTPIngestGate<Element: Sendable> {
+final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
     struct Waiter {
         let party: any HTTPIngestParty
         /// The events, for the mailbox.
@@ -25,7 +30,9 @@ final class HTTPIngestGate<Element: Sendable> {
     }
 
     let options: HTTPIngestOptions
-    let decoder: EventDecoder<Element>
+    private let decoder: EventDecoder<Element>
+    /// What appends the events of any connection; nil when they are not alike.
+    private let append: EventAppender<Element>.One?
     let context: SourceContext
     let loop: Loop
     /// Whether what comes goes to the journal; known before the journal is, so that what comes
@@ -50,6 +57,8 @@ final class HTTPIngestGate<Element: Sendable> {
     /// The answer to a request with one event, made once a second.
     private var prepared: (second: Int, bytes: SharedBytes)?
     private let patience: UInt64
+    private var lastType: [UInt8] = []
+    private var lastForm: HTTPIngestOptions.Form?
 
     init(
         _ decoder: EventDecoder<Element>, _ options: HTTPIngestOptions, _ context: SourceContext,
@@ -57,6 +66,7 @@ final class HTTPIngestGate<Element: Sendable> {
     ) {
         self.keys = keys
         self.decoder = decoder
+        append = decoder.asksForConnection ? nil : decoder.appender.appendOne
         self.options = options
         self.context = context
         self.loop = loop
@@ -65,18 +75,28 @@ final class HTTPIngestGate<Element: Sendable> {
         durable = DurableTickets(loop)
     }
 
+    /// A gate as the tasks of the source know it, and as the server does.
+    struct Shared: Sendable {
+        let bound: LoopBound<HTTPIngestGate>
+        let responder: HTTPResponder
+    }
+
     /// The gate of a path in a run.
     static func of(
         _ shared: SharedServer, _ path: String, _ decoder: EventDecoder<Element>,
         _ options: HTTPIngestOptions, _ context: SourceContext, _ journal: IngestJournal?
-    ) -> LoopBound<HTTPIngestGate> {
+    ) -> Shared {
         context.resources.shared("http gate \(shared.name)\(path)") {
             let loop = shared.server.loop
             let keys =
                 journal?.keys
                 ?? RequestKeys(
                     stage: context.stage, limits: options.limits, logger: context.logger)
-            return LoopBound(HTTPIngestGate(decoder, options, context, keys, loop), on: loop)
+            let gate = HTTPIngestGate(decoder, options, context, keys, loop)
+            let door = LoopBound<any HTTPIngestDoor>(gate, on: loop)
+            return Shared(bound: LoopBound(gate, on: loop)) { request, connection in
+                door.value.begin(request, connection)
+            }
         } close: { _ in
         }
     }
@@ -131,7 +151,7 @@ final class HTTPIngestGate<Element: Sendable> {
         _ request: HTTPRequestScan, _ connection: HTTPServerConnection
     ) -> HTTPBeginning {
         if hasClosed { return .refuse(stopping) }
-        guard let type = request.contentType, let form = options.form(request[type]) else {
+        guard let type = request.contentType, let form = form(request[type]) else {
             let types = (options.documentTypes + options.lineTypes).joined(separator: ", ")
             return .refuse(HTTPProblem(415, "the Content-Type has to be one of \(types)"))
         }
@@ -153,6 +173,16 @@ final class HTTPIngestGate<Element: Sendable> {
             streams[ObjectIdentifier(stream)] = stream
             return .receive(stream, limits)
         }
+    }
+
+    /// The form of a body of a media type, which most often is that of the request before.
+    private func form(_ type: UnsafeRawBufferPointer) -> HTTPIngestOptions.Form? {
+        if type.count == lastType.count, let lastForm, type.begins(with: lastType) {
+            return lastForm
+        }
+        let form = options.form(type)
+        if type.count <= 128 { (lastType, lastForm) = (Array(type), form) }
+        return form
     }
 
     private func claim(
@@ -183,9 +213,8 @@ final class HTTPIngestGate<Element: Sendable> {
 
     /// What appends the events of a connection.
     func appender(for connection: HTTPServerConnection) -> EventAppender<Element>.One {
-        decoder.asksForConnection
-            ? decoder.appender(for: connection.tcp.connectionInfo).appendOne
-            : decoder.appender.appendOne
+        if let append { return append }
+        return decoder.appender(for: connection.tcp.connectionInfo).appendOne
     }
 
     // MARK: The way of single events

@@ -55,9 +55,8 @@ extension Source {
                     context.resources, host: host, port: port, tls: tls, logger: context.logger)
                 let gate = HTTPIngestGate.of(
                     shared, path, decoder, options, context, journal)
-                shared.server.addResponder("POST", path, roles: .ingest) { request, connection in
-                    gate.value.begin(request, connection)
-                }
+                shared.server.addResponder(
+                    "POST", path, roles: .ingest, gate.responder)
                 try await shared.start()
             }
         ) { inlet in
@@ -66,7 +65,8 @@ extension Source {
                 logger: inlet.context.logger)
             let journal = try await inlet.context.ingestJournal(options.limits)
             let gate = HTTPIngestGate.of(
-                shared, path, decoder, options, inlet.context, journal)
+                shared, path, decoder, options, inlet.context, journal
+            ).bound
             if let journal {
                 try await HTTPIngestRun.run(gate, inlet, journal, decoder)
             } else {

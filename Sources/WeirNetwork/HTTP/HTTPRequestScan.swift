@@ -68,21 +68,12 @@ struct HTTPRequestScan {
     }
 
     private static func lineEnd(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Int? {
-        var index = start
-        while index < bytes.count {
-            if bytes[index] == 0x0D { return index }
-            index += 1
-        }
-        return nil
+        HTTPSyntax.index(of: 0x0D, in: bytes, from: start)
     }
 
     private static func space(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> Int? {
-        var index = start
-        while index < end {
-            if bytes[index] == 0x20 { return index }
-            index += 1
-        }
-        return nil
+        HTTPSyntax.index(
+            of: 0x20, in: UnsafeRawBufferPointer(rebasing: bytes[..<end]), from: start)
     }
 
     static func minorVersion(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> Int {
@@ -194,11 +185,11 @@ struct HTTPRequestScan {
         if bytes[start] == 0x20 || bytes[start] == 0x09 {
             throw HTTPError(400, "a header continues over two lines")
         }
-        var colon = start
-        while colon < end, bytes[colon] != UInt8(ascii: ":") { colon += 1 }
-        if colon == end { throw HTTPError(400, "a header line without a colon") }
-        guard HTTPSyntax.isToken(UnsafeRawBufferPointer(rebasing: bytes[start..<colon])) else {
-            throw HTTPError(400, "a header name is not a token")
+        let colon = start + HTTPSyntax.tokenCount(bytes, from: start)
+        guard colon > start, colon < end, bytes[colon] == UInt8(ascii: ":") else {
+            let hasColon = bytes[start..<end].contains(UInt8(ascii: ":"))
+            throw HTTPError(
+                400, hasColon ? "a header name is not a token" : "a header line without a colon")
         }
         return (start..<colon, HTTPSyntax.trimmed(bytes, (colon + 1)..<end))
     }
@@ -224,12 +215,8 @@ struct HTTPRequestScan {
     private func checkHost(_ count: Int, _ host: Range<Int>) throws(HTTPError) {
         if count > 1 { throw HTTPError(400, "more than one Host header") }
         if count == 0, minorVersion > 0 { throw HTTPError(400, "no Host header") }
-        for byte in bytes[host] {
-            switch byte {
-            case 0x21, 0x24...0x2B, 0x2D, 0x2E, 0x30...0x3B, 0x3D, 0x41...0x5B, 0x5D...0x7E:
-                continue
-            default: throw HTTPError(400, "the Host header is not a host")
-            }
+        for index in host where !HTTPSyntax.isHost(bytes[index]) {
+            throw HTTPError(400, "the Host header is not a host")
         }
     }
 

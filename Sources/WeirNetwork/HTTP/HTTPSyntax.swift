@@ -1,32 +1,51 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Character classes of RFC 9110, section 5.6, and what is done with bytes of those classes.
 enum HTTPSyntax {
-    /// Which bytes a token may have.
-    private static let tokenMask: (UInt64, UInt64) = {
-        var low: UInt64 = 0
-        var high: UInt64 = 0
-        let marks = "!#$%&'*+-.^_`|~0123456789"
-        let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-        for byte in (marks + letters).utf8 {
-            if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }
-        }
-        return (low, high)
-    }()
-
+    /// Whether a token may have a byte: a letter, a digit, or one of `!#$%&'*+-.^_|~` and the grave
+    /// accent.
+    @inline(__always)
     static func isToken(_ byte: UInt8) -> Bool {
-        if byte >= 128 { return false }
-        let mask = tokenMask
-        return (byte < 64 ? mask.0 >> UInt64(byte) : mask.1 >> UInt64(byte - 64)) & 1 == 1
+        isIn((0x03FF_6CFA_0000_0000, 0x57FF_FFFF_C7FF_FFFE), byte)
+    }
+
+    /// Whether a host with its port may have a byte: all that is visible but `"#,/<>?@\`.
+    @inline(__always)
+    static func isHost(_ byte: UInt8) -> Bool {
+        isIn((0x2FFF_6FF2_0000_0000, 0x7FFF_FFFF_EFFF_FFFE), byte)
+    }
+
+    /// Whether a byte's bit is set: in the low word the bits of those below 64.
+    @inline(__always)
+    private static func isIn(_ set: (low: UInt64, high: UInt64), _ byte: UInt8) -> Bool {
+        byte < 128 && (byte < 64 ? set.low : set.high) &>> UInt64(byte & 63) & 1 == 1
     }
 
     static func isToken(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        if bytes.isEmpty { return false }
-        let (low, high) = tokenMask
-        for byte in bytes {
-            if byte >= 128 { return false }
-            let bit = byte < 64 ? low >> UInt64(byte) : high >> UInt64(byte - 64)
-            if bit & 1 == 0 { return false }
+        tokenCount(bytes, from: 0) == bytes.count && !bytes.isEmpty
+    }
+
+    /// How many bytes of a token begin at a position.
+    @inline(__always)
+    static func tokenCount(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
+        while index < bytes.count, isToken(bytes[index]) { index &+= 1 }
+        return index &- start
+    }
+
+    /// Where a byte comes next; nil when it doesn't.
+    @inline(__always)
+    static func index(
+        of byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int
+    ) -> Int? {
+        guard start < bytes.count, let base = bytes.baseAddress else { return nil }
+        return memchr(base + start, Int32(byte), bytes.count - start).map {
+            UnsafeRawPointer($0) - base
         }
-        return true
     }
 
     static func lower(_ byte: UInt8) -> UInt8 {
@@ -47,10 +66,15 @@ enum HTTPSyntax {
         }
     }
 
-    /// Whether bytes are a text in ASCII, without regard to case; the text is in lower case.
+    /// Whether bytes are a text in ASCII, without regard to case.
+    ///
+    /// The text has letters in lower case, and else only bytes from 0x20 to 0x3F.
+    @inline(__always)
     static func equals(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
         guard bytes.count == text.utf8CodeUnitCount else { return false }
-        for index in 0..<bytes.count where lower(bytes[index]) != text.utf8Start[index] {
+        // Setting a bit makes a letter's case one, and all else from 0x20 on stays itself.
+        for index in 0..<bytes.count
+        where bytes[index] < 0x20 || bytes[index] | 0x20 != text.utf8Start[index] {
             return false
         }
         return true
@@ -84,6 +108,17 @@ enum HTTPSyntax {
             let element = trimmed(list, start..<index)
             if !element.isEmpty { body(UnsafeRawBufferPointer(rebasing: list[element])) }
             start = index + 1
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether these bytes come first.
+    func begins(with bytes: [UInt8]) -> Bool {
+        guard bytes.count <= count else { return false }
+        return bytes.withUnsafeBytes { bytes in
+            guard let base = baseAddress, let other = bytes.baseAddress else { return true }
+            return memcmp(base, other, bytes.count) == 0
         }
     }
 }

@@ -39,22 +39,29 @@ extension HTTPBodyReceiver {
     func cancelled(_ connection: HTTPServerConnection) {}
 }
 
+/// What answers requests of one method at a path.
+///
+/// No tuple: a closure in one is wrapped again at each use.
+struct HTTPMethodEndpoint: Sendable {
+    let method: String
+    let roles: AccessRoles
+    let responder: HTTPResponder
+}
+
 /// All that is served at one path.
 struct HTTPEndpoint: Sendable {
     var acceptor: NetworkServer.Acceptor?
     /// What a client of the acceptor needs.
     var acceptorRoles: AccessRoles = .all
     var page: StaticPage?
-    var responders: [(method: String, roles: AccessRoles, responder: HTTPResponder)] = []
+    var responders: [HTTPMethodEndpoint] = []
 
     var isEmpty: Bool { acceptor == nil && page == nil && responders.isEmpty }
 
     func responder(_ method: String) -> HTTPResponder? { entry(method)?.responder }
 
-    private func entry(_ method: String) -> (roles: AccessRoles, responder: HTTPResponder)? {
-        for entry in responders where entry.method == method {
-            return (entry.roles, entry.responder)
-        }
+    private func entry(_ method: String) -> HTTPMethodEndpoint? {
+        for entry in responders where entry.method == method { return entry }
         return method == "HEAD" ? entry("GET") : nil
     }
 
@@ -71,7 +78,9 @@ struct HTTPEndpoint: Sendable {
         var methods: [String] = []
         if page != nil || acceptor != nil { methods.append("GET") }
         if page != nil { methods.append("HEAD") }
-        for (method, _, _) in responders where !methods.contains(method) { methods.append(method) }
+        for entry in responders where !methods.contains(entry.method) {
+            methods.append(entry.method)
+        }
         if methods.contains("GET"), acceptor == nil, !methods.contains("HEAD") {
             methods.append("HEAD")
         }

@@ -3,6 +3,10 @@ import HTTPTypes
 extension HTTPServerConnection {
     /// Finds who answers a request; `nil` when it is dealt with.
     func respond(to request: HTTPRequestScan) throws(HTTPError) -> HTTPBeginning? {
+        let routes = server.currentRoutes
+        if let lastRoute, lastRoute.fits(request, routes) {
+            return lastRoute.responder(request, self)
+        }
         let path = request.path.isEmpty ? "/" : request.text(request.path)
         guard let endpoint = server.endpoint(path) else {
             if let (folder, rest) = server.folder(path) {
@@ -14,7 +18,10 @@ extension HTTPServerConnection {
             return try upgrade(HTTPRequestHead(request), acceptor)
         }
         let method = request.text(request.method)
-        if let responder = endpoint.responder(method) { return responder(request, self) }
+        if let responder = endpoint.responder(method) {
+            lastRoute = KnownRoute(request, routes, responder)
+            return responder(request, self)
+        }
         if let page = endpoint.page, method == "GET" || method == "HEAD" {
             return .reply(page.reply)
         }
@@ -24,6 +31,25 @@ extension HTTPServerConnection {
         var problem = HTTPProblem(405, "this path allows \(endpoint.allow)")
         problem.allow = endpoint.allow
         return .refuse(problem)
+    }
+
+    /// Who has answered a request: the next one of a connection most often is for the same.
+    struct KnownRoute {
+        /// Method and path as they came.
+        private let start: [UInt8]
+        private let routes: Int
+        let responder: HTTPResponder
+
+        init(_ request: HTTPRequestScan, _ routes: Int, _ responder: @escaping HTTPResponder) {
+            start = Array(request.bytes.prefix(request.path.upperBound))
+            self.routes = routes
+            self.responder = responder
+        }
+
+        func fits(_ request: HTTPRequestScan, _ routes: Int) -> Bool {
+            self.routes == routes && !request.upgrades && request.path.upperBound == start.count
+                && request.bytes.begins(with: start)
+        }
     }
 
     private func upgrade(

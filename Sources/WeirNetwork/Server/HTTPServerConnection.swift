@@ -3,6 +3,9 @@
 ///
 /// A receiver that is full, an answer that is due and a peer that doesn't read its answers all
 /// have the same effect: the socket isn't read.
+///
+/// Fields that every read or request touches are left out of the run-time check for overlapping
+/// accesses: they are read, or replaced by one statement that calls nothing.
 final class HTTPServerConnection: TCPConnectionHandler {
     enum Phase {
         /// The head of a request is awaited.
@@ -21,21 +24,22 @@ final class HTTPServerConnection: TCPConnectionHandler {
     let core: ServerCore
     let server: NetworkServer
     let clock: HTTPDeadline
-    var phase = Phase.head
+    @exclusivity(unchecked) var phase = Phase.head
     var reader: HTTPHeadReader
     var body: HTTPBodyReader?
-    var receiver: (any HTTPBodyReceiver)?
+    @exclusivity(unchecked) var receiver: (any HTTPBodyReceiver)?
+    var lastRoute: KnownRoute?
     /// Grows with each request: who answers later sees that its request is still the one.
-    private(set) var requestNumber: UInt64 = 0
+    @exclusivity(unchecked) private(set) var requestNumber: UInt64 = 0
     /// Facts of the current request.
-    var keepsAlive = true
-    var isHEAD = false
-    var minorVersion = 1
+    @exclusivity(unchecked) var keepsAlive = true
+    @exclusivity(unchecked) var isHEAD = false
+    @exclusivity(unchecked) var minorVersion = 1
     /// Whether the peer has ended its side, or the server is about to stop.
-    var closesAfterAnswer = false
-    private var isReceiving = false
+    @exclusivity(unchecked) var closesAfterAnswer = false
+    @exclusivity(unchecked) private var isReceiving = false
     /// Set while the receiver doesn't take what has come.
-    private var pausedSince: UInt64?
+    @exclusivity(unchecked) private var pausedSince: UInt64?
 
     init(
         _ tcp: TCPConnection, _ core: ServerCore, _ server: NetworkServer

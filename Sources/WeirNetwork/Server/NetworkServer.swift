@@ -72,6 +72,8 @@ public final class NetworkServer: Sendable {
     /// The configuration it was made with.
     public let configuration: Configuration
     private let routes = Mutex(HTTPRoutes())
+    /// Grows with each change of the routes.
+    private let routesVersion = Atomic(0)
     private let cells = ServerCounterCells()
     private let core: LoopBound<ServerCore>
     private let tls: TLSServerContext?
@@ -104,7 +106,7 @@ public final class NetworkServer: Sendable {
     public func addWebSocket(
         _ path: String, roles: AccessRoles = [.ingest, .read], _ acceptor: @escaping Acceptor
     ) {
-        routes.withLock { routes in
+        changeRoutes { routes in
             routes.change(path) { endpoint in
                 endpoint.acceptor = acceptor
                 endpoint.acceptorRoles = roles
@@ -114,31 +116,42 @@ public final class NetworkServer: Sendable {
 
     /// Serves a static page on a path; replaces another one.
     public func addPage(_ path: String, _ page: StaticPage) {
-        routes.withLock { $0.change(path) { $0.page = page } }
+        changeRoutes { $0.change(path) { $0.page = page } }
     }
 
     /// Serves the files of a folder below a path, which ends with `/`; replaces another one.
     public func addFolder(_ prefix: String, _ folder: StaticFolder) {
         let prefix = prefix.hasSuffix("/") ? prefix : prefix + "/"
-        routes.withLock { $0.add(folder, at: prefix) }
+        changeRoutes { $0.add(folder, at: prefix) }
     }
 
     /// Answers requests of a method at a path, on the loop; replaces another one.
     func addResponder(
         _ method: String, _ path: String, roles: AccessRoles, _ responder: @escaping HTTPResponder
     ) {
-        routes.withLock { routes in
+        changeRoutes { routes in
             routes.change(path) { endpoint in
                 endpoint.responders.removeAll { $0.method == method }
-                endpoint.responders.append((method, roles, responder))
+                endpoint.responders.append(
+                    HTTPMethodEndpoint(method: method, roles: roles, responder: responder))
             }
         }
     }
 
     /// Takes a path away with all that is served there; its open connections stay open.
     public func removeRoute(_ path: String) {
-        routes.withLock { $0.remove(path) }
+        changeRoutes { $0.remove(path) }
     }
+
+    private func changeRoutes(_ change: (inout HTTPRoutes) -> Void) {
+        routes.withLock { routes in
+            change(&routes)
+            routesVersion.add(1, ordering: .releasing)
+        }
+    }
+
+    /// Which routes there are: another number after each change.
+    var currentRoutes: Int { routesVersion.load(ordering: .acquiring) }
 
     func endpoint(_ path: String) -> HTTPEndpoint? { routes.withLock { $0.endpoint(path) } }
 

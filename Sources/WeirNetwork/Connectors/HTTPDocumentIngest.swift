@@ -87,7 +87,7 @@ final class HTTPDocumentIngest: HTTPBodyReceiver, HTTPIngestParty {
     func accepted(_ count: Int) {
         connection.tcp.access?.charge(count, now: connection.tcp.loop.now)
         claim?.settle(count)
-        answer(.success(count))
+        if isComplete { answer(count) } else { outcome = .success(count) }
     }
 
     func refused(_ problem: HTTPProblem) {
@@ -96,16 +96,22 @@ final class HTTPDocumentIngest: HTTPBodyReceiver, HTTPIngestParty {
     }
 
     private func answer(_ result: Result<Int, HTTPProblem>) {
-        if isGone { return }
         guard isComplete else {
             outcome = result
             return
         }
         switch result {
-        case .success(1) where connection.takesPrepared && connection.requestNumber == number:
+        case .success(let count): answer(count)
+        case .failure(let problem): if !isGone { connection.refuse(number, problem) }
+        }
+    }
+
+    private func answer(_ count: Int) {
+        if isGone { return }
+        if count == 1, connection.takesPrepared, connection.requestNumber == number {
             connection.answerPrepared(gate.preparedAnswer())
-        case .success(let count): connection.answer(number, .accepted(count))
-        case .failure(let problem): connection.refuse(number, problem)
+        } else {
+            connection.answer(number, .accepted(count))
         }
     }
 

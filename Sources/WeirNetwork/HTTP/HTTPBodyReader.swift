@@ -39,7 +39,7 @@ public struct HTTPBodyReader: Sendable {
     public init(
         length: Int?, limits: HTTPBodyLimits = HTTPBodyLimits()
     ) throws(HTTPError) {
-        if let length, length > limits.maximumLength { throw Self.tooLarge(limits) }
+        if let length { try Self.check(length, limits) }
         self.limits = limits
         rest = length ?? 0
         state = length == nil ? .size : length == 0 ? .complete : .counted
@@ -56,6 +56,11 @@ public struct HTTPBodyReader: Sendable {
     /// A response's body that ends with the connection.
     static func untilClose(_ limits: HTTPBodyLimits) -> HTTPBodyReader {
         HTTPBodyReader(untilClose: limits)
+    }
+
+    /// - Throws: ``HTTPError`` 413 for a length above the limit.
+    static func check(_ length: Int, _ limits: HTTPBodyLimits) throws(HTTPError) {
+        if length > limits.maximumLength { throw tooLarge(limits) }
     }
 
     private static func trailerReader(_ limits: HTTPBodyLimits) -> HTTPHeadReader {

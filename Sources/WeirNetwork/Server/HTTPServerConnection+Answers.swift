@@ -34,7 +34,7 @@ extension HTTPServerConnection {
     }
 
     /// Who has answered a request: the next one of a connection most often is for the same.
-    struct KnownRoute {
+    final class KnownRoute {
         /// Method and path as they came.
         private let start: [UInt8]
         private let routes: Int
@@ -145,7 +145,7 @@ extension HTTPServerConnection {
     func finishAnswer() {
         receiver = nil
         let isEarly = phase != .answering
-        body = nil
+        forgetBody()
         if !keepsAlive || isEarly || closesAfterAnswer {
             close()
             return

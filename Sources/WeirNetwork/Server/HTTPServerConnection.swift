@@ -26,7 +26,10 @@ final class HTTPServerConnection: TCPConnectionHandler {
     let clock: HTTPDeadline
     @exclusivity(unchecked) var phase = Phase.head
     var reader: HTTPHeadReader
-    var body: HTTPBodyReader?
+    /// The body under way, if it comes in chunks.
+    private(set) var body: HTTPBodyReader?
+    /// What is to come of a body whose length was told.
+    @exclusivity(unchecked) private var bodyRest = 0
     @exclusivity(unchecked) var receiver: (any HTTPBodyReceiver)?
     var lastRoute: KnownRoute?
     /// Grows with each request: who answers later sees that its request is still the one.
@@ -125,9 +128,13 @@ final class HTTPServerConnection: TCPConnectionHandler {
             if request.bodyLength != 0 { keepsAlive = false }
             refuse(problem)
         case .receive(let receiver, let limits):
-            let body: HTTPBodyReader
             do {
-                body = try HTTPBodyReader(length: request.bodyLength, limits: limits)
+                if let length = request.bodyLength {
+                    try HTTPBodyReader.check(length, limits)
+                    bodyRest = length
+                } else {
+                    body = try HTTPBodyReader(length: nil, limits: limits)
+                }
             } catch {
                 keepsAlive = false
                 receiver.cancelled(self)
@@ -135,11 +142,10 @@ final class HTTPServerConnection: TCPConnectionHandler {
                 return
             }
             self.receiver = receiver
-            if body.isComplete {
+            if request.bodyLength == 0 {
                 complete(receiver)
             } else {
                 phase = .body
-                self.body = body
                 clock.begin(core.times.body)
                 if request.expectsContinue { tcp.write("HTTP/1.1 100 Continue\r\n\r\n") }
             }
@@ -153,8 +159,18 @@ final class HTTPServerConnection: TCPConnectionHandler {
     }
 
     private func readBody(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> Int {
-        guard let receiver, var body = self.body.take() else { return bytes.count }
+        guard let receiver else { return bytes.count }
         let number = requestNumber
+        if bodyRest > 0 {
+            let part = UnsafeRawBufferPointer(rebasing: bytes.prefix(bodyRest))
+            let used = receiver.receive(part, self)
+            guard phase == .body, requestNumber == number else { return used }
+            clock.received += used
+            bodyRest -= used
+            if bodyRest == 0 { complete(receiver) }
+            return used
+        }
+        guard var body = self.body.take() else { return bytes.count }
         let used = try body.consume(bytes) { part in
             // A receiver that has refused the request gets nothing more of it.
             guard phase == .body, requestNumber == number else { return part.count }
@@ -165,6 +181,11 @@ final class HTTPServerConnection: TCPConnectionHandler {
         self.body = body
         if body.isComplete { complete(receiver) }
         return used
+    }
+
+    func forgetBody() {
+        body = nil
+        bodyRest = 0
     }
 
     /// Reads on: a receiver has room again, or an answer is complete.
@@ -195,7 +216,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
 
     private func release() {
         requestNumber &+= 1
-        body = nil
+        forgetBody()
         receiver.take()?.cancelled(self)
     }
 

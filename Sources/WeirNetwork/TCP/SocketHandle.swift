@@ -56,15 +56,21 @@ final class SocketHandle: LoopHandle {
     }
 
     func tryWrite(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int32 {
-        withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { buffers in
-            var count = 0
-            for piece in [first, second] where piece.count > 0 {
-                buffers[count] = Self.buffer(
-                    UnsafeMutableRawPointer(mutating: piece.baseAddress), piece.count)
-                count += 1
-            }
-            return count == 0 ? 0 : uv_try_write(stream, buffers.baseAddress, UInt32(count))
+        // One piece is most often all, and costs the kernel less than a list of one.
+        if second.isEmpty || first.isEmpty {
+            var piece = Self.buffer(second.isEmpty ? first : second)
+            return piece.len == 0 ? 0 : uv_try_write(stream, &piece, 1)
         }
+        return withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { buffers in
+            buffers[0] = Self.buffer(first)
+            buffers[1] = Self.buffer(second)
+            return uv_try_write(stream, buffers.baseAddress, 2)
+        }
+    }
+
+    private static func buffer(_ bytes: UnsafeRawBufferPointer) -> uv_buf_t {
+        let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+        return uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: bytes.count)
     }
 
     private static func buffer(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {

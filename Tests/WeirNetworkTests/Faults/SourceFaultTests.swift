@@ -134,8 +134,10 @@ private func address(_ proxy: FaultyProxy) throws -> SocketAddress {
         let seen = Recorder<Int>()
         let topology = Topology("requests") {
             ServerSettings(port: 0) { settings in
-                settings.headTimeout = .seconds(2)
-                settings.bodyTimeout = .seconds(2)
+                // Enough for the first bytes to come also where all processors are busy: a
+                // connection that has brought nothing is closed without an answer.
+                settings.headTimeout = .seconds(8)
+                settings.bodyTimeout = .seconds(8)
             }
             EventStream("in", from: .http("/in", port: 0, as: Reading.self)).map(\.id)
                 .sink(seen.sink)

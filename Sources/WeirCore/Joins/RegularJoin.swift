@@ -50,13 +50,10 @@ extension KeyedStream {
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
-            // Rows whose time is over go without notice.
-            let count = scope.makeCount(scope.lifetime(ttl) == nil ? .joinRows : nil)
+            let count = scope.makeCount(.joinRows)
             let updates = KeyedUpdates<Key, JoinRows<Element, Other>, Output>(
-                scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0]
-            ) { rows in
-                count.value += rows.count
-            }
+                scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0],
+                onRestore: { count.value += $0.count }, onExpire: { count.value -= $0.count })
             let tally = BatchTally(scope, .skipped)
             let rule = JoinMeeting(limit: rowsPerKey, tally: tally, count: count)
             let left = updates.receiver(

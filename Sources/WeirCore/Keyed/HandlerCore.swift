@@ -276,12 +276,14 @@ extension StageScope {
     @inlinable
     func makeTable<Key, Value: Sendable>(
         _ key: Key.Type, _ value: Value.Type,
-        hash: @escaping (Key) -> UInt64 = { stableHash($0) },
+        timeToLive: StateTTL? = nil, hash: @escaping (Key) -> UInt64 = { stableHash($0) },
         onRestore: @escaping (_ table: KeyedTable<Key, Value>, _ group: Int) -> Void
     ) -> KeyedTable<Key, Value> {
         let table = KeyedTable<Key, Value>(
-            tracksChanges: mayRollBack, cold: coldEntries(Key.self, Value.self))
+            tracksChanges: mayRollBack, timeToLive: timeToLive,
+            cold: coldEntries(Key.self, Value.self, expires: timeToLive != nil))
         register(TableParticipant(table))
+        if timeToLive != nil { show(.expired) { table.expiredCount } }
         keep(
             FollowedState(CheckpointedTable(table, hash: hash)) { [unowned table] group in
                 onRestore(table, group)

@@ -8,21 +8,24 @@ struct KeyedUpdates<
     @usableFromInline let life: StateLife
     @usableFromInline let downstream: Receiver<Output>
 
-    /// - Parameter onRestore: Gets each value that comes from a checkpoint, where values do not
-    ///   expire.
+    /// - Parameters:
+    ///   - onRestore: Gets each value that comes from a checkpoint.
+    ///   - onExpire: Gets each value whose time is over.
     @inlinable
     init(
         _ scope: StageScope, ttl: StateTTL?, _ value: Value.Type, _ outputs: [AnyReceiver],
-        onRestore: ((Value) -> Void)? = nil
+        onRestore: ((Value) -> Void)? = nil, onExpire: ((Value) -> Void)? = nil
     ) {
         let table: KeyedTable<Key, Value>
-        if let onRestore, scope.lifetime(ttl) == nil {
-            table = scope.makeTable(Key.self, Value.self) { table, group in
+        let lifetime = scope.lifetime(ttl)
+        if let onRestore {
+            table = scope.makeTable(Key.self, Value.self, timeToLive: lifetime) { table, group in
                 table.forEach(inGroup: group) { _, value, _ in onRestore(value) }
             }
         } else {
-            table = scope.makeTable(Key.self, Value.self, timeToLive: scope.lifetime(ttl))
+            table = scope.makeTable(Key.self, Value.self, timeToLive: lifetime)
         }
+        if let onExpire { table.onExpire(onExpire) }
         self.table = table
         life = StateLife(scope)
         downstream = AnyReceiver.joined(outputs, as: Output.self)

@@ -45,6 +45,7 @@ extension KeyedTable {
         /// What entries that have changed since the snapshot began were then, per group.
         @usableFromInline var preimages: ContiguousArray<ContiguousArray<Captured>> = []
         @usableFromInline var expired = 0
+        @usableFromInline var onExpire: ((Value) -> Void)?
         @usableFromInline var expiredBefore = 0
         /// No registration is due before this time.
         @usableFromInline var nextDue = Int64.max

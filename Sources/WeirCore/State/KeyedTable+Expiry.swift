@@ -27,6 +27,12 @@ extension KeyedTable {
     @inlinable
     package var expiredCount: Int { shared.pointee.expired }
 
+    /// Has each value given to a closure that goes because its time is over.
+    ///
+    /// What the closure counts has to be rolled back with the batch, as ``expiredCount`` is.
+    @inlinable
+    package func onExpire(_ body: @escaping (Value) -> Void) { shared.pointee.onExpire = body }
+
     /// How many notes about entries to look at the table keeps: at most two per entry and 64 per
     /// group.
     package var expiryNoteCount: Int { shared.pointee.expiry.reduce(0) { $0 + $1.count } }
@@ -85,7 +91,8 @@ extension KeyedTable {
                 }
                 let deadline = group.pointee.deadline(slot)
                 if deadline <= now {
-                    _ = take(group, slot, hash: note.hash)
+                    let value = take(group, slot, hash: note.hash)
+                    shared.pointee.onExpire?(value)
                     removed += 1
                     // Removing has shifted other entries, or has shrunk the group: look again from
                     // the start.
@@ -120,6 +127,7 @@ extension KeyedTable {
         if deadlines[slot] <= now.nanoseconds {
             deadlines[slot] = fresh
             shared.pointee.expired &+= 1
+            shared.pointee.onExpire?(group.pointee.entries[slot].value)
             return true
         }
         // A use that is late in event time does not shorten the life of the entry.

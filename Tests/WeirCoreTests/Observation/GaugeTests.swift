@@ -77,6 +77,36 @@ import WeirTesting
         try test.finish()
     }
 
+    @Test(EveryStateBackend())
+    func `count the rows of a join until their time is over`() throws {
+        let (left, right) = (SourceProbe<Reading>(), SourceProbe<Reading>())
+        let test = try TopologyTest(
+            Topology("joins") {
+                let lefts = EventStream("left", from: left.source)
+                    .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
+                let rights = EventStream("right", from: right.source)
+                    .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
+                lefts.join(rights, ttl: StateTTL(.seconds(10)), name: "regular") { left, right in
+                    left.value + right.value
+                }.sink(.discard)
+            })
+        for key in 0..<40 { left.send(Reading(key, at: 0), Reading(key, at: 0)) }
+        right.send(Reading(1, at: 5), Reading(2, at: 5))
+        try test.run()
+        #expect(gauge(test, "regular", "weir_join_rows") == 82)
+        // The first finds a key expired and begins it anew; the others are swept.
+        left.send(Reading(2, at: 100))
+        right.send(Reading(2, at: 100))
+        for _ in 0..<20 {
+            left.send(Reading(3, at: 100))
+            try test.run()
+        }
+        #expect(gauge(test, "regular", "weir_join_rows") == 22)
+        left.finish()
+        right.finish()
+        try test.finish()
+    }
+
     @Test func `count partial matches`() throws {
         let source = SourceProbe<Reading>()
         let pattern = Pattern<Reading>("one") { $0.value == 1 }

@@ -130,10 +130,14 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
 
     /// Removes entries that have expired at `now`, looking at no more than `limit` buckets.
     ///
-    /// - Parameter fresh: The deadline of an entry whose life starts now.
+    /// - Parameters:
+    ///   - fresh: The deadline of an entry whose life starts now.
+    ///   - onExpire: Gets the value of each removed entry.
     /// - Returns: How many entries were removed.
     @usableFromInline
-    func sweep(now: Int64, fresh: Int64, limit: Int = 256) -> Int {
+    func sweep(
+        now: Int64, fresh: Int64, limit: Int = 256, onExpire: ((Value) -> Void)? = nil
+    ) -> Int {
         guard count > 0, earliest <= now, failure == nil else { return 0 }
         flush()
         let before = count
@@ -141,7 +145,7 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
             let due = try storage.due(earliest...now, limit: limit)
             for deadline in due {
                 changes.deadlines.append((deadline, isAdded: false))
-                try look(at: deadline.id, now: now, fresh: fresh)
+                try look(at: deadline.id, now: now, fresh: fresh, onExpire)
             }
             if due.count < limit {
                 let next = now < .max ? try storage.due((now + 1)...Int64.max, limit: 1).first : nil
@@ -156,7 +160,9 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
         return before - count
     }
 
-    private func look(at id: UInt64, now: Int64, fresh: Int64) throws {
+    private func look(
+        at id: UInt64, now: Int64, fresh: Int64, _ onExpire: ((Value) -> Void)?
+    ) throws {
         var kept: [Stored] = []
         for var entry in try bucket(id) {
             if entry.deadline == .max {
@@ -164,6 +170,7 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
                 note(fresh, id, isAdded: true)
             } else if entry.deadline <= now {
                 count -= 1
+                onExpire?(entry.value)
                 continue
             }
             kept.append(entry)

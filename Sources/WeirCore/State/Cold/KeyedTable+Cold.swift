@@ -65,7 +65,8 @@ extension KeyedTable {
         guard let cold else { return }
         let now = shared.pointee.recency.now
         if timeToLive != 0, now > .min {
-            shared.pointee.expired += cold.sweep(now: now, fresh: deadline(from: now))
+            shared.pointee.expired += cold.sweep(
+                now: now, fresh: deadline(from: now), onExpire: shared.pointee.onExpire)
         }
         if cold.wantsSample() { offerSample(cold) }
         let excess = shared.pointee.count - cold.capacity

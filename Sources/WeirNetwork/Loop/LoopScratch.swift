@@ -1,9 +1,6 @@
 /// Buffers that all connections of a loop share, since only one of them is in use at a time.
 ///
 /// So an idle connection owns no buffer at all. Used on the loop's thread only.
-///
-/// Fields that every read or request touches are left out of the run-time check for overlapping
-/// accesses: they are read, or replaced by one statement that calls nothing.
 final class LoopScratch {
     /// Bytes read from a socket at once, and the most that a paused connection holds back.
     static let readCapacity = 64 * 1_024
@@ -17,8 +14,8 @@ final class LoopScratch {
     let read: UnsafeMutableRawPointer
     /// Where the connection that is corked gathers its writes.
     let cork: UnsafeMutableRawPointer
-    @exclusivity(unchecked) var corkCount = 0
-    @exclusivity(unchecked) unowned(unsafe) var corked: TCPConnection?
+    var corkCount = 0
+    unowned(unsafe) var corked: TCPConnection?
     /// Where a TLS connection gathers encrypted bytes during one call of OpenSSL.
     private(set) lazy var cipher = UnsafeMutableRawPointer.allocate(
         byteCount: Self.cipherCapacity, alignment: 64)

@@ -2,19 +2,16 @@
 ///
 /// The loop's timer is touched only when a deadline comes nearer: moving it away, which every
 /// request does, is one assignment.
-///
-/// Fields that every read or request touches are left out of the run-time check for overlapping
-/// accesses: they are read, or replaced by one statement that calls nothing.
 final class HTTPDeadline {
     private let loop: Loop
     let timer: LoopTimer
-    @exclusivity(unchecked) private var deadline: UInt64 = .max
-    @exclusivity(unchecked) private var armedFor: UInt64 = .max
-    @exclusivity(unchecked) private var begun: UInt64 = 0
-    @exclusivity(unchecked) private var limit: UInt64 = 0
-    @exclusivity(unchecked) private var progress = -1
+    private var deadline: UInt64 = .max
+    private var armedFor: UInt64 = .max
+    private var begun: UInt64 = 0
+    private var limit: UInt64 = 0
+    private var progress = -1
     /// Bytes received since ``begin(_:)``.
-    @exclusivity(unchecked) var received = 0
+    var received = 0
     var onFire: () -> Void = {}
 
     init(_ loop: Loop) throws(NetworkError) {

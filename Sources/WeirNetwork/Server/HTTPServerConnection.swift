@@ -3,9 +3,6 @@
 ///
 /// A receiver that is full, an answer that is due and a peer that doesn't read its answers all
 /// have the same effect: the socket isn't read.
-///
-/// Fields that every read or request touches are left out of the run-time check for overlapping
-/// accesses: they are read, or replaced by one statement that calls nothing.
 final class HTTPServerConnection: TCPConnectionHandler {
     enum Phase {
         /// The head of a request is awaited.
@@ -24,25 +21,25 @@ final class HTTPServerConnection: TCPConnectionHandler {
     let core: ServerCore
     let server: NetworkServer
     let clock: HTTPDeadline
-    @exclusivity(unchecked) var phase = Phase.head
+    var phase = Phase.head
     var reader: HTTPHeadReader
     /// The body under way, if it comes in chunks.
     private(set) var body: HTTPBodyReader?
     /// What is to come of a body whose length was told.
-    @exclusivity(unchecked) private var bodyRest = 0
-    @exclusivity(unchecked) var receiver: (any HTTPBodyReceiver)?
+    private var bodyRest = 0
+    var receiver: (any HTTPBodyReceiver)?
     var lastRoute: KnownRoute?
     /// Grows with each request: who answers later sees that its request is still the one.
-    @exclusivity(unchecked) private(set) var requestNumber: UInt64 = 0
+    private(set) var requestNumber: UInt64 = 0
     /// Facts of the current request.
-    @exclusivity(unchecked) var keepsAlive = true
-    @exclusivity(unchecked) var isHEAD = false
-    @exclusivity(unchecked) var minorVersion = 1
+    var keepsAlive = true
+    var isHEAD = false
+    var minorVersion = 1
     /// Whether the peer has ended its side, or the server is about to stop.
-    @exclusivity(unchecked) var closesAfterAnswer = false
-    @exclusivity(unchecked) private var isReceiving = false
+    var closesAfterAnswer = false
+    private var isReceiving = false
     /// Set while the receiver doesn't take what has come.
-    @exclusivity(unchecked) private var pausedSince: UInt64?
+    private var pausedSince: UInt64?
 
     init(
         _ tcp: TCPConnection, _ core: ServerCore, _ server: NetworkServer

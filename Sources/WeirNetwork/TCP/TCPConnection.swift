@@ -4,20 +4,17 @@ import CLibUV
 ///
 /// Reads go into a buffer that all connections of the loop share, so an idle connection holds no
 /// buffer. Writes go straight to the kernel; what it does not take waits in a bounded queue.
-///
-/// Fields that every read or request touches are left out of the run-time check for overlapping
-/// accesses: they are read, or replaced by one statement that calls nothing.
 public final class TCPConnection {
     /// The loop that owns the connection.
     public let loop: Loop
     /// What gets the bytes and the events; the connection keeps it until it is closed.
-    @exclusivity(unchecked) public var handler: (any TCPConnectionHandler)?
+    public var handler: (any TCPConnectionHandler)?
     /// Bytes that may wait for the kernel before writes are refused; 1 MiB by default.
     public var writeLimit = TCPConnection.defaultWriteLimit
     /// Bytes received so far.
-    @exclusivity(unchecked) public internal(set) var receivedByteCount = 0
+    public internal(set) var receivedByteCount = 0
     /// Bytes that the kernel has taken so far.
-    @exclusivity(unchecked) public internal(set) var sentByteCount = 0
+    public internal(set) var sentByteCount = 0
 
     /// The default of ``writeLimit``: 1 MiB.
     public static let defaultWriteLimit = 1_024 * 1_024
@@ -25,29 +22,29 @@ public final class TCPConnection {
     enum Phase { case open, flushing, lingering, closed }
 
     let socket: SocketHandle
-    @exclusivity(unchecked) var phase = Phase.open
+    var phase = Phase.open
     var queue = WriteQueue()
-    @exclusivity(unchecked) var isWriting = false
+    var isWriting = false
     var mustReportDrained = false
-    @exclusivity(unchecked) var hasReachedEnd = false
+    var hasReachedEnd = false
     var failure: NetworkError?
     /// Tells the owner of all connections that this one is closed.
     var onFinished: (() -> Void)?
     /// Where the server counts bytes.
-    @exclusivity(unchecked) var counters: ServerCounterCells?
+    var counters: ServerCounterCells?
     /// The encryption; nil for a plain connection.
-    @exclusivity(unchecked) var tls: TLSLayer?
+    var tls: TLSLayer?
     /// What the TLS handshake has agreed on; nil for a plain connection.
     public internal(set) var tlsInfo: TLSInfo?
     /// Who the peer is by access control, and what it may bring; nil without.
     var access: ConnectionAccess?
-    @exclusivity(unchecked) private var held: UnsafeMutableRawBufferPointer?
-    @exclusivity(unchecked) private var heldOffset = 0
-    @exclusivity(unchecked) var isDelivering = false
-    @exclusivity(unchecked) private var resumeCount = 0
-    @exclusivity(unchecked) private var isSocketReading = false
+    private var held: UnsafeMutableRawBufferPointer?
+    private var heldOffset = 0
+    var isDelivering = false
+    private var resumeCount = 0
+    private var isSocketReading = false
     private(set) var timer: LoopTimer?
-    @exclusivity(unchecked) private(set) var lastReadAt: UInt64 = 0
+    private(set) var lastReadAt: UInt64 = 0
 
     init(socket: SocketHandle) {
         self.loop = socket.loop
@@ -59,7 +56,7 @@ public final class TCPConnection {
     // MARK: Reading
 
     /// Whether reading is paused, by ``pauseReading()`` or by a handler that was full.
-    @exclusivity(unchecked) public private(set) var isReadingPaused = true
+    public private(set) var isReadingPaused = true
 
     /// Bytes held back for a handler that was full; at most one read buffer (64 KiB).
     ///

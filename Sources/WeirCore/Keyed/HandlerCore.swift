@@ -259,14 +259,10 @@ extension StageScope {
         _ key: Key.Type, _ value: Value.Type, timeToLive: StateTTL? = nil, version: Int = 1,
         migrate: ((OldState, Int) throws -> Value)? = nil
     ) -> KeyedTable<Key, Value> {
-        let table = KeyedTable<Key, Value>(
-            tracksChanges: mayRollBack, timeToLive: timeToLive,
-            cold: coldEntries(Key.self, Value.self, expires: timeToLive != nil))
-        register(TableParticipant(table))
+        let table: KeyedTable<Key, Value> = makeUnkeptTable(timeToLive)
         keep(
             CheckpointedTable(
                 table, version: version, migrate: migrate, hash: { stableHash($0) }))
-        if timeToLive != nil { show(.expired) { table.expiredCount } }
         return table
     }
 
@@ -279,11 +275,7 @@ extension StageScope {
         timeToLive: StateTTL? = nil, hash: @escaping (Key) -> UInt64 = { stableHash($0) },
         onRestore: @escaping (_ table: KeyedTable<Key, Value>, _ group: Int) -> Void
     ) -> KeyedTable<Key, Value> {
-        let table = KeyedTable<Key, Value>(
-            tracksChanges: mayRollBack, timeToLive: timeToLive,
-            cold: coldEntries(Key.self, Value.self, expires: timeToLive != nil))
-        register(TableParticipant(table))
-        if timeToLive != nil { show(.expired) { table.expiredCount } }
+        let table: KeyedTable<Key, Value> = makeUnkeptTable(timeToLive)
         keep(
             FollowedState(CheckpointedTable(table, hash: hash)) { [unowned table] group in
                 onRestore(table, group)
@@ -296,10 +288,21 @@ extension StageScope {
     func makeTable<Key, Value: Sendable>(
         of value: Value.Type, hash: @escaping (Key) -> UInt64
     ) -> KeyedTable<Key, Value> {
-        let table = KeyedTable<Key, Value>(
-            tracksChanges: mayRollBack, cold: coldEntries(Key.self, Value.self))
-        register(TableParticipant(table))
+        let table: KeyedTable<Key, Value> = makeUnkeptTable()
         keep(CheckpointedTable(table, hash: hash))
+        return table
+    }
+
+    /// A table that follows the fate of each batch, and is in no checkpoint yet.
+    @inlinable
+    func makeUnkeptTable<Key, Value: Sendable>(
+        _ timeToLive: StateTTL? = nil
+    ) -> KeyedTable<Key, Value> {
+        let table = KeyedTable<Key, Value>(
+            tracksChanges: mayRollBack, timeToLive: timeToLive,
+            cold: coldEntries(Key.self, Value.self, expires: timeToLive != nil))
+        register(TableParticipant(table))
+        if timeToLive != nil { show(.expired) { table.expiredCount } }
         return table
     }
 }

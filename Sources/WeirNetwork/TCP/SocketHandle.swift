@@ -56,7 +56,6 @@ final class SocketHandle: LoopHandle {
     }
 
     func tryWrite(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int32 {
-        // One piece is most often all, and costs the kernel less than a list of one.
         if second.isEmpty || first.isEmpty {
             var piece = Self.buffer(second.isEmpty ? first : second)
             return piece.len == 0 ? 0 : uv_try_write(stream, &piece, 1)
@@ -69,8 +68,7 @@ final class SocketHandle: LoopHandle {
     }
 
     private static func buffer(_ bytes: UnsafeRawBufferPointer) -> uv_buf_t {
-        let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-        return uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: bytes.count)
+        buffer(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
     }
 
     private static func buffer(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {

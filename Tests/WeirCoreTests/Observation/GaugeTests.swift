@@ -44,14 +44,19 @@ import WeirTesting
         try test.finish()
     }
 
+    private func keyed(
+        _ name: String, _ probe: SourceProbe<Reading>
+    ) -> KeyedStream<Int, Reading> {
+        EventStream(name, from: probe.source).eventTime(\.at, .monotonic.neverIdle)
+            .keyed(by: \.key)
+    }
+
     @Test func `count the rows of joins`() throws {
         let (left, right) = (SourceProbe<Reading>(), SourceProbe<Reading>())
         let test = try TopologyTest(
             Topology("joins") {
-                let lefts = EventStream("left", from: left.source)
-                    .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
-                let rights = EventStream("right", from: right.source)
-                    .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
+                let lefts = keyed("left", left)
+                let rights = keyed("right", right)
                 lefts.join(rights, within: .zero ... .seconds(5), .inner, name: "interval") {
                     left, right in left.value + right.value
                 }.sink(Sink<Int>.discard.named("a"))
@@ -82,10 +87,8 @@ import WeirTesting
         let (left, right) = (SourceProbe<Reading>(), SourceProbe<Reading>())
         let test = try TopologyTest(
             Topology("joins") {
-                let lefts = EventStream("left", from: left.source)
-                    .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
-                let rights = EventStream("right", from: right.source)
-                    .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
+                let lefts = keyed("left", left)
+                let rights = keyed("right", right)
                 lefts.join(rights, ttl: StateTTL(.seconds(10)), name: "regular") { left, right in
                     left.value + right.value
                 }.sink(.discard)

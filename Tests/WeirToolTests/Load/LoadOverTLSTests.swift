@@ -57,8 +57,7 @@ import WeirNetwork
             try SendLoadCommand.parse(
                 [
                     try url(scheme), "--message", #"{"seq":{{seq}}}"#, "--messages", "500",
-                    "--rate",
-                    "5000", "--connections", "3", "--grace", "60",
+                    "--rate", "5000", "--connections", "3", "--grace", "60",
                 ] + more
             ).plan()
         }

@@ -77,9 +77,13 @@ package final class Mailbox: Sendable {
     /// Offers a delivery without waiting.
     ///
     /// `.full` leaves it with the caller.
-    package func trySend(_ delivery: Delivery) -> MailboxStateMachine.SendResult {
+    ///
+    /// - Parameter wakeUps: Where a consumer that waits goes, instead of being woken at once.
+    package func trySend(
+        _ delivery: Delivery, wakeUps: ConsumerWakeUps? = nil
+    ) -> MailboxStateMachine.SendResult {
         var claim: StageActor?
-        return offer(delivery, mayClaim: false, claim: &claim)
+        return offer(delivery, mayClaim: false, claim: &claim, wakeUps: wakeUps)
     }
 
     /// Sends a delivery, waiting for room.
@@ -125,7 +129,8 @@ package final class Mailbox: Sendable {
     }
 
     private func offer(
-        _ delivery: Delivery, mayClaim: Bool, claim: inout StageActor?
+        _ delivery: Delivery, mayClaim: Bool, claim: inout StageActor?,
+        wakeUps: ConsumerWakeUps? = nil
     ) -> MailboxStateMachine.SendResult {
         let (action, consumer, stage) = locked.withLock {
             locked -> (
@@ -143,7 +148,12 @@ package final class Mailbox: Sendable {
         case .accepted(_, let lost):
             if lost > 0 { dropped.add(lost, ordering: .relaxed) }
             if let stage { claim = stage }
-            wakeUp(consumer)
+            if let wakeUps, let consumer {
+                consumerIsIdle.store(false, ordering: .relaxed)
+                wakeUps.add(consumer)
+            } else {
+                wakeUp(consumer)
+            }
             return .sent
         case .full: return .full
         case .overflow: return .overflow

@@ -54,6 +54,14 @@ public struct RunConfiguration: Sendable {
     /// `ttl:` of its own. Windows, patterns and timers end by themselves and are not concerned.
     public var stateTTL: StateTTL?
 
+    /// Whether the process keeps up to 4 MiB of freed memory for each of glibc's arenas.
+    ///
+    /// Else glibc gives the memory of batches back to the system and gets it anew, again and again, which costs small
+    /// pipelines up to a third of their processor time. It is a setting of the process, made at the start of its first
+    /// run; what `GLIBC_TUNABLES` and glibc's `MALLOC_…_` variables say stays. Without glibc it means nothing.
+    /// Default true.
+    public var keepsFreedMemory = true
+
     package var clock: any RuntimeClock = SystemClock()
     package var executor: (any TaskExecutor)?
     /// Makes transactions fail on purpose, in a simulation.

@@ -30,6 +30,7 @@ public final class RunningTopology: Sendable {
     init(topology: Topology, configuration: RunConfiguration) {
         name = topology.name
         plan = topology.plan
+        if configuration.keepsFreedMemory { Allocator.keepFreedMemory() }
         self.configuration = configuration
         deadLetters = DeadLetterQueue(capacity: configuration.deadLetterCapacity)
         var logger = configuration.logger

@@ -59,6 +59,12 @@ public struct Inlet<Element: Sendable>: Sendable {
         try core.trySend(Parcel(batch, position)) == nil
     }
 
+    /// The same for a thread that wakes the stages it has sent to together, and soon.
+    @inlinable
+    package func trySend(_ batch: Batch<Element>, wakeUps: ConsumerWakeUps) throws -> Bool {
+        try core.trySend(Parcel(batch), wakeUps: wakeUps) == nil
+    }
+
     /// Where to go on reading: behind what was sent last, or where the checkpoint says from which
     /// the run was restored; nil at the very beginning.
     public var position: SourcePosition? { core.lastPosition ?? context.restoredPosition }
@@ -216,7 +222,9 @@ final class InletCore<Element: Sendable>: BatchFiller {
     ///
     /// While the stage is busy, small batches are gathered.
     @inlinable
-    func trySend(_ parcel: consuming Parcel<Element>) throws -> Parcel<Element>? {
+    func trySend(
+        _ parcel: consuming Parcel<Element>, wakeUps: ConsumerWakeUps? = nil
+    ) throws -> Parcel<Element>? {
         if parcel.batch.isEmpty { return nil }
         // The mailbox is not called under the lock, which its consumer takes to look for open batches.
         var parcel = parcel
@@ -236,7 +244,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         if let held {
             let box = held.boxed()
             do {
-                if try !offer(box) {
+                if try !offer(box, wakeUps) {
                     putBack(Parcel(box))
                     return parcel
                 }
@@ -247,7 +255,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
         }
         let box = parcel.boxed()
         parcel = Parcel()
-        return try offer(box) ? nil : Parcel(box)
+        return try offer(box, wakeUps) ? nil : Parcel(box)
     }
 
     @inlinable
@@ -260,9 +268,9 @@ final class InletCore<Element: Sendable>: BatchFiller {
     }
 
     @inlinable
-    func offer(_ box: BatchBox<Element>) throws -> Bool {
+    func offer(_ box: BatchBox<Element>, _ wakeUps: ConsumerWakeUps?) throws -> Bool {
         let position = box.position
-        guard try mailbox.offer(box) else { return false }
+        guard try mailbox.offer(box, wakeUps) else { return false }
         note(position)
         return true
     }
@@ -289,8 +297,8 @@ final class InletCore<Element: Sendable>: BatchFiller {
 extension Mailbox {
     /// Offers a source's batch without waiting; false when there is no room.
     @usableFromInline
-    func offer(_ batch: any AnyBatch) throws -> Bool {
-        try isSent(trySend(Delivery(channel: 0, item: .batch(batch))))
+    func offer(_ batch: any AnyBatch, _ wakeUps: ConsumerWakeUps?) throws -> Bool {
+        try isSent(trySend(Delivery(channel: 0, item: .batch(batch)), wakeUps: wakeUps))
     }
 
     /// Counts events that can't ever be taken.

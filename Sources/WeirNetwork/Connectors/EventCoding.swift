@@ -13,7 +13,7 @@ public struct EventDecoder<Element: Sendable>: Sendable {
     /// What it throws sends the bytes to the dead letters with the error's text.
     @inlinable
     public init(_ decode: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Element) {
-        appender = EventAppender { bytes, batch in batch.append(try decode(bytes)) }
+        appender = EventAppender(decode: decode)
         makeAppender = nil
     }
 
@@ -42,7 +42,7 @@ public struct EventDecoder<Element: Sendable>: Sendable {
             @escaping @Sendable (UnsafeRawBufferPointer, ConnectionInfo) throws -> Element
     ) {
         let make: @Sendable (ConnectionInfo) -> EventAppender<Element> = { connection in
-            EventAppender { bytes, batch in batch.append(try decode(bytes, connection)) }
+            EventAppender(decode: { bytes in try decode(bytes, connection) })
         }
         appender = make(ConnectionInfo())
         makeAppender = make
@@ -66,9 +66,20 @@ package struct EventAppender<Element: Sendable>: Sendable {
 
     @usableFromInline package typealias One =
         @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void
-    @usableFromInline package typealias Messages = Slice<
-        UnsafeBufferPointer<UnsafeRawBufferPointer>
-    >
+    @usableFromInline package typealias Messages = UnsafeBufferPointer<UnsafeRawBufferPointer>
+
+    /// For messages of one event each.
+    @inlinable
+    init(decode: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Element) {
+        appendOne = { bytes, batch in batch.append(try decode(bytes)) }
+        appendAll = { messages, batch, refuse in
+            batch.elements.append(addingCapacity: messages.count) { events in
+                for message in messages {
+                    do { events.append(try decode(message)) } catch { refuse(message, error) }
+                }
+            }
+        }
+    }
 
     @inlinable
     init(_ append: @escaping One) {

@@ -11,6 +11,8 @@ final class Ingest<Element: Sendable>: MessageIntake {
     private var origin: String
     private let loop: Loop
     private let batchSize: Int
+    /// How many events the read before brought: so much room the next one gets at once.
+    private var expected = 0
     /// Lets the connection go on; nil once it is closed.
     private var resume: (() -> Void)?
     private var open = Batch<Element>()
@@ -52,13 +54,15 @@ final class Ingest<Element: Sendable>: MessageIntake {
 
     /// Takes messages that nobody numbers; all of them, also when it answers ``Flow/stop``.
     func take(_ messages: Messages) -> Flow {
-        var rest = messages
-        var flow = Flow.proceed
-        while !rest.isEmpty {
+        var (taken, flow) = (0, Flow.proceed)
+        while taken < messages.count {
             // While a batch is stuck, what is left of one read is kept behind it.
-            let room = flow == .stop ? rest.count : max(1, batchSize - open.count)
-            appender.appendAll(rest.prefix(room), &open, refuse)
-            rest = rest.dropFirst(room)
+            let left = messages.count - taken
+            let count = flow == .stop ? left : min(left, max(1, batchSize - open.count))
+            if open.isEmpty { open.elements.reserveCapacity(max(count, expected)) }
+            let part = Messages(rebasing: messages[taken..<(taken + count)])
+            appender.appendAll(part, &open, refuse)
+            taken += count
             if flow == .proceed, open.count >= batchSize { flow = pass() }
         }
         return flow
@@ -84,6 +88,7 @@ final class Ingest<Element: Sendable>: MessageIntake {
         }
         let batch = open
         open = Batch()
+        expected = min(batch.count, batchSize)
         return offer(batch)
     }
 
@@ -94,7 +99,7 @@ final class Ingest<Element: Sendable>: MessageIntake {
 
     private func offer(_ batch: Batch<Element>) -> Flow {
         do {
-            if try inlet.trySend(batch) {
+            if try inlet.trySend(batch, wakeUps: loop.scratch.wakeUps) {
                 acknowledge()
                 return .proceed
             }

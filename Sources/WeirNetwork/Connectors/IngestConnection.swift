@@ -71,15 +71,16 @@ final class IngestConnection {
     ///   numbers it may be a part: taken, the whole that is sent again would be a duplicate.
     func take(_ frames: Messages, isCutOff: Bool = false) -> Flow {
         if isCutOff,
-            speaksNumbers
-                || frames.indices.contains(where: { AcknowledgingProtocol.isHello(frames[$0]) })
+            speaksNumbers || frames.contains(where: { AcknowledgingProtocol.isHello($0) })
         {
             return .proceed
         }
         rate?.count += frames.count
         var flow = Flow.proceed
-        for position in frames.indices {
-            if case .plain = state { return intake.take(frames[position...]) }
+        for position in 0..<frames.count {
+            if case .plain = state {
+                return intake.take(Messages(rebasing: frames[position...]))
+            }
             if takeOne(frames[position]) == .stop { flow = .stop }
         }
         return flow

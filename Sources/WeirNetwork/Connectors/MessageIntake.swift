@@ -25,7 +25,7 @@ protocol MessageIntake: AnyObject {
 }
 
 /// The bytes of several messages, valid during a call only.
-typealias Messages = Slice<UnsafeBufferPointer<UnsafeRawBufferPointer>>
+typealias Messages = UnsafeBufferPointer<UnsafeRawBufferPointer>
 
 /// A producer and its connection.
 struct NumberedSender: Sendable {

@@ -19,8 +19,8 @@ public struct StreamFraming: Sendable {
     ) {
         makeReader = { connection, consumer, onBatchEnd, onClosed in
             FramedReader(
-                connection, framing: reader, consumer: consumer, onBatchEnd: onBatchEnd,
-                onClosed: onClosed)
+                connection, framing: reader, cut: { try $0.list($1, in: &$2, $3) },
+                consumer: consumer, onBatchEnd: onBatchEnd, onClosed: onClosed)
         }
         self.wrap = wrap
     }

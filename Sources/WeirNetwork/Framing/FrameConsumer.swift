@@ -23,11 +23,13 @@ enum FrameConsumer {
 
 /// Frames in the read buffer that wait for their consumer; lives as long as one read.
 struct FrameList {
-    /// Frames given at once: enough for a batch.
-    static let capacity = 512
+    /// Frames given at once: few enough that small ones are still in the processor's first cache.
+    static let capacity = 256
 
     let connection: TCPConnection
-    private var frames: [UnsafeRawBufferPointer]
+    /// Room for ``capacity`` frames, of which the first `count` are there.
+    private let frames: UnsafeMutablePointer<UnsafeRawBufferPointer>
+    private var count = 0
 
     init(_ connection: TCPConnection) {
         self.connection = connection
@@ -42,29 +44,38 @@ struct FrameList {
         _ frame: UnsafeRawBufferPointer, in read: UnsafeRawBufferPointer,
         _ onFrames: (Messages) throws -> Flow
     ) throws -> Flow {
-        frames.append(frame)
-        if frames.count < Self.capacity, read.encloses(frame) { return .proceed }
+        frames[count] = frame
+        count &+= 1
+        if count < Self.capacity, read.encloses(frame) { return .proceed }
         return try give(to: onFrames)
     }
 
     /// Gives the frames away, if there are any; pauses the connection when the consumer is full.
     mutating func give(to onFrames: (Messages) throws -> Flow) throws -> Flow {
-        if frames.isEmpty { return .proceed }
-        defer { frames.removeAll(keepingCapacity: true) }
-        return try frames.withUnsafeBufferPointer { frames in
-            try connection.pausing { try onFrames(frames[...]) }
-        }
+        if count == 0 { return .proceed }
+        let given = UnsafeBufferPointer(start: frames, count: count)
+        count = 0
+        return try connection.pausing { try onFrames(given) }
     }
 
     /// Lets another read use the memory.
-    mutating func giveBack() {
-        connection.loop.scratch.giveBack(frames: frames)
-        frames = []
+    func giveBack() { connection.loop.scratch.giveBack(frames: frames) }
+}
+
+extension Framing {
+    /// Cuts what a read has brought, for a consumer that takes frames together.
+    @inline(__always)
+    mutating func list(
+        _ bytes: UnsafeRawBufferPointer, in list: inout FrameList,
+        _ onFrames: (Messages) throws -> Flow
+    ) throws -> Int {
+        try consume(bytes) { frame in try list.take(frame, in: bytes, onFrames) }
     }
 }
 
 extension UnsafeRawBufferPointer {
     /// Whether the bytes of `part` are bytes of this buffer.
+    @inline(__always)
     func encloses(_ part: UnsafeRawBufferPointer) -> Bool {
         guard let start = baseAddress, let first = part.baseAddress else { return false }
         return first >= start && first + part.count <= start + count

@@ -6,6 +6,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// The connection that is read.
     public let connection: TCPConnection
     private var framing: Cutter
+    private let cut: Cut
     var consumer: FrameConsumer
     private let onBatchEnd: () -> Void
     private let onClosed: ((any Error)?) -> Void
@@ -26,16 +27,23 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
         onClosed: @escaping ((any Error)?) -> Void = { _ in }
     ) {
         self.init(
-            connection, framing: framing, consumer: .one(onFrame), onBatchEnd: onBatchEnd,
-            onClosed: onClosed)
+            connection, framing: framing, cut: { try $0.list($1, in: &$2, $3) },
+            consumer: .one(onFrame), onBatchEnd: onBatchEnd, onClosed: onClosed)
     }
 
+    /// Lists the frames of a read for a consumer that takes them together; made where the framing is
+    /// known, so that a frame costs no call.
+    typealias Cut = (
+        inout Cutter, UnsafeRawBufferPointer, inout FrameList, (Messages) throws -> Flow
+    ) throws -> Int
+
     init(
-        _ connection: TCPConnection, framing: Cutter, consumer: FrameConsumer,
+        _ connection: TCPConnection, framing: Cutter, cut: @escaping Cut, consumer: FrameConsumer,
         onBatchEnd: @escaping () -> Void, onClosed: @escaping ((any Error)?) -> Void
     ) {
         self.connection = connection
         self.framing = framing
+        self.cut = cut
         self.consumer = consumer
         self.onBatchEnd = onBatchEnd
         self.onClosed = onClosed
@@ -58,9 +66,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
         do {
             let used: Int
             if case .many(let onFrames) = consumer {
-                used = try framing.consume(bytes) { frame in
-                    try list.take(frame, in: bytes, onFrames)
-                }
+                used = try cut(&framing, bytes, &list, onFrames)
             } else {
                 // Whoever takes one frame may give the others to somebody else.
                 used = try framing.consume(bytes) { frame in

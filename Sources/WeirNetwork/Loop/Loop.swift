@@ -1,5 +1,6 @@
 import CLibUV
 import Synchronization
+import WeirCore
 
 /// An event loop (libuv) on a thread of its own that is also a Swift executor.
 ///
@@ -177,6 +178,7 @@ public final class Loop: SerialExecutor {
         owner.store(currentThread(), ordering: .relaxed)
         uv_run(uv, UV_RUN_DEFAULT)
         uv_loop_close(uv)
+        scratch.wakeUps.wakeAll()
         owner.store(0, ordering: .relaxed)
         let waiters = queue.withLock { queue in
             queue.phase = .stopped
@@ -190,6 +192,7 @@ public final class Loop: SerialExecutor {
 
     /// Runs on the loop's thread after a wake-up and before each wait for I/O.
     func turn() {
+        scratch.wakeUps.wakeAll()
         drain()
         if queue.withLock({ $0.phase == .stopping }) { closeEverything() }
     }
@@ -265,6 +268,7 @@ public final class Loop: SerialExecutor {
             case .closure(let body): body()
             }
         }
+        scratch.wakeUps.wakeAll()
         return true
     }
 

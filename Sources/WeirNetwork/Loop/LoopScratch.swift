@@ -1,3 +1,5 @@
+import WeirCore
+
 /// Buffers that all connections of a loop share, since only one of them is in use at a time.
 ///
 /// So an idle connection owns no buffer at all. Used on the loop's thread only.
@@ -20,11 +22,13 @@ final class LoopScratch {
     private(set) lazy var cipher = UnsafeMutableRawPointer.allocate(
         byteCount: Self.cipherCapacity, alignment: 64)
     var cipherCount = 0
+    /// The stages that this turn's reads have brought something.
+    let wakeUps = ConsumerWakeUps()
     private var plain: UnsafeMutableRawBufferPointer?
     /// Compressors of WebSocket messages that stand alone, which connections share.
     var deflaters: [WebSocketCompression: Deflater] = [:]
     private var jobs: [Loop.Work] = []
-    private var frames: [UnsafeRawBufferPointer] = []
+    private var frames: UnsafeMutablePointer<UnsafeRawBufferPointer>?
 
     init() {
         read = .allocate(byteCount: Self.readCapacity, alignment: 64)
@@ -51,18 +55,24 @@ final class LoopScratch {
 
     func giveBack(jobs: [Loop.Work]) { self.jobs = jobs }
 
-    /// Takes the list of frames that one read has brought; another one while it is in use.
-    func takeFrames() -> [UnsafeRawBufferPointer] {
-        defer { frames = [] }
-        return frames
+    /// Takes room for the frames of one read; other room while it is in use.
+    func takeFrames() -> UnsafeMutablePointer<UnsafeRawBufferPointer> {
+        if let frames {
+            self.frames = nil
+            return frames
+        }
+        return .allocate(capacity: FrameList.capacity)
     }
 
-    func giveBack(frames: [UnsafeRawBufferPointer]) { self.frames = frames }
+    func giveBack(frames room: UnsafeMutablePointer<UnsafeRawBufferPointer>) {
+        if frames == nil { frames = room } else { room.deallocate() }
+    }
 
     deinit {
         read.deallocate()
         cork.deallocate()
         cipher.deallocate()
         plain?.deallocate()
+        frames?.deallocate()
     }
 }

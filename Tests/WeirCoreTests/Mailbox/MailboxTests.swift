@@ -45,6 +45,33 @@ private final class Filler: BatchFiller {
         #expect(mailbox.depth == 0)
     }
 
+    @Test func `leaves it to the sender when its consumer is woken`() async {
+        let mailbox = Mailbox(owner: "m", policy: .bounded(4))
+        let consumer = Task {
+            var all: [Int] = []
+            var deliveries = Deque<Delivery>()
+            while await mailbox.next(into: &deliveries) != .closed {
+                all += values(deliveries)
+                deliveries.removeAll()
+            }
+            return all
+        }
+        let wakeUps = ConsumerWakeUps()
+        var sent = 0
+        // Until the consumer is one that waits.
+        while wakeUps.isEmpty {
+            if mailbox.trySend(events([sent + 1]), wakeUps: wakeUps) == .sent { sent += 1 }
+            await Task.yield()
+        }
+        for _ in 0..<100 { await Task.yield() }
+        #expect(mailbox.depth == 1)
+        #expect(!mailbox.wantsMore)
+        wakeUps.wakeAll()
+        while mailbox.depth > 0 { await Task.yield() }
+        mailbox.close()
+        #expect(await consumer.value == Array(1...sent))
+    }
+
     @Test func `takes signals also when it is full`() {
         let mailbox = Mailbox(owner: "m", policy: .bounded(1))
         #expect(mailbox.trySend(events([1])) == .sent)

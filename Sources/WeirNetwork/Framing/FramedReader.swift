@@ -7,8 +7,8 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     public let connection: TCPConnection
     private var framing: Cutter
     var consumer: FrameConsumer
-    private let onBatchEnd: () -> Void
-    private let onClosed: ((any Error)?) -> Void
+    private var onBatchEnd: () -> Void
+    private var onClosed: ((any Error)?) -> Void
     private var failure: (any Error)?
 
     /// Takes over a connection; call ``resume()`` to start.
@@ -18,7 +18,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     ///     connection.
     ///   - onBatchEnd: runs after the frames of one read of the socket.
     ///   - onClosed: runs once at the end; with a ``FramingError``, a ``NetworkError``, or `nil`
-    ///     after an orderly end.
+    ///     after an orderly end. All closures are let go of then.
     public convenience init(
         _ connection: TCPConnection, framing: Cutter,
         onFrame: @escaping (UnsafeRawBufferPointer) throws -> Flow,
@@ -103,5 +103,9 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// Reports the end; called by the connection only.
     public func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
         onClosed(failure ?? error)
+        // What the closures hold often holds this reader.
+        consumer = .one { _ in .stop }
+        onBatchEnd = {}
+        onClosed = { _ in }
     }
 }

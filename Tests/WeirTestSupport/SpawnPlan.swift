@@ -16,6 +16,8 @@ final class SpawnPlan {
         private var actions = posix_spawn_file_actions_t()
         private var attributes = posix_spawnattr_t()
     #endif
+    /// Above are only sockets of libuv, which nobody inherits.
+    private static let inheritedMax: Int32 = 1_024
     /// The ends of pipes that only the process needs.
     private var ends: [Descriptor] = []
 
@@ -81,6 +83,12 @@ final class SpawnPlan {
 
     /// Starts the process, once.
     func start(_ path: String, _ arguments: [String], _ environment: [String]) throws -> Int32 {
+        #if !canImport(Darwin)
+            // A proxy's connection is reset only if nobody else holds its socket.
+            for number in (STDERR_FILENO + 1)..<Self.inheritedMax {
+                posix_spawn_file_actions_addclose(&actions, number)
+            }
+        #endif
         let (words, variables) = (CStrings([path] + arguments), CStrings(environment))
         var pid: Int32 = 0
         try check(path, posix_spawn(&pid, path, &actions, &attributes, words.all, variables.all))

@@ -125,6 +125,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "WeirTestSupport", dependencies: ["CWeirProcess", "WeirCore"],
+            path: "Tests/WeirTestSupport", swiftSettings: settings),
         .testTarget(
             name: "WeirJSONTests", dependencies: ["WeirJSON"], swiftSettings: settings),
         .testTarget(
@@ -137,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "WeirSupervisorTests",
             dependencies: [
-                "WeirNetwork", "WeirSupervisor", "WeirTool", "WeirWorkerFixture",
+                "WeirNetwork", "WeirSupervisor", "WeirTestSupport", "WeirTool", "WeirWorkerFixture",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
@@ -158,21 +161,22 @@ let package = Package(
         .testTarget(
             name: "WeirNetworkTests",
             dependencies: [
-                "CLibUV", "Weir", "WeirNetwork", "WeirTesting",
+                "CLibUV", "Weir", "WeirNetwork", "WeirTestSupport", "WeirTesting",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings),
         .testTarget(
             name: "WeirMQTTTests",
             dependencies: [
-                "Weir", "WeirMQTT", .product(name: "Logging", package: "swift-log"),
+                "Weir", "WeirMQTT", "WeirTestSupport",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),
         .testTarget(
             name: "WeirJWTTests",
             dependencies: [
                 .product(name: "JWTKit", package: "jwt-kit", condition: .when(traits: ["JWT"])),
-                "WeirJWT", "WeirNetwork",
+                "WeirJWT", "WeirNetwork", "WeirTestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -188,7 +192,7 @@ let package = Package(
         .testTarget(
             name: "WeirToolTests",
             dependencies: [
-                "CZlib", "Weir", "WeirNetwork", "WeirStoreFixture", "WeirTool",
+                "CZlib", "Weir", "WeirNetwork", "WeirStoreFixture", "WeirTestSupport", "WeirTool",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

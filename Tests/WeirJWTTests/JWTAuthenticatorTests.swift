@@ -99,19 +99,16 @@
 
     /// Private RSA keys that nobody else has.
     private enum RSAKeyText {
-        static func make() throws -> String {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-            process.arguments = [
-                "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048",
-            ]
-            let output = Pipe()
-            process.standardOutput = output
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            let bytes = try #require(try output.fileHandleForReading.readToEnd())
-            process.waitUntilExit()
-            return String(decoding: bytes, as: UTF8.self)
+        static func make() async throws -> String {
+            let folder = try Folder()
+            let openSSL = try ChildProcess(
+                "/usr/bin/openssl",
+                [
+                    "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out",
+                    folder("key.pem"),
+                ])
+            try #require(await openSSL.waitForEnd().status == 0)
+            return try String(contentsOfFile: folder("key.pem"), encoding: .utf8)
         }
     }
 
@@ -185,7 +182,7 @@
 
         @Test func `count when they are signed with RSA or Ed25519`() async throws {
             let issuer = try await Issuer()
-            let rsa = try Insecure.RSA.PrivateKey(pem: try RSAKeyText.make())
+            let rsa = try Insecure.RSA.PrivateKey(pem: try await RSAKeyText.make())
             let (modulus, exponent) = try rsa.publicKey.getKeyPrimitives()
             let (n, e) = (Base64URL.encode([UInt8](modulus)), Base64URL.encode([UInt8](exponent)))
             // The key of RFC 8037, appendix A.

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import WeirCore
 import WeirNetwork
+import WeirTestSupport
 
 @testable import WeirMQTT
 
@@ -320,19 +321,15 @@ struct `MQTT with a broker` {
             "allow_anonymous true", "certfile FOLDER/cert.pem", "keyfile FOLDER/key.pem",
         ])
         let folder = broker.folder.path
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-        process.arguments = [
-            "req", "-x509", "-days", "3", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "\(folder)/key.pem", "-out",
-            "\(folder)/cert.pem", "-subj", "/CN=localhost", "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ]
-        process.standardError = FileHandle.nullDevice
-        let status = Recorder<Int32>()
-        process.terminationHandler = { status.append($0.terminationStatus) }
-        try process.run()
-        #expect(await status.wait(for: 1) == [0])
+        let process = try ChildProcess(
+            "/usr/bin/openssl",
+            [
+                "req", "-x509", "-days", "3", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "\(folder)/key.pem", "-out",
+                "\(folder)/cert.pem", "-subj", "/CN=localhost", "-addext",
+                "subjectAltName=IP:127.0.0.1",
+            ])
+        #expect(await process.waitForEnd().status == 0)
         try await broker.start()
         var secure = options()
         secure.tls.authorities = .file("\(folder)/cert.pem")

@@ -1,6 +1,7 @@
 import Testing
 import WeirCore
 import WeirNetwork
+import WeirTestSupport
 
 @testable import WeirMQTT
 

@@ -58,8 +58,8 @@ public final class RunningTopology: Sendable {
     /// Sets everything up, then lets the sources go.
     func launch(_ components: [any TopologyComponent]) async throws {
         environment.running = self
-        let restored = try await environment.checkpoints?.open()
         do {
+            let restored = try await environment.checkpoints?.open()
             try await prepareStages(restored)
             let context = SourceContext(
                 stage: name, logger: environment.logger, resources: environment.resources,

@@ -18,6 +18,7 @@ package actor StageActor: SupervisedChild {
     let environment: RunEnvironment
     let supervisors: SupervisorTree
     let scope: StageScope
+    private let scopeOwner: ScopeOwner
     var heads: [AnyReceiver] = []
     var channels: InputChannels
     /// The head input that each channel feeds.
@@ -75,6 +76,7 @@ package actor StageActor: SupervisedChild {
         scope = StageScope(
             name: name, instance: instance, parallelism: parallelism, environment: environment,
             metrics: metrics)
+        scopeOwner = ScopeOwner(scope)
     }
 
     package nonisolated func requestRestart() {

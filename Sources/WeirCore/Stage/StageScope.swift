@@ -81,6 +81,26 @@ package final class StageScope {
 
     package var logger: Logger { environment.logger }
 
+    /// Forgets all that operators have registered.
+    func forgetOperators() {
+        participants = []
+        restartActions = []
+        recoveries = []
+        timers = []
+        ports = []
+        writers = []
+        backlog = []
+        asyncWork = []
+        inputEndActions = []
+        gauges = []
+        shown = []
+        states = []
+        barrierActions = []
+        endTrial = { _, _ in }
+        spareBox = nil
+        backend = nil
+    }
+
     /// A number that another run, stage or instance does not have: it is as random as the run's seed.
     package var epoch: UInt64 {
         let salt = name.utf8.reduce(UInt64(instance)) { $0 &* 31 &+ UInt64($1) }
@@ -381,4 +401,13 @@ package final class StageTimer {
     package func clear() {
         deadline = nil
     }
+}
+
+/// Breaks a circle at the end: a scope knows its operators, which know the receivers behind them, which know the scope.
+final class ScopeOwner {
+    private let scope: StageScope
+
+    init(_ scope: StageScope) { self.scope = scope }
+
+    deinit { scope.forgetOperators() }
 }

@@ -8,8 +8,8 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     private var framing: Cutter
     private let cut: Cut
     var consumer: FrameConsumer
-    private let onBatchEnd: () -> Void
-    private let onClosed: ((any Error)?) -> Void
+    private var onBatchEnd: () -> Void
+    private var onClosed: ((any Error)?) -> Void
     private var failure: (any Error)?
 
     /// Takes over a connection; call ``resume()`` to start.
@@ -19,7 +19,7 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     ///     connection.
     ///   - onBatchEnd: runs after the frames of one read of the socket.
     ///   - onClosed: runs once at the end; with a ``FramingError``, a ``NetworkError``, or `nil`
-    ///     after an orderly end.
+    ///     after an orderly end. All closures are let go of then.
     public convenience init(
         _ connection: TCPConnection, framing: Cutter,
         onFrame: @escaping (UnsafeRawBufferPointer) throws -> Flow,
@@ -109,5 +109,9 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// Reports the end; called by the connection only.
     public func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
         onClosed(failure ?? error)
+        // What the closures hold often holds this reader.
+        consumer = .one { _ in .stop }
+        onBatchEnd = {}
+        onClosed = { _ in }
     }
 }

@@ -15,8 +15,9 @@ extension HTTPServerConnection {
             request, tcp, queryName: gate.control.queryParameter)
         let attempt = Attempt()
         gate.identify(credentials) { [self] result in
-            attempt.outcome = decide(result, required, path, gate)
-            attempt.resume?()
+            let outcome = decide(result, required, path, gate)
+            attempt.outcome = outcome
+            attempt.resume.take()?(outcome.problem)
         }
         if let outcome = attempt.outcome {
             if let problem = outcome.problem {
@@ -26,9 +27,7 @@ extension HTTPServerConnection {
             return mayBring(request, own)
         }
         clock.set(after: core.times.answer)
-        wait(for: request) { continuation in
-            attempt.resume = { continuation(attempt.outcome?.problem) }
-        }
+        wait(for: request) { attempt.resume = $0 }
         return false
     }
 
@@ -36,7 +35,7 @@ extension HTTPServerConnection {
     private final class Attempt {
         struct Outcome { let problem: HTTPProblem? }
         var outcome: Outcome?
-        var resume: (() -> Void)?
+        var resume: ((HTTPProblem?) -> Void)?
     }
 
     private func decide(

@@ -65,7 +65,7 @@ public final class TCPListener {
 
     private let configuration: Configuration
     private let handle: ListenerHandle
-    private let onAccept: (TCPConnection) -> Void
+    private var onAccept: (TCPConnection) -> Void
     private var retry: LoopTimer?
     private var hasLoggedFailure = false
     private var handshaking: [ObjectIdentifier: TCPConnection] = [:]
@@ -117,7 +117,7 @@ public final class TCPListener {
         keepSpare()
     }
 
-    /// Stops listening; open connections stay open.
+    /// Stops listening and lets go of `onAccept`; open connections stay open.
     public func close() {
         loop.preconditionOnLoop()
         retry?.close()
@@ -126,6 +126,7 @@ public final class TCPListener {
         if spare >= 0 { closeDescriptor(spare) }
         spare = -1
         for connection in Array(handshaking.values) { connection.close() }
+        onAccept = { $0.close() }
     }
 
     private func acceptAll() {

@@ -9,7 +9,7 @@ public final class TLSClientContext: Sendable {
     public let configuration: TLSClientConfiguration
     private let handle: TLSContextHandle
     private let protocols: [UInt8]
-    private let sessions: Mutex<SessionCache>
+    private let sessions: Sessions
 
     /// Reads the authorities and the certificate.
     ///
@@ -20,7 +20,7 @@ public final class TLSClientContext: Sendable {
         self.configuration = configuration
         protocols = try ProtocolList.encode(configuration.applicationProtocols)
         handle = try TLSContextHandle(.client, minimumVersion: configuration.minimumVersion)
-        sessions = Mutex(SessionCache(limit: max(0, configuration.sessionsMax)))
+        sessions = Sessions(limit: max(0, configuration.sessionsMax))
         if configuration.verification == .insecurelyOff {
             SSL_CTX_set_verify(handle.raw, SSL_VERIFY_NONE, nil)
         } else {
@@ -74,7 +74,7 @@ public final class TLSClientContext: Sendable {
                 // Zero is success here.
                 isSet = isSet && SSL_set_alpn_protos(ssl, protocols, UInt32(protocols.count)) == 0
             }
-            if let session = sessions.withLock({ $0.take(key) }) {
+            if let session = sessions.cache.withLock({ $0.take(key) }) {
                 SSL_set_session(ssl, session.raw)
             }
         }
@@ -84,9 +84,9 @@ public final class TLSClientContext: Sendable {
                 cause: TLSFailure.take().text)
         }
         if configuration.sessionsMax > 0 {
-            engine.onSession = { [weak self] session in
+            engine.onSession = { [sessions] session in
                 let session = ClientSession(session)
-                self?.sessions.withLock { $0.put(session, key) }
+                sessions.cache.withLock { $0.put(session, key) }
             }
         }
         return engine
@@ -102,7 +102,7 @@ public final class TLSClientContext: Sendable {
     }
 
     /// Sessions that wait to be resumed.
-    var sessionCount: Int { sessions.withLock { $0.count } }
+    var sessionCount: Int { sessions.cache.withLock { $0.count } }
 }
 
 /// A session that can be resumed once.
@@ -115,6 +115,13 @@ private final class ClientSession: @unchecked Sendable {
     init(_ raw: OpaquePointer) { self.raw = raw }
 
     deinit { SSL_SESSION_free(raw) }
+}
+
+/// The sessions of a context, for connections that may outlive it.
+private final class Sessions: Sendable {
+    let cache: Mutex<SessionCache>
+
+    init(limit: Int) { cache = Mutex(SessionCache(limit: limit)) }
 }
 
 /// The newest session of each server, the oldest of all given up when there are too many.

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import Testing
+import WeirTestSupport
 
 @testable import WeirMQTT
 
@@ -18,7 +19,7 @@ final class Broker: Sendable {
     let folder: Folder
     /// What it writes into its log.
     let log = Recorder<String>()
-    private let process = Mutex<Process?>(nil)
+    private let process = Mutex<ChildProcess?>(nil)
 
     init(settings: [String] = ["allow_anonymous true"]) async throws {
         folder = try Folder()
@@ -46,7 +47,8 @@ final class Broker: Sendable {
 
     /// A port that nobody uses at this moment.
     private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(
+            AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -65,24 +67,10 @@ final class Broker: Sendable {
     func start() async throws {
         let before = count { $0.contains("mosquitto version") && $0.contains("running") }
         let ends = count { $0 == Self.end }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try #require(Self.path))
-        process.arguments = ["-c", "\(folder.path)/mosquitto.conf"]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
         let log = log
-        let rest = LineRest()
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let bytes = handle.availableData
-            if bytes.isEmpty {
-                handle.readabilityHandler = nil
-                log.append(Self.end)
-                return
-            }
-            for line in rest.lines(String(decoding: bytes, as: UTF8.self)) { log.append(line) }
-        }
-        try process.run()
+        let process = try ChildProcess(
+            try #require(Self.path), ["-c", folder("mosquitto.conf")],
+            output: .lines { log.append($0 ?? Self.end) })
         self.process.withLock { $0 = process }
         let lines = await log.wait { lines in
             lines.count { $0 == Self.end } > ends
@@ -105,17 +93,14 @@ final class Broker: Sendable {
     }
 
     func signal(_ number: Int32) {
-        process.withLock { process in
-            if let process, process.isRunning { kill(process.processIdentifier, number) }
-        }
+        process.withLock { $0?.send(number) }
     }
 
     /// Ends it as a power failure would.
     func crash() async {
         let ends = count { $0 == Self.end }
-        signal(SIGKILL)
+        await process.withLock { $0 }?.stop()
         await log.wait { lines in lines.count { $0 == Self.end } > ends }
-        process.withLock { $0?.waitUntilExit() }
     }
 
     var url: String { "mqtt://127.0.0.1:\(port)" }
@@ -123,28 +108,8 @@ final class Broker: Sendable {
     /// Publishes by mosquitto's own client.
     func publish(_ arguments: String...) async throws {
         let path = try #require(Self.path).replacingOccurrences(of: "sbin", with: "bin") + "_pub"
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = ["-h", "127.0.0.1", "-p", "\(port)"] + arguments
-        let status = Recorder<Int32>()
-        process.terminationHandler = { status.append($0.terminationStatus) }
-        try process.run()
-        #expect(await status.wait(for: 1) == [0])
-    }
-
-    deinit { signal(SIGKILL) }
-}
-
-/// Cuts text into lines.
-private final class LineRest: Sendable {
-    private let rest = Mutex("")
-
-    func lines(_ text: String) -> [String] {
-        rest.withLock { rest in
-            let lines = (rest + text).components(separatedBy: "\n")
-            rest = lines.last ?? ""
-            return lines.dropLast()
-        }
+        let process = try ChildProcess(path, ["-h", "127.0.0.1", "-p", "\(port)"] + arguments)
+        #expect(await process.waitForEnd().status == 0)
     }
 }
 

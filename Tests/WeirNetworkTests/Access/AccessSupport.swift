@@ -2,6 +2,7 @@ import HTTPTypes
 import Logging
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -63,44 +64,22 @@ import WeirCore
 }
 
 /// The service of `WeirHTTPFixture` in a process with few descriptors.
-private final class Fixture: Sendable {
-    private let process = Process()
-    private let output = Pipe()
-    private let exit = Recorder<Int32>()
+private struct Fixture {
+    private let process: ChildProcess
+    private let lines = Recorder<String?>()
 
     init(openFiles: Int) throws {
-        var runner = CommandLine.arguments[0]
-        if let index = CommandLine.arguments.firstIndex(of: "--test-bundle-path") {
-            runner = try #require(CommandLine.arguments.dropFirst(index + 1).first)
-        }
-        var folder = URL(fileURLWithPath: runner).resolvingSymlinksInPath()
-        while folder.path.contains(".xctest") { folder.deleteLastPathComponent() }
-        let path = folder.appendingPathComponent("WeirHTTPFixture").path
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "ulimit -n \(openFiles); exec '\(path)' 0"]
-        process.standardOutput = output
-        let exit = exit
-        process.terminationHandler = { exit.append($0.terminationStatus) }
-        try process.run()
+        let path = Products.path(of: "WeirHTTPFixture")
+        process = try ChildProcess(
+            "/bin/sh", ["-c", "ulimit -n \(openFiles); exec '\(path)' 0"],
+            output: .lines { [lines] in lines.append($0) })
     }
 
     func address() async throws -> SocketAddress {
-        let found = Recorder<String>()
-        let text = Recorder<String>()
-        output.fileHandleForReading.readabilityHandler = { handle in
-            text.append(String(decoding: handle.availableData, as: UTF8.self))
-            let all = text.values.joined()
-            guard let end = all.firstIndex(of: "\n") else { return }
-            handle.readabilityHandler = nil
-            found.append(String(all[..<end]))
-        }
-        let line = await found.wait(for: 1)[0]
+        let line = try #require(await lines.wait(for: 1)[0])
         let port = try #require(line.split(separator: ":").last.flatMap { Int($0) })
         return try #require(SocketAddress(ip: "127.0.0.1", port: port))
     }
 
-    func stop() async {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        _ = await exit.wait(for: 1)
-    }
+    func stop() async { await process.stop() }
 }

@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -76,6 +77,28 @@ import WeirCore
         #expect(answers.map(\.status) == [200, 403])
         #expect(answers[0].body == "100000")
         await test.stop()
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `forgets a request that had to wait for an authenticator`() async throws {
+        final class Kept: Sendable {
+            let gone: Recorder<Bool>
+
+            init(_ gone: Recorder<Bool>) { self.gone = gone }
+
+            deinit { gone.append(true) }
+        }
+        let gone = Recorder<Bool>()
+        func serve() async throws {
+            let test = try await start()
+            let kept = Kept(gone)
+            test.server.addHandler(.get, "/kept") { _ in .text("\(kept.gone.values.count)") }
+            let answer = try await ask(test.address, "/kept", token: "later anna:read")
+            #expect(answer.body == "0")
+            await test.stop()
+        }
+        try await serve()
+        await gone.wait(for: 1)
     }
 
     @Test func `does not confuse the requests of one connection`() async throws {

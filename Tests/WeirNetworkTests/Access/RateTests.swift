@@ -1,6 +1,7 @@
 import HTTPTypes
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -10,7 +11,11 @@ import WeirCore
         access: AccessControl? = nil, rate: RateLimit? = nil
     ) async throws -> RunningTopology {
         let topology = Topology("rate") {
-            ServerSettings(port: 0, access: access) { $0.rate = rate }
+            ServerSettings(port: 0, access: access) {
+                $0.rate = rate
+                // A slow machine is not what is tested.
+                ($0.headTimeout, $0.bodyTimeout) = (.seconds(240), .seconds(240))
+            }
             EventStream("in", from: source).map(\.id).sink(seen.sink)
         }
         return try await topology.start(.quiet())

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import WeirCore
 import WeirJournal
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -34,22 +35,6 @@ enum Carrier: String, CaseIterable, Sendable {
         configuration.connectTimeout = .seconds(240)
         return configuration
     }
-}
-
-/// A folder that goes with the value.
-final class Folder: Sendable {
-    let path: String
-
-    init() throws {
-        path =
-            FileManager.default.temporaryDirectory.appendingPathComponent(
-                "weir-\(UUID().uuidString)"
-            ).path
-        try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
 extension RunConfiguration {

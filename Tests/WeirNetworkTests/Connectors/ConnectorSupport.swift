@@ -1,6 +1,7 @@
 import Logging
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -44,11 +45,6 @@ extension RunningTopology {
         deadLetters.onLetter { letters.append($0) }
         return letters
     }
-}
-
-extension Recorder {
-    /// A sink that records.
-    var sink: Sink<Value> { .forEach { self.append($0) } }
 }
 
 /// A WebSocket client that records what it gets.

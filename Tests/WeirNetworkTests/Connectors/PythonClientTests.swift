@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -42,20 +43,14 @@ import WeirCore
         let seen = Recorder<Int>()
         var running = try await topology(0, seen).start(.stored(store))
         let port = try running.tcp.port
-        let client = Process()
-        client.executableURL = URL(fileURLWithPath: try #require(Self.python))
-        client.arguments = [
-            "\(folder.path)/client.py", "127.0.0.1", "\(port)", "python", "\(folder.path)/events",
-        ]
-        let status = Recorder<Int32>()
-        client.terminationHandler = { status.append($0.terminationStatus) }
-        client.standardError = FileHandle.nullDevice
-        try client.run()
+        let client = try ChildProcess(
+            try #require(Self.python),
+            [folder("client.py"), "127.0.0.1", "\(port)", "python", folder("events")])
         _ = await seen.wait(for: count / 2)
         running.cancel()
         try? await running.waitUntilFinished()
         running = try await topology(port, Recorder()).start(.stored(store))
-        #expect(await status.wait(for: 1) == [0])
+        #expect(await client.waitForEnd().status == 0)
         try await running.drain()
         let ids = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map {
             try JSONDecoder().decode(Reading.self, from: Data($0.utf8)).id

@@ -1,5 +1,6 @@
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -173,8 +174,8 @@ private let quick = ReconnectionPolicy(
 
 @Suite(.timeLimit(.minutes(5))) struct `A WebSocket sink that connects` {
     private static func texts(_ test: TestServer) -> Recorder<String> {
-        let texts = Recorder<String>()
-        test.server.addWebSocket("/in") { _ in .accept(Listening(texts, test.closures)) }
+        let (texts, closures) = (Recorder<String>(), test.closures)
+        test.server.addWebSocket("/in") { _ in .accept(Listening(texts, closures)) }
         return texts
     }
 

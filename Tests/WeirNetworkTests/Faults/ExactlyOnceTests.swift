@@ -1,6 +1,7 @@
 import Synchronization
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import WeirCore
 import WeirJournal
+import WeirTestSupport
 
 @testable import WeirNetwork
 

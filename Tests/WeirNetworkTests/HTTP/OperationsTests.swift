@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 

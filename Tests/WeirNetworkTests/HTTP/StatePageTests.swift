@@ -1,6 +1,7 @@
 import HTTPTypes
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 

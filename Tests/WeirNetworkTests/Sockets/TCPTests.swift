@@ -1,4 +1,5 @@
 import Testing
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -90,6 +91,46 @@ import Testing
             _ = try await WebSocketClient.connect(to: "ws://no-such-name.invalid:1/", on: loop)
         }
         #expect(error?.code == .addressNotAvailable)
+        await loop.stop()
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `A TCP connection that is closed` {
+    /// What a server keeps for its connections, and what its closures hold.
+    private final class Kept {
+        let gone: Recorder<Bool>
+        var listener: TCPListener?
+        var reader: FramedReader<LineFraming>?
+
+        init(_ gone: Recorder<Bool>) { self.gone = gone }
+
+        deinit { gone.append(true) }
+    }
+
+    @Test func `lets go of what its reader's and its listener's closures hold`() async throws {
+        let loop = try Loop()
+        let (gone, ended) = (Recorder<Bool>(), Recorder<Bool>())
+        func serve() async throws {
+            let kept = LoopBound(Kept(gone), on: loop)
+            let listener = try await `A TCP listener`.listen(on: loop) { connection in
+                let kept = kept.value
+                kept.reader = FramedReader(connection, framing: LineFraming()) { _ in
+                    kept.reader == nil ? .stop : .proceed
+                } onClosed: { _ in
+                    ended.append(true)
+                }
+                kept.reader?.resume()
+            }
+            try await loop.run { kept.value.listener = listener.value }
+            let address = try await `A TCP listener`.address(of: listener)
+            let client = try await RawClient.connect(to: address, on: loop)
+            try await client.send("line\n")
+            try await client.close()
+            await ended.wait(for: 1)
+            try await loop.run { listener.value.close() }
+        }
+        try await serve()
+        await gone.wait(for: 1)
         await loop.stop()
     }
 }

@@ -1,3 +1,5 @@
+import WeirTestSupport
+
 @testable import WeirNetwork
 
 /// A server on a loop of its own with an echo path, and what its handler has seen.

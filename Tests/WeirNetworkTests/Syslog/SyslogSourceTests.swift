@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -89,17 +90,13 @@ import WeirCore
         let isUDP = arguments == ["--udp"]
         let running = try await topology(isUDP ? .udp() : .tcp, seen).start(.quiet())
         let port = isUDP ? try running.udp.port : try running.tcp.port
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try #require(Self.logger))
-        process.arguments =
+        let process = try ChildProcess(
+            try #require(Self.logger),
             ["--rfc5424", "--server", "127.0.0.1", "--port", "\(port)"] + arguments + [
                 "--tag", "weir", "--msgid", "HELLO", "--priority", "local0.warning", "--sd-id",
                 "shop@32473", "--sd-param", #"till="7""#, "it works",
-            ]
-        let status = Recorder<Int32>()
-        process.terminationHandler = { status.append($0.terminationStatus) }
-        try process.run()
-        #expect(await status.wait(for: 1) == [0])
+            ])
+        #expect(await process.waitForEnd().status == 0)
         let message = await seen.wait(for: 1)[0]
         #expect(message.facility == 16)
         #expect(message.severity == .warning)

@@ -1,4 +1,5 @@
 import Foundation
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -128,11 +129,9 @@ enum OpenSSL {
     /// Runs a command to its end, with `input` on its standard input.
     static func outcome(_ arguments: [String], input: String = "") async throws -> Outcome {
         let folder = try Folder()
-        try input.write(toFile: "\(folder.path)/in", atomically: false, encoding: .utf8)
-        let running = try RunningOpenSSL(
-            arguments, in: folder, input: FileHandle(forReadingFrom: folder.url("in")))
-        let status = await running.exit.wait(for: 1)[0]
-        return Outcome(status: status, text: running.text)
+        try input.write(toFile: folder("in"), atomically: false, encoding: .utf8)
+        let running = try RunningOpenSSL(arguments, input: .file(folder("in")))
+        return Outcome(status: await running.waitForEnd(), text: running.text)
     }
 
     /// Connects to a local server, sends `input` and reads until the server closes.
@@ -146,38 +145,22 @@ enum OpenSSL {
 }
 
 /// The openssl command while it runs.
-final class RunningOpenSSL: Sendable {
-    let exit = Recorder<Int32>()
-    private let folder: Folder
-    private let process = Process()
+struct RunningOpenSSL {
+    let process: ChildProcess
+    /// What it writes on both its outputs, and nil at the end.
+    let lines = Recorder<String?>()
 
-    init(_ arguments: [String], in folder: Folder, input: Any) throws {
-        self.folder = folder
-        _ = FileManager.default.createFile(atPath: "\(folder.path)/out", contents: nil)
-        let output = try FileHandle(forWritingTo: folder.url("out"))
-        output.seekToEndOfFile()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = output
-        let exit = exit
-        process.terminationHandler = { exit.append($0.terminationStatus) }
-        try process.run()
+    init(_ arguments: [String], input: ChildProcess.Input) throws {
+        process = try ChildProcess(
+            "/usr/bin/env", ["openssl"] + arguments, input: input,
+            output: .lines { [lines] in lines.append($0) })
     }
 
-    var text: String {
-        let data = (try? Data(contentsOf: folder.url("out"))) ?? Data()
-        return String(decoding: data, as: UTF8.self)
-    }
+    var text: String { lines.values.compactMap { $0 }.joined(separator: "\n") }
 
-    func stop() async {
-        // It inherits the blocked signals of whichever thread started it.
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        _ = await exit.wait(for: 1)
+    /// Waits until it has ended and all it wrote is there; returns its status.
+    func waitForEnd() async -> Int32 {
+        await lines.wait { $0.last == .some(nil) }
+        return await process.waitForEnd().status
     }
-}
-
-extension Folder {
-    func url(_ name: String) -> URL { URL(fileURLWithPath: "\(path)/\(name)") }
 }

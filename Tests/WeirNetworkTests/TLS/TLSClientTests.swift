@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -9,31 +10,28 @@ import Testing
     private func withServer(
         _ arguments: [String], _ body: (Int, RunningOpenSSL) async throws -> Void
     ) async throws {
-        let folder = try Folder()
         // Its input stays open: at its end it would stop.
-        let input = Pipe()
         let running = try RunningOpenSSL(
-            ["s_server", "-accept", "127.0.0.1:0"] + arguments, in: folder, input: input)
+            ["s_server", "-accept", "127.0.0.1:0"] + arguments, input: .open(""))
         do {
             try await body(try await port(of: running), running)
         } catch {
-            await running.stop()
+            await running.process.stop()
             throw error
         }
-        await running.stop()
-        try input.fileHandleForWriting.close()
+        await running.process.stop()
     }
 
     /// The port it has printed.
     private func port(of running: RunningOpenSSL) async throws -> Int {
-        for _ in 0..<2_000 {
-            let line = running.text.split(separator: "\n").first { $0.hasPrefix("ACCEPT ") }
-            if let port = line?.split(separator: ":").last.flatMap({ Int($0) }) { return port }
-            if !running.exit.values.isEmpty { break }
-            // Another process: there is nothing to wait for but its output.
-            try await Task.sleep(for: .milliseconds(5))
+        let lines = await running.lines.wait {
+            $0.contains { $0?.hasPrefix("ACCEPT ") ?? true }
         }
-        throw OpenSSL.Failure(description: "s_server does not listen: \(running.text)")
+        let line = lines.compactMap { $0 }.first { $0.hasPrefix("ACCEPT ") }
+        guard let port = line?.split(separator: ":").last.flatMap({ Int($0) }) else {
+            throw OpenSSL.Failure(description: "s_server does not listen: \(running.text)")
+        }
+        return port
     }
 
     /// Connects and closes; returns what was agreed on.

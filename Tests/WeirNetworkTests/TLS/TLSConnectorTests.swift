@@ -1,6 +1,7 @@
 import Testing
 import Weir
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WeirTestSupport
 
 @testable import WeirNetwork
 
@@ -65,13 +66,10 @@ import Testing
         let certificates = try await Certificates.shared
         try await withServer(certificates.server()) { server in
             // A line R asks for it; that needs the commands which -ign_eof turns off.
-            let folder = try Folder()
-            let pipe = Pipe()
             let running = try RunningOpenSSL(
                 ["s_client", "-connect", "127.0.0.1:\(server.address.port)", "-tls1_2"],
-                in: folder, input: pipe)
-            try pipe.fileHandleForWriting.write(contentsOf: Data("R\n".utf8))
-            _ = await running.exit.wait(for: 1)
+                input: .open("R\n"))
+            _ = await running.waitForEnd()
             #expect(running.text.contains("no renegotiation"))
         }
     }
@@ -219,7 +217,7 @@ import Testing
             #expect(try await subject(server).contains("localhost"))
             try server.server.reloadCertificates()
             #expect(try await subject(server).contains("alt.test"))
-            try Data("nonsense".utf8).write(to: folder.url("key"))
+            try "nonsense".write(toFile: key, atomically: false, encoding: .utf8)
             let error = #expect(throws: NetworkError.self) {
                 try server.server.reloadCertificates()
             }
@@ -232,7 +230,7 @@ import Testing
             #expect(try await subject(server).contains("localhost"))
             try install("elsewhere")
             #expect(try await subject(server).contains("elsewhere.test"))
-            try Data("nonsense".utf8).write(to: folder.url("chain"))
+            try "nonsense".write(toFile: chain, atomically: false, encoding: .utf8)
             #expect(try await subject(server).contains("elsewhere.test"))
         }
     }

@@ -2,6 +2,7 @@ import CLibUV
 import Foundation
 import Testing
 import WeirCore
+import WeirTestSupport
 
 @testable import WeirNetwork
 

@@ -1,10 +1,11 @@
 import Foundation
 import Testing
+import WeirTestSupport
 
 @Suite(.timeLimit(.minutes(5))) struct `weir run` {
     private static func run(_ options: [String], fixture: String...) throws -> Child {
         try Child(
-            "weir", ["run"] + options + ["--", Child.path(of: "WeirWorkerFixture")] + fixture)
+            "weir", ["run"] + options + ["--", Products.path(of: "WeirWorkerFixture")] + fixture)
     }
 
     @Test func `ends with 70 and the last reason after too many restarts`() async throws {

@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 import WeirCore
 import WeirNetwork
+import WeirTestSupport
 
 @testable import WeirTool
 
@@ -13,7 +14,7 @@ import WeirNetwork
     }
 
     /// A service with a store that writes what it gets into a file.
-    private func start(_ folder: TemporaryFolder, overWebSocket: Bool) async throws
+    private func start(_ folder: Folder, overWebSocket: Bool) async throws
         -> (running: RunningTopology, url: String)
     {
         let source: Source<Numbered> =
@@ -35,7 +36,7 @@ import WeirNetwork
     func `times what a service has made safe, and finds it in its file`(
         overWebSocket: Bool
     ) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try Folder()
         let (running, url) = try await start(folder, overWebSocket: overWebSocket)
         let arguments = [
             url, "--acknowledge", "load", "--message", #"{"seq":{{seq}}}"#, "--messages", "500",
@@ -61,7 +62,7 @@ import WeirNetwork
 
     @Test func `ends with 0 when each message is there once, with 1 when one is not`() async throws
     {
-        let folder = try TemporaryFolder()
+        let folder = try Folder()
         let (running, url) = try await start(folder, overWebSocket: true)
         let arguments = [
             "load", url, "--message", #"{"seq":{{seq}}}"#, "--messages", "200", "--rate", "5000",

@@ -1,6 +1,7 @@
 import Foundation
 import Histogram
 import Testing
+import WeirTestSupport
 
 @testable import WeirTool
 
@@ -83,7 +84,7 @@ import Testing
     }
 
     @Test func `is a command with a status`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try Folder()
         for (name, factor) in [("a", 1.0), ("b", 1.3)] {
             try JSONEncoder().encode(try report(times: factor))
                 .write(to: URL(fileURLWithPath: folder("\(name).json")))

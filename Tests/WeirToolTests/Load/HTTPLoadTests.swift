@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 import WeirCore
 import WeirNetwork
+import WeirTestSupport
 
 @testable import WeirTool
 
@@ -180,7 +181,7 @@ import WeirNetwork
     }
 
     @Test func `goes to a socket in the file system`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try Folder()
         let path = folder("in")
         let topology = Topology("unix") {
             EventStream("in", from: .unix(path: path, as: Numbered.self))

@@ -2,6 +2,7 @@ import ArgumentParser
 import Testing
 import WeirCore
 import WeirNetwork
+import WeirTestSupport
 
 @testable import WeirTool
 
@@ -12,13 +13,13 @@ import WeirNetwork
 
     /// A service with a store, a source for each transport, and a certificate of its own.
     private struct Service {
-        let folder: TemporaryFolder
+        let folder: Folder
         let running: RunningTopology
 
         var certificate: String { folder("own.pem") }
 
         init() async throws {
-            folder = try TemporaryFolder()
+            folder = try Folder()
             let made = try await Tool.run(
                 at: "/usr/bin/env",
                 [

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WeirTestSupport
 
 @Suite struct `weir check` {
     @Test func `says that the same service loads, and changes nothing`() async throws {

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WeirTestSupport
 
 @Suite struct `weir inspect` {
     @Test func `shows checkpoints, savepoints, stages and the ingest journal`() async throws {

@@ -80,6 +80,8 @@ struct ProxyRelay {
         if waits[1].revents != 0 {
             var bytes = [UInt8](repeating: 0, count: 64)
             while read(wakeUp, &bytes, bytes.count) == bytes.count {}
+            // A connection that waits as well may be meant for the faults that have just been set.
+            return
         }
         let count = pairs.count
         for number in 0..<count {

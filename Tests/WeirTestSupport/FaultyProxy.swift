@@ -9,32 +9,32 @@ import Synchronization
 ///
 /// Faults are set for each direction and may change while connections are open. What is random
 /// comes from the seed.
-final class FaultyProxy: Sendable {
-    enum Direction: Int, CaseIterable, Sendable { case toServer, toClient }
+package final class FaultyProxy: Sendable {
+    package enum Direction: Int, CaseIterable, Sendable { case toServer, toClient }
 
     /// What happens to the bytes of a direction; by default nothing.
-    struct Faults: Sendable {
+    package struct Faults: Sendable {
         /// How long bytes are on their way.
-        var delay: Duration = .zero
+        package var delay: Duration = .zero
         /// Bytes that pass in a second; all by default.
-        var bytesPerSecond: Int?
+        package var bytesPerSecond: Int?
         /// How many bytes are written at once; as many as there are by default.
-        var slices: ClosedRange<Int>?
+        package var slices: ClosedRange<Int>?
         /// After how many bytes a connection is reset; drawn for each connection at its begin.
-        var resetAfter: ClosedRange<Int>?
+        package var resetAfter: ClosedRange<Int>?
         /// Whether bytes vanish.
         ///
         /// A connection that has lost some is reset when it ends.
-        var isBlackHole = false
+        package var isBlackHole = false
         /// Whether nothing is read, so that the sender's buffers fill.
-        var isHeld = false
+        package var isHeld = false
     }
 
-    struct Counters: Sendable {
-        var connections = 0
-        var resets = 0
+    package struct Counters: Sendable {
+        package var connections = 0
+        package var resets = 0
         /// Bytes by direction.
-        var passed = [0, 0]
+        package var passed = [0, 0]
     }
 
     private enum Command: Sendable { case reset, end(Direction), stop }
@@ -46,12 +46,12 @@ final class FaultyProxy: Sendable {
         var hasEnded = false
     }
 
-    let port: Int
+    package let port: Int
     private let state = Mutex(State())
     private let wakeUp: (read: Int32, write: Int32)
 
     /// Listens on a port of its own.
-    init(to target: Int, seed: UInt64 = 1) throws {
+    package init(to target: Int, seed: UInt64 = 1) throws {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw ProxyFailure("pipe", errno) }
         let readEnd = ends[0]
@@ -72,7 +72,9 @@ final class FaultyProxy: Sendable {
     }
 
     /// Sets what happens in one direction, or in both.
-    func set(_ directions: [Direction] = Direction.allCases, _ change: (inout Faults) -> Void) {
+    package func set(
+        _ directions: [Direction] = Direction.allCases, _ change: (inout Faults) -> Void
+    ) {
         state.withLock { state in
             for direction in directions { change(&state.faults[direction.rawValue]) }
         }
@@ -80,22 +82,22 @@ final class FaultyProxy: Sendable {
     }
 
     /// Lets everything pass again.
-    func heal() { set { $0 = Faults() } }
+    package func heal() { set { $0 = Faults() } }
 
     /// Resets all connections that are open.
-    func resetAll() { send(.reset) }
+    package func resetAll() { send(.reset) }
 
     /// Tells all receivers of a direction that their peer has ended its side.
-    func end(_ direction: Direction) { send(.end(direction)) }
+    package func end(_ direction: Direction) { send(.end(direction)) }
 
     /// Ends the proxy and all that goes through it.
-    func stop() {
+    package func stop() {
         send(.stop)
         while !state.withLock({ $0.hasEnded }) { sched_yield() }
         close(wakeUp.write)
     }
 
-    var counters: Counters { state.withLock { $0.counters } }
+    package var counters: Counters { state.withLock { $0.counters } }
 
     private func send(_ command: Command) {
         state.withLock { $0.commands.append(command) }

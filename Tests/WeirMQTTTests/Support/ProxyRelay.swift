@@ -1,1 +1,0 @@
-../../WeirNetworkTests/Support/ProxyRelay.swift

@@ -99,7 +99,7 @@ package final class QueryResults: Sendable {
     private static func line(_ row: some ResultRow) -> [UInt8] {
         var writer = RowWriter()
         row.write(to: &writer)
-        return writer.line
+        return writer.bytes
     }
 
     func take<Row: ResultRow>(_ stream: EventStream<Row>) -> Pipeline {

@@ -116,7 +116,7 @@ package final class LineFile {
     package func write(_ row: some ResultRow) throws {
         var writer = RowWriter()
         row.write(to: &writer)
-        try write(writer.line)
+        try write(writer.bytes)
     }
 
     /// Writes a line.

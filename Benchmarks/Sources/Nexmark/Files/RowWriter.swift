@@ -1,57 +1,86 @@
-/// Writes the fields of a line of CSV (RFC 4180), without its end.
+/// Writes the fields of lines of CSV (RFC 4180).
 package struct RowWriter: Sendable {
-    /// The line so far.
-    package private(set) var line: [UInt8] = []
+    /// The lines so far; what follows the last ``endLine()`` has no end yet.
+    package private(set) var bytes: [UInt8] = []
+    private var isAtStart = true
 
     package init() {}
 
+    /// Ends a line.
+    package mutating func endLine() {
+        bytes.append(10)
+        isAtStart = true
+    }
+
+    /// Forgets all lines, and keeps their memory.
+    package mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        isAtStart = true
+    }
+
     private mutating func separate() {
-        if !line.isEmpty { line.append(UInt8(ascii: ",")) }
+        if !isAtStart { bytes.append(UInt8(ascii: ",")) }
+        isAtStart = false
     }
 
     /// Adds a number.
     package mutating func add(_ number: Int) {
         separate()
-        line.append(contentsOf: String(number).utf8)
+        bytes.append(addingCapacity: 20) { text in
+            if number < 0 { text.append(UInt8(ascii: "-")) }
+            var rest = number.magnitude
+            var divisor: UInt = 1
+            while rest / divisor >= 10 { divisor *= 10 }
+            while divisor > 0 {
+                text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest / divisor))
+                rest %= divisor
+                divisor /= 10
+            }
+        }
     }
 
     /// Adds a text, in quotation marks where it needs them.
     package mutating func add(_ text: Text) { add(text.bytes) }
 
     /// Adds a text.
-    package mutating func add(_ text: String) { add(Array(text.utf8)) }
+    package mutating func add(_ text: String) {
+        Array(text.utf8).withUnsafeBufferPointer { add($0) }
+    }
 
-    private mutating func add(_ bytes: some Collection<UInt8>) {
+    private mutating func add(_ text: UnsafeBufferPointer<UInt8>) {
         separate()
         let quote = UInt8(ascii: "\"")
-        let needsQuotes = bytes.contains {
-            $0 == quote || $0 == UInt8(ascii: ",") || $0 == 10 || $0 == 13
+        // Without an early end, so that many bytes are looked at together.
+        var special: UInt8 = 0
+        for byte in text {
+            let isSpecial = byte == quote || byte == UInt8(ascii: ",") || byte == 10 || byte == 13
+            special |= isSpecial ? 1 : 0
         }
-        guard needsQuotes else { return line.append(contentsOf: bytes) }
-        line.append(quote)
-        for byte in bytes {
-            if byte == quote { line.append(quote) }
-            line.append(byte)
+        guard special != 0 else { return bytes.append(contentsOf: text) }
+        bytes.append(quote)
+        for byte in text {
+            if byte == quote { bytes.append(quote) }
+            bytes.append(byte)
         }
-        line.append(quote)
+        bytes.append(quote)
     }
 
     /// Adds a time in milliseconds since 1970.
     package mutating func add(time: Int) {
         separate()
-        TimeText.append(time, to: &line)
+        TimeText.append(time, to: &bytes)
     }
 
     /// Adds a day.
     package mutating func add(day: Int) {
         separate()
-        TimeText.appendDay(day, to: &line)
+        TimeText.appendDay(day, to: &bytes)
     }
 
     /// Adds a minute of a day, as `23:59`.
     package mutating func add(minute: Int) {
         separate()
-        TimeText.appendMinute(minute, to: &line)
+        TimeText.appendMinute(minute, to: &bytes)
     }
 
     /// Adds a number of thousandths, with three decimals.

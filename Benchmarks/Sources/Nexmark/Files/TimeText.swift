@@ -25,43 +25,56 @@ package enum TimeText {
         return era * 146_097 + dayOfEra - 719_468
     }
 
-    private static func pad(_ value: Int, _ width: Int, _ text: inout [UInt8]) {
-        var divisor = 1
-        for _ in 1..<width { divisor *= 10 }
-        while divisor > 0 {
-            text.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
-            divisor /= 10
-        }
+    /// Appends the two lowest digits of a number.
+    @inline(__always)
+    private static func putTwo(_ value: Int, _ text: inout OutputSpan<UInt8>) {
+        let tens = UInt32(truncatingIfNeeded: value) % 100
+        text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: tens / 10))
+        text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: tens % 10))
+    }
+
+    @inline(__always)
+    private static func putDay(_ day: Int, _ text: inout OutputSpan<UInt8>) {
+        let (year, month, day) = date(day)
+        putTwo(year / 100, &text)
+        putTwo(year, &text)
+        text.append(UInt8(ascii: "-"))
+        putTwo(month, &text)
+        text.append(UInt8(ascii: "-"))
+        putTwo(day, &text)
+    }
+
+    @inline(__always)
+    private static func putMinute(_ minute: Int, _ text: inout OutputSpan<UInt8>) {
+        putTwo(minute / 60, &text)
+        text.append(UInt8(ascii: ":"))
+        putTwo(minute % 60, &text)
     }
 
     /// Appends `2026-01-01`.
     package static func appendDay(_ day: Int, to text: inout [UInt8]) {
-        let (year, month, day) = date(day)
-        pad(year, 4, &text)
-        text.append(UInt8(ascii: "-"))
-        pad(month, 2, &text)
-        text.append(UInt8(ascii: "-"))
-        pad(day, 2, &text)
+        text.append(addingCapacity: 10) { putDay(day, &$0) }
     }
 
     /// Appends `00:00`, of a minute of a day.
     package static func appendMinute(_ minute: Int, to text: inout [UInt8]) {
-        pad(minute / 60, 2, &text)
-        text.append(UInt8(ascii: ":"))
-        pad(minute % 60, 2, &text)
+        text.append(addingCapacity: 5) { putMinute(minute, &$0) }
     }
 
     /// Appends a time.
     package static func append(_ time: Int, to text: inout [UInt8]) {
         let day = time >= 0 ? time / 86_400_000 : (time - 86_399_999) / 86_400_000
         let rest = time - day * 86_400_000
-        appendDay(day, to: &text)
-        text.append(UInt8(ascii: " "))
-        appendMinute(rest / 60_000, to: &text)
-        text.append(UInt8(ascii: ":"))
-        pad(rest / 1_000 % 60, 2, &text)
-        text.append(UInt8(ascii: "."))
-        pad(rest % 1_000, 3, &text)
+        text.append(addingCapacity: 23) { text in
+            putDay(day, &text)
+            text.append(UInt8(ascii: " "))
+            putMinute(rest / 60_000, &text)
+            text.append(UInt8(ascii: ":"))
+            putTwo(rest / 1_000 % 60, &text)
+            text.append(UInt8(ascii: "."))
+            text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 1_000 / 100))
+            putTwo(rest % 100, &text)
+        }
     }
 
     /// Reads a time; the fraction of the second may have any number of digits, or be missing.

@@ -54,7 +54,7 @@ final class MinuteFiles: TransactionalSinkWriter {
     private let directory: String
     private var state = State()
     private var file: (minute: Int, path: String, handle: FileHandle)?
-    private var buffer: [UInt8] = []
+    private var buffer = RowWriter()
     private var prepared: [Int: State] = [:]
 
     init(_ directory: String, restoring bytes: [UInt8]?) throws {
@@ -73,12 +73,10 @@ final class MinuteFiles: TransactionalSinkWriter {
         for bid in batch.elements {
             let minute = bid.dateTime / 60_000
             if file?.minute != minute { try open(minute, bid) }
-            var line = RowWriter()
-            bid.write(to: &line)
-            buffer.append(contentsOf: line.line)
-            buffer.append(10)
+            bid.write(to: &buffer)
+            buffer.endLine()
         }
-        if buffer.count > 1 << 16 { try flushBuffer() }
+        if buffer.bytes.count > 1 << 16 { try flushBuffer() }
     }
 
     private func open(_ minute: Int, _ bid: DatedBid) throws {
@@ -109,10 +107,10 @@ final class MinuteFiles: TransactionalSinkWriter {
     }
 
     private func flushBuffer() throws {
-        guard let file, !buffer.isEmpty else { return }
-        try file.handle.write(contentsOf: Data(buffer))
-        state.lengths[file.path, default: 0] += UInt64(buffer.count)
-        buffer.removeAll(keepingCapacity: true)
+        guard let file, !buffer.bytes.isEmpty else { return }
+        try file.handle.write(contentsOf: Data(buffer.bytes))
+        state.lengths[file.path, default: 0] += UInt64(buffer.bytes.count)
+        buffer.removeAll()
     }
 
     func prepare(checkpoint: Int) async throws -> [UInt8] {

@@ -6,6 +6,7 @@
     import Synchronization
     import Testing
     import WeirNetwork
+    import WeirTestSupport
 
     @testable import WeirJWT
 

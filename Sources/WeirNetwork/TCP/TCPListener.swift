@@ -127,6 +127,12 @@ public final class TCPListener {
         spare = -1
         for connection in Array(handshaking.values) { connection.close() }
         onAccept = { $0.close() }
+        letGo()
+    }
+
+    /// Who hears of changes often keeps the listener: forgets them when there will be no more.
+    private func letGo() {
+        if handle.isClosing, openCount == 0 { onChange = {} }
     }
 
     private func acceptAll() {
@@ -166,6 +172,7 @@ public final class TCPListener {
                 openCount -= 1
                 if let block { release(block) }
                 onChange()
+                letGo()
             }
             socket.setNoDelay(true)
             let connection = TCPConnection(socket: socket)

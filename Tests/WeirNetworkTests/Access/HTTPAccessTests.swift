@@ -81,13 +81,6 @@ import WeirTestSupport
 
     @Test(.timeLimit(.minutes(1)))
     func `forgets a request that had to wait for an authenticator`() async throws {
-        final class Kept: Sendable {
-            let gone: Recorder<Bool>
-
-            init(_ gone: Recorder<Bool>) { self.gone = gone }
-
-            deinit { gone.append(true) }
-        }
         let gone = Recorder<Bool>()
         func serve() async throws {
             let test = try await start()

@@ -126,6 +126,18 @@ import WeirTestSupport
         await loop.stop()
     }
 
+    @Test func `lets go of a server when it stops`() async throws {
+        let gone = Recorder<Bool>()
+        func serve() async throws {
+            let test = try await TestServer()
+            let kept = Kept(gone)
+            test.server.addWebSocket("/kept") { _ in .refuse(403, "\(kept.gone.values)") }
+            await test.loop.stop()
+        }
+        try await serve()
+        await gone.wait(for: 1)
+    }
+
     @Test func `group hands out its loops in turn`() async throws {
         let group = try LoopGroup(count: 2)
         #expect(group.next() === group.loops[0])

@@ -74,3 +74,12 @@ final class Echo: WebSocketHandler {
         closures.append(closure)
     }
 }
+
+/// Says when nothing refers to it any more.
+final class Kept: Sendable {
+    let gone: Recorder<Bool>
+
+    init(_ gone: Recorder<Bool>) { self.gone = gone }
+
+    deinit { gone.append(true) }
+}

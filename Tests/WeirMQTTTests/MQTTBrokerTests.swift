@@ -127,6 +127,7 @@ struct `MQTT with a broker` {
         _ = await seen.wait { Set($0).count == 200 }
         try await publishing(broker, 200..<300, qos: qos).start(.quiet()).waitUntilFinished()
         let all = await seen.wait { Set($0).count == 300 }
+        #expect(Set(all) == Set(0..<300))
         if qos == .exactlyOnce {
             let twice = Dictionary(grouping: all) { $0 }.filter { $1.count > 1 }.keys
             #expect(forgotten.isSuperset(of: twice))

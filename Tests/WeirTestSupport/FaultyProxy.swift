@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import WeirCore
 
 #if canImport(Glibc)
     import Glibc
@@ -61,7 +62,7 @@ package final class FaultyProxy: Sendable {
         let thread = Thread { [self] in
             var relay = ProxyRelay(
                 listener: listener, wakeUp: readEnd, target: target,
-                generator: SeededGenerator(seed: seed))
+                generator: SplitMix64(seed: seed))
             while step(&relay) {}
             relay.closeAll()
             close(readEnd)

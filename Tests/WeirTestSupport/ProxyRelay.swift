@@ -1,4 +1,5 @@
 import Foundation
+import WeirCore
 
 #if canImport(Glibc)
     import Glibc
@@ -29,13 +30,13 @@ struct ProxyRelay {
     private let listener: Int32
     private let wakeUp: Int32
     private let target: Int
-    private var generator: SeededGenerator
+    private var generator: SplitMix64
     private var pairs: [Pair] = []
     private(set) var counters = FaultyProxy.Counters()
 
     private static let bufferedMax = 64 << 10
 
-    init(listener: Int32, wakeUp: Int32, target: Int, generator: SeededGenerator) {
+    init(listener: Int32, wakeUp: Int32, target: Int, generator: SplitMix64) {
         self.listener = listener
         self.wakeUp = wakeUp
         self.target = target

@@ -148,12 +148,7 @@ package final class Mailbox: Sendable {
         case .accepted(_, let lost):
             if lost > 0 { dropped.add(lost, ordering: .relaxed) }
             if let stage { claim = stage }
-            if let wakeUps, let consumer {
-                consumerIsIdle.store(false, ordering: .relaxed)
-                wakeUps.add(consumer)
-            } else {
-                wakeUp(consumer)
-            }
+            wakeUp(consumer, with: wakeUps)
             return .sent
         case .full: return .full
         case .overflow: return .overflow
@@ -345,10 +340,13 @@ package final class Mailbox: Sendable {
         for callback in callbacks { callback() }
     }
 
-    private func wakeUp(_ consumer: UnsafeContinuation<Void, Never>?) {
+    /// Wakes the consumer now, or with others later.
+    private func wakeUp(
+        _ consumer: UnsafeContinuation<Void, Never>?, with others: ConsumerWakeUps? = nil
+    ) {
         guard let consumer else { return }
         consumerIsIdle.store(false, ordering: .relaxed)
-        consumer.resume()
+        if let others { others.add(consumer) } else { consumer.resume() }
     }
 }
 

@@ -245,7 +245,7 @@ private let quick = ReconnectionPolicy(
 
 @Suite struct `Pauses before a connection is made again` {
     @Test func `double, vary by half and end at the longest`() throws {
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         var reconnection = Reconnection(
             ReconnectionPolicy(firstPause: .seconds(1), longestPause: .seconds(6)))
         for pause in [1.0, 2, 4, 6, 6] {
@@ -260,14 +260,14 @@ private let quick = ReconnectionPolicy(
     }
 
     @Test func `are never none at all`() {
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         var reconnection = Reconnection(ReconnectionPolicy(firstPause: .zero, longestPause: .zero))
         let pause = reconnection.next(using: &random)
         #expect(pause == .milliseconds(1))
     }
 
     @Test func `end after the allowed attempts in a row`() {
-        var random = SeededGenerator(seed: 2)
+        var random = SplitMix64(seed: 2)
         var reconnection = Reconnection(ReconnectionPolicy(attempts: 3))
         var pauses = (0..<2).map { _ in reconnection.next(using: &random) }
         reconnection.connected()

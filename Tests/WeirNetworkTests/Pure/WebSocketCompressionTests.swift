@@ -1,4 +1,5 @@
 import Testing
+import WeirCore
 import WeirTestSupport
 
 @testable import WeirNetwork
@@ -138,7 +139,7 @@ import WeirTestSupport
 
     @Test(arguments: 9...15, [true, false])
     func `come back as they were, with every window`(_ bits: Int, _ keepsWindow: Bool) throws {
-        var random = SeededGenerator(seed: UInt64(bits))
+        var random = SplitMix64(seed: UInt64(bits))
         var compression = WebSocketCompression()
         compression.windowBits = bits
         compression.keepsWindow = keepsWindow
@@ -168,7 +169,7 @@ import WeirTestSupport
     }
 
     /// Words that repeat, with noise between.
-    private static func payload(_ size: Int, _ random: inout SeededGenerator) -> [UInt8] {
+    private static func payload(_ size: Int, _ random: inout SplitMix64) -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < size {
             bytes += Array(#"{"card":"4111","amount":"#.utf8)
@@ -178,7 +179,7 @@ import WeirTestSupport
     }
 
     @Test func `don't refer to one that was not sent`() throws {
-        var random = SeededGenerator(seed: 5)
+        var random = SplitMix64(seed: 5)
         let (lost, sent) = (random.bytes(2_000), random.bytes(500))
         let deflater = try #require(Deflater(WebSocketCompression()))
         _ = lost.withUnsafeBytes { deflater.compress($0) { _ in } }

@@ -1,11 +1,12 @@
 import Testing
+import WeirCore
 import WeirTestSupport
 
 @testable import WeirNetwork
 
 @Suite struct `Masking a payload` {
     @Test func `agrees with the bytewise form for every length and offset`() {
-        var random = SeededGenerator(seed: 1)
+        var random = SplitMix64(seed: 1)
         let keyBytes: [UInt8] = [0x12, 0xF4, 0x56, 0x9A]
         let key = keyBytes.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         var wrong: [String] = []
@@ -90,7 +91,7 @@ import WeirTestSupport
     }
 
     @Test func `agrees with the standard library on random bytes`() {
-        var random = SeededGenerator(seed: 2)
+        var random = SplitMix64(seed: 2)
         var wrong: [[UInt8]] = []
         let pieces: [[UInt8]] = Self.valid + Self.invalid.map(\.0)
         for _ in 0..<20_000 {

@@ -1,4 +1,5 @@
 import Testing
+import WeirCore
 import WeirTestSupport
 
 @testable import WeirNetwork
@@ -176,7 +177,7 @@ import WeirTestSupport
     }
 
     @Test func `reads random messages in random pieces as they were sent`() {
-        var random = SeededGenerator(seed: 3)
+        var random = SplitMix64(seed: 3)
         for _ in 0..<60 {
             var expected: [Seen] = []
             var bytes: [UInt8] = []
@@ -197,7 +198,7 @@ import WeirTestSupport
         }
     }
 
-    private func fragments(of payload: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+    private func fragments(of payload: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var cuts = (0..<Int.random(in: 0...3, using: &random))
             .map { _ in Int.random(in: 0...payload.count, using: &random) }.sorted()
         cuts.append(payload.count)

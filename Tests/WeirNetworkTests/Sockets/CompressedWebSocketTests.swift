@@ -1,4 +1,5 @@
 import Testing
+import WeirCore
 import WeirTestSupport
 
 @testable import WeirNetwork
@@ -100,7 +101,7 @@ import WeirTestSupport
         let client = try await Self.client(test, got)
         let server = await test.opened.wait(for: 1)[0]
         let outcomes = Recorder<[WriteOutcome]>()
-        var random = SeededGenerator(seed: 9)
+        var random = SplitMix64(seed: 9)
         // Noise fills the kernel's buffers, then the queue; the client reads again afterwards.
         let noise = random.bytes(400_000)
         server.perform { connection in

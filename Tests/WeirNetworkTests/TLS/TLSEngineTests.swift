@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import WeirCore
 import WeirTestSupport
 
 @testable import WeirNetwork
@@ -101,7 +102,7 @@ import WeirTestSupport
     func `does not care how its bytes are cut`(size: Int) async throws {
         let pair = try await pair()
         #expect(try pair.shakeHands { size })
-        var random = SeededGenerator(seed: UInt64(size))
+        var random = SplitMix64(seed: UInt64(size))
         for count in [1, 100, 16_384, 40_000] {
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
             for (from, to) in [(pair.client, pair.server), (pair.server, pair.client)] {
@@ -119,7 +120,7 @@ import WeirTestSupport
 
     @Test func `does not care about random cuts either`() async throws {
         for seed in 1...20 as ClosedRange<UInt64> {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             let pair = try await pair()
             #expect(try pair.shakeHands { Int.random(in: 1...600, using: &random) }, "\(seed)")
         }
@@ -139,7 +140,7 @@ import WeirTestSupport
     }
 
     @Test func `bytes that are no TLS fail the handshake`() async throws {
-        var random = SeededGenerator(seed: 5)
+        var random = SplitMix64(seed: 5)
         for length in [1, 5, 6, 100, 3_000] {
             let pair = try await pair()
             pair.toServer = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }

@@ -132,8 +132,7 @@ struct HTTPRequestScan {
         var lengths = 0
         var length = 0..<0
         var codings = 0
-        var chunked = 0
-        var hasCoding = false
+        var coding = 0..<0
         var expectation: Range<Int>?
         var start = headersStart
         while let end = Self.lineEnd(bytes, start), end > start {
@@ -155,20 +154,18 @@ struct HTTPRequestScan {
                 hasSeveralKeys = idempotencyKey != nil
                 idempotencyKey = value
             case 17 where HTTPSyntax.equals(key, "transfer-encoding"):
-                hasCoding = true
-                HTTPSyntax.forEachElement(self[value]) { coding in
-                    codings += 1
-                    if HTTPSyntax.equals(coding, "chunked") { chunked += 1 }
-                }
+                codings += 1
+                coding = value
             default: break
             }
         }
         try checkHost(hosts, host)
         if lengths > 1 { throw HTTPError(400, "more than one Content-Length") }
-        if hasCoding {
+        if codings > 1 { throw HTTPError(400, "more than one Transfer-Encoding") }
+        if codings == 1 {
             if lengths > 0 { throw HTTPError(400, "both Transfer-Encoding and Content-Length") }
             if minorVersion == 0 { throw HTTPError(400, "Transfer-Encoding in HTTP/1.0") }
-            guard codings == 1, chunked == 1 else {
+            guard HTTPSyntax.equals(self[coding], "chunked") else {
                 throw HTTPError(501, "the transfer coding is not supported")
             }
             bodyLength = nil

@@ -27,7 +27,7 @@ struct HTTPResponseScan {
         _ headers: HTTPHeaders, _ status: Int, _ minorVersion: Int, _ isHEAD: Bool
     ) throws(HTTPError) -> Length {
         let lengths = headers.values("Content-Length")
-        let codings = headers.elements("Transfer-Encoding")
+        let codings = headers.values("Transfer-Encoding")
         if lengths.count > 1 { throw HTTPError(502, "more than one Content-Length") }
         if !codings.isEmpty {
             guard lengths.isEmpty, minorVersion >= 1, codings.count == 1,

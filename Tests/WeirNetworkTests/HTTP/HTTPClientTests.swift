@@ -80,6 +80,11 @@ import WeirTestSupport
     @Test(arguments: [
         ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", true),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok", false),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding:\r\n\r\nok", false),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            false
+        ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok", true),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n", false),

@@ -71,6 +71,16 @@ import Testing
         ("GET / HTTP/1.1\r\nHost: a\r\nX: a value of more than\tsixteen\r\n\r\n", ["/"]),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", ["501"]),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", ["501"]),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ,chunked\r\n\r\n", ["501"]),
+        // Found by fuzzing: who reads the first line only sees no body.
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ["400"]
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ["400"]
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", ["501"]),
         ("GET / HTTP/1.1\r\nHost: \r\n\r\n", ["/"]),
     ]

@@ -129,7 +129,8 @@ struct WindowJoinInput<Key: Hashable & Codable & Sendable, Left: Sendable, Right
         let core = WindowCore<Key, Self>(
             scope: scope, domain: window.domain, lateness: lateness, interval: trigger.interval,
             late: late.isEmpty ? [] : [lateRows(late)], forward: results.signal)
-        let fold = JoinFold<Key, Left, Right>(maximum: maximum)
+        let fold = JoinFold<Key, Left, Right>(
+            maximum: maximum, count: scope.makeCount(.joinRows))
         let keys: @Sendable (Batch<Self>) -> ContiguousArray<Key> = { batch in
             batch.elements.mapped { $0.key }
         }
@@ -173,11 +174,17 @@ struct WindowJoinInput<Key: Hashable & Codable & Sendable, Left: Sendable, Right
 struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Sendable>: WindowFold {
     @usableFromInline typealias Rows = JoinRows<Left, Right>
     @usableFromInline let maximum: Int
+    @usableFromInline let count: StateCount
 
     @inlinable
-    init(maximum: Int) {
+    init(maximum: Int, count: StateCount) {
         self.maximum = maximum
+        self.count = count
     }
+
+    @inlinable var counts: Bool { true }
+    @inlinable func entered(_ rows: Rows) { count.value += rows.count }
+    @inlinable func left(_ rows: Rows) { count.value -= rows.count }
 
     @inlinable var combines: Bool { true }
     @inlinable func initial() -> Rows { Rows() }
@@ -186,10 +193,13 @@ struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Senda
     func add(_ input: WindowJoinInput<Key, Left, Right>, to rows: inout Rows) {
         switch input.row {
         case .left(let row):
-            if rows.lefts.count < maximum { rows.lefts.append(row) } else { rows.omitted += 1 }
+            guard rows.lefts.count < maximum else { return rows.omitted += 1 }
+            rows.lefts.append(row)
         case .right(let row):
-            if rows.rights.count < maximum { rows.rights.append(row) } else { rows.omitted += 1 }
+            guard rows.rights.count < maximum else { return rows.omitted += 1 }
+            rows.rights.append(row)
         }
+        count.value += 1
     }
 
     @inlinable

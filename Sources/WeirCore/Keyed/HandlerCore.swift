@@ -283,16 +283,6 @@ extension StageScope {
         return table
     }
 
-    /// The same for keys that hash in the group of a key within them.
-    @inlinable
-    func makeTable<Key, Value: Sendable>(
-        of value: Value.Type, hash: @escaping (Key) -> UInt64
-    ) -> KeyedTable<Key, Value> {
-        let table: KeyedTable<Key, Value> = makeUnkeptTable()
-        keep(CheckpointedTable(table, hash: hash))
-        return table
-    }
-
     /// A table that follows the fate of each batch, and is in no checkpoint yet.
     @inlinable
     func makeUnkeptTable<Key, Value: Sendable>(

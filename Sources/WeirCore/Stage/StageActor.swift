@@ -162,6 +162,8 @@ package actor StageActor: SupervisedChild {
         // What has come by channels that are ahead of a checkpoint's barrier.
         var heldBack = Deque<Delivery>()
         idleSince = environment.clock.monotonicNanoseconds()
+        // What was restored shows before the first event.
+        scope.publishMetrics()
         armWakeUp()
         lendIfPossible()
         defer { claimed.take()?.mailbox.releaseClaim(waking: true) }

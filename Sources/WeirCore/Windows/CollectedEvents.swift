@@ -12,7 +12,7 @@ extension CollectedEvents: Encodable where Element: Encodable {}
 extension CollectedEvents: Decodable where Element: Decodable {}
 
 @usableFromInline
-struct CollectFold<Element: Sendable>: WindowFold {
+struct CollectFold<Element: Sendable>: WindowFold, Sendable {
     private let maximum: Int
 
     @usableFromInline

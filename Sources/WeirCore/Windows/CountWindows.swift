@@ -46,7 +46,13 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         panesPerSlide = slide / paneSize
         self.fold = fold
         firing = core.firing
-        table = core.scope.makeTable(Key.self, Panes.self)
+        table = core.scope.makeTable(Key.self, Panes.self) { table, group in
+            if !fold.counts { return }
+            table.forEach(inGroup: group) { _, panes, _ in
+                fold.entered(panes.current.value)
+                for pane in panes.complete { fold.entered(pane.value) }
+            }
+        }
     }
 
     @inlinable
@@ -74,8 +80,11 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     func complete(_ panes: inout Panes, of key: Key, into output: inout Results) {
         if panesPerWindow == 1 {
             emit(key, panes.current, into: &output)
+            fold.left(panes.current.value)
         } else {
-            if panes.complete.count == panesPerWindow { panes.complete.removeFirst() }
+            if panes.complete.count == panesPerWindow {
+                fold.left(panes.complete.removeFirst().value)
+            }
             panes.complete.append(panes.current)
             panes.panesSinceResult &+= 1
             if panes.panesSinceResult == panesPerSlide {
@@ -114,6 +123,7 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         guard let panes = table.remove(entry.key, hash: entry.hash), panes.current.count > 0 else {
             return
         }
+        fold.left(panes.current.value)
         emit(entry.key, panes.current, into: &output)
     }
 

@@ -34,6 +34,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             WindowKey<Key>.self, WindowState<Fold.Accumulator>.self, hash: WindowKey.stableHash
         ) { [unowned core] table, group in
             table.forEach(inGroup: group) { id, state, _ in
+                fold.entered(state.value)
                 let entry = WindowEntry(key: id.key, hash: stableHash(id.key), mark: id.mark)
                 let deadline = id.mark &- 1
                 switch state.stage {
@@ -205,7 +206,10 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
                 window: EventTime(nanoseconds: start)..<EventTime(nanoseconds: end),
                 value: fold.result(of: state.value)),
             at: EventTime(nanoseconds: isGlobal ? state.latest : end &- 1))
-        if trigger.accumulation == .discarding { state.value = fold.initial() }
+        if trigger.accumulation == .discarding {
+            fold.left(state.value)
+            state.value = fold.initial()
+        }
     }
 
     @inlinable
@@ -220,6 +224,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             if state.news > 0 || !isGlobal && trigger.accumulation == .accumulating {
                 emit(entry.key, entry.mark, &state, into: &output)
             }
+            fold.left(state.value)
             return
         }
         try table.update(id, hash: hash, default: WindowState(fold.initial())) { state in
@@ -234,7 +239,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @inlinable
     func drop(_ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64) {
         let id = WindowKey(entry.key, entry.mark)
-        table.remove(id, hash: id.hash(ofKey: entry.hash))
+        if let state = table.remove(id, hash: id.hash(ofKey: entry.hash)) { fold.left(state.value) }
     }
 
     @inlinable

@@ -53,6 +53,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
             table.forEach(inGroup: group) { key, sessions, _ in
                 let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
                 for session in sessions {
+                    fold.entered(session.value)
                     if session.entered < .max {
                         core.firing.add(entry, at: session.entered)
                     } else {
@@ -168,6 +169,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     /// Joins neighbouring sessions into the first of them.
     @inlinable
     func merge(_ sessions: inout ContiguousArray<Session>, _ range: Range<Int>) {
+        for index in range { fold.left(sessions[index].value) }
         for index in range.dropFirst() {
             fold.combine(sessions[index].value, into: &sessions[range.lowerBound].value)
             sessions[range.lowerBound].latest = max(
@@ -177,6 +179,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
                 sessions[range.lowerBound].entered, sessions[index].entered)
         }
         sessions.removeSubrange(range.dropFirst())
+        fold.entered(sessions[range.lowerBound].value)
     }
 
     @inlinable
@@ -188,7 +191,10 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
                 key: key,
                 window: EventTime(nanoseconds: session.first)..<EventTime(nanoseconds: end),
                 value: fold.result(of: session.value)), at: EventTime(nanoseconds: end &- 1))
-        if trigger.accumulation == .discarding { session.value = fold.initial() }
+        if trigger.accumulation == .discarding {
+            fold.left(session.value)
+            session.value = fold.initial()
+        }
     }
 
     @inlinable
@@ -213,7 +219,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
                 emit(entry.key, &sessions[found], into: &output)
             }
             if lateness == 0 {
-                sessions.remove(at: found)
+                fold.left(sessions.remove(at: found).value)
             } else {
                 sessions[found].entered = .max
                 dropping.add(entry, at: WindowArithmetic.add(deadline, lateness))
@@ -227,8 +233,11 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
         var isEmpty = false
         try table.update(entry.key, hash: entry.hash, default: []) { sessions in
             sessions.removeAll { session in
-                session.entered == .max
+                let isOver =
+                    session.entered == .max
                     && WindowArithmetic.add(self.deadline(of: session), lateness) <= watermark
+                if isOver { fold.left(session.value) }
+                return isOver
             }
             isEmpty = sessions.isEmpty
         }

@@ -37,10 +37,14 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         self.length = length
         pane = SlidingPane(at: 0, size: size, slide: slide, offset: offset, length: length)
         panes = core.scope.makeTable(
-            of: Fold.Accumulator.self, hash: WindowKey<Key>.stableHash)
+            WindowKey<Key>.self, Fold.Accumulator.self, hash: WindowKey<Key>.stableHash
+        ) { panes, group in
+            if fold.counts { panes.forEach(inGroup: group) { _, value, _ in fold.entered(value) } }
+        }
         let lateness = core.lateness
         table = core.scope.makeTable(Key.self, Stacks.self) { [unowned core] table, group in
             table.forEach(inGroup: group) { key, state, _ in
+                fold.entered(state.latest)
                 let hash = stableHash(key)
                 if let end = state.nextEnd {
                     core.firing.add(WindowEntry(key: key, hash: hash, mark: end), at: end &- 1)
@@ -237,11 +241,23 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @inlinable
     func forgetPanes(before time: Int64, _ key: Key, _ hash: UInt64, _ state: inout Stacks) {
         while state.head < state.starts.count, state.starts[state.head] < time {
-            let id = WindowKey(key, state.starts[state.head])
-            panes.remove(id, hash: id.hash(ofKey: hash))
-            state.remove(id.mark)
+            removePane(at: state.starts[state.head], key, hash, &state)
         }
-        if state.hasLatest, state.latestStart < time { state.removeLatest(fold.initial()) }
+        if state.hasLatest, state.latestStart < time { removeLatest(&state) }
+    }
+
+    /// Drops a pane that is not the latest one.
+    @inlinable
+    func removePane(at start: Int64, _ key: Key, _ hash: UInt64, _ state: inout Stacks) {
+        let id = WindowKey(key, start)
+        if let value = panes.remove(id, hash: id.hash(ofKey: hash)) { fold.left(value) }
+        state.remove(start)
+    }
+
+    @inlinable
+    func removeLatest(_ state: inout Stacks) {
+        fold.left(state.latest)
+        state.removeLatest(fold.initial())
     }
 
     /// Moves the table on to the window that ends at `end`; returns its aggregate, nil if it has
@@ -293,11 +309,9 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             entry.key, hash: entry.hash, default: Stacks(fold.initial())
         ) { state in
             if state.hasLatest, state.latestStart == entry.mark {
-                state.removeLatest(fold.initial())
+                removeLatest(&state)
             } else {
-                let id = WindowKey(entry.key, entry.mark)
-                panes.remove(id, hash: id.hash(ofKey: entry.hash))
-                state.remove(entry.mark)
+                removePane(at: entry.mark, entry.key, entry.hash, &state)
             }
             isEmpty = state.isEmpty
         }

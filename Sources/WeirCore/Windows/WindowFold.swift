@@ -1,6 +1,6 @@
 /// How the events of a window become its value: what reductions and aggregates have in common.
 @usableFromInline
-protocol WindowFold<Input>: Sendable {
+protocol WindowFold<Input> {
     associatedtype Input: Sendable
     associatedtype Accumulator: Sendable
     associatedtype Output: Sendable
@@ -11,10 +11,30 @@ protocol WindowFold<Input>: Sendable {
     /// Adds what comes behind the accumulator's inputs.
     func combine(_ other: Accumulator, into accumulator: inout Accumulator)
     func result(of accumulator: Accumulator) -> Output
+    /// Whether it counts what the accumulators hold.
+    var counts: Bool { get }
+    /// Counts what an accumulator holds that has come into the state otherwise than by `add`.
+    func entered(_ accumulator: Accumulator)
+    /// The same for one that leaves the state.
+    func left(_ accumulator: Accumulator)
+}
+
+extension WindowFold {
+    @inlinable
+    @inline(__always)
+    var counts: Bool { false }
+
+    @inlinable
+    @inline(__always)
+    func entered(_ accumulator: Accumulator) {}
+
+    @inlinable
+    @inline(__always)
+    func left(_ accumulator: Accumulator) {}
 }
 
 @usableFromInline
-struct AggregateFold<Summary: Aggregate>: WindowFold where Summary.Input: Sendable {
+struct AggregateFold<Summary: Aggregate>: WindowFold, Sendable where Summary.Input: Sendable {
     @usableFromInline let summary: Summary
 
     @inlinable
@@ -39,7 +59,7 @@ struct AggregateFold<Summary: Aggregate>: WindowFold where Summary.Input: Sendab
 }
 
 @usableFromInline
-struct ReduceFold<Input: Sendable, Accumulator: Sendable, Failure: Error>: WindowFold {
+struct ReduceFold<Input: Sendable, Accumulator: Sendable, Failure: Error>: WindowFold, Sendable {
     @usableFromInline let start: Accumulator
     @usableFromInline let body: @Sendable (inout Accumulator, Input) throws(Failure) -> Void
     @usableFromInline let merge: (@Sendable (inout Accumulator, Accumulator) -> Void)?

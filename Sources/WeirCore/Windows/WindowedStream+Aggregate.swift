@@ -103,7 +103,7 @@ extension WindowedStream {
     }
 
     @inlinable
-    func fold<Fold: WindowFold>(
+    func fold<Fold: WindowFold & Sendable>(
         _ fold: Fold, name: String?, isFallible: Bool, combines: Bool, problem: String? = nil,
         at location: SourceLocation
     ) -> EventStream<Windowed<Key, Fold.Output>> where Fold.Input == Element {

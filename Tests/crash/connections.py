@@ -32,8 +32,15 @@ def memory(pid):
     return (int(fields[1]) - int(fields[2])) * resource.getpagesize()
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+def sockets(pid):
+    """How many sockets a process has open; its files come and go with checkpoints."""
+    count = 0
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            count += os.readlink(entry.path).startswith("socket:")
+        except FileNotFoundError:
+            pass  # closed since
+    return count
 
 
 def wait(what, condition, seconds=60):
@@ -132,17 +139,17 @@ def main():
         producer.connect(port, timeout=30)
         work_on(producer, options.transfers)
         unread = deaf(web, options.deaf)
-        base = descriptors(pid)
+        base = sockets(pid)
         for _ in range(options.rounds):
             before = memory(pid)
             began = time.monotonic()
             clients = open_all(port, count, b'{"account":"half of a')
-            wait("every connection's being open", lambda: descriptors(pid) >= base + count)
+            wait("every connection's being open", lambda: sockets(pid) >= base + count)
             seconds = time.monotonic() - began
             held = memory(pid)
             rate = work_on(producer, options.transfers)
             end_all(clients)
-            wait("every connection's end", lambda: descriptors(pid) <= base)
+            wait("every connection's end", lambda: sockets(pid) <= base)
             rounds.append({
                 "connections": count, "opened_per_second": round(count / seconds),
                 "kib_per_connection": round((held - before) / count / 1024, 2),

@@ -120,9 +120,10 @@ static inline socklen_t cuv_unix_address(const char *path, struct sockaddr_un *a
     return (socklen_t)sizeof *address;
 }
 
-// SOCK_* again. Returns a close-on-exec, non-blocking socket for the file system's names, or a negative errno.
-static inline int cuv_unix_socket(void) {
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+// SOCK_* again. Returns a close-on-exec, non-blocking socket for the file system's names, of streams or of datagrams, or a negative
+// errno.
+static inline int cuv_unix_socket(int takes_datagrams) {
+    int fd = socket(AF_UNIX, takes_datagrams ? SOCK_DGRAM : SOCK_STREAM, 0);
     if (fd < 0) return -errno;
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
         return cuv_give_up(fd);
@@ -130,18 +131,20 @@ static inline int cuv_unix_socket(void) {
     return fd;
 }
 
-// errno has to be read right after the call. Binds `path`, sets its permissions before anybody can connect, listens. Returns a
-// descriptor or a negative errno; -ENAMETOOLONG when the path doesn't fit an address.
-static inline int cuv_unix_listen(const char *path, unsigned int permissions, int backlog) {
+// errno has to be read right after the call. Binds `path` with these permissions and listens with this backlog; with none it is a
+// socket of datagrams, which takes what is sent from its binding on: Linux binds with the permissions that the socket itself has.
+// Returns a descriptor or a negative errno; -ENAMETOOLONG when the path doesn't fit an address.
+static inline int cuv_unix_bind(const char *path, unsigned int permissions, int backlog) {
     struct sockaddr_un address;
     socklen_t length = cuv_unix_address(path, &address);
     if (length == 0) return -ENAMETOOLONG;
-    int fd = cuv_unix_socket();
+    int fd = cuv_unix_socket(backlog == 0);
     if (fd < 0) return fd;
+    (void)fchmod(fd, (mode_t)permissions);
     if (bind(fd, (struct sockaddr *)&address, length) < 0) {
         return cuv_give_up(fd);
     }
-    if (chmod(path, (mode_t)permissions) < 0 || listen(fd, backlog) < 0) {
+    if (chmod(path, (mode_t)permissions) < 0 || (backlog > 0 && listen(fd, backlog) < 0)) {
         int error = errno;
         unlink(path);
         errno = error;
@@ -151,11 +154,11 @@ static inline int cuv_unix_listen(const char *path, unsigned int permissions, in
 }
 
 // As above. Returns a connected descriptor or a negative errno.
-static inline int cuv_unix_connect(const char *path) {
+static inline int cuv_unix_connect(const char *path, int takes_datagrams) {
     struct sockaddr_un address;
     socklen_t length = cuv_unix_address(path, &address);
     if (length == 0) return -ENAMETOOLONG;
-    int fd = cuv_unix_socket();
+    int fd = cuv_unix_socket(takes_datagrams);
     if (fd < 0) return fd;
     if (connect(fd, (struct sockaddr *)&address, length) < 0) {
         return cuv_give_up(fd);

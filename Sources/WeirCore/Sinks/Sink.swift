@@ -11,6 +11,9 @@ public protocol SinkWriter<Element>: AnyObject {
     /// When it throws, the same events come again, as often as the `attempts` of the sink's supervisor say, then one by
     /// one: an event that fails as often alone goes to the dead letters, the others are written. So events may be
     /// written more than once unless the writer sees to that.
+    ///
+    /// The task is cancelled when the run is: what waits for a receiver has to end then, for instance by throwing
+    /// `CancellationError`, or the run can't.
     func write(_ batch: Batch<Element>) async throws
 
     /// Called when there is nothing more to write for now.

@@ -81,7 +81,8 @@ final class TCPClient: Sendable {
 
     private final class State: TCPConnectionHandler {
         let connection: TCPConnection
-        var waiting: (bytes: [UInt8], continuation: CheckedContinuation<Void, any Error>)?
+        /// What the connection had no room for; its wait may be over.
+        var waiting: (bytes: [UInt8], wait: LoopWait)?
         var failure: NetworkError?
         var isClosed = false
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -96,30 +97,32 @@ final class TCPClient: Sendable {
         ) -> Int { bytes.count }
 
         func connectionDrained(_ connection: TCPConnection) {
-            guard let (bytes, continuation) = waiting else { return }
+            guard let (bytes, wait) = waiting, !wait.isOver else { return }
             waiting = nil
-            write(bytes, continuation)
+            write(bytes, wait)
         }
 
         func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
             isClosed = true
             failure = error
-            waiting?.continuation.resume(throwing: lost)
+            waiting?.wait.end(.failure(lost))
             waiting = nil
             for waiter in closeWaiters { waiter.resume() }
             closeWaiters.removeAll()
         }
 
-        func write(_ bytes: [UInt8], _ continuation: CheckedContinuation<Void, any Error>) {
-            if isClosed {
-                continuation.resume(throwing: lost)
-                return
-            }
+        func write(_ bytes: [UInt8], _ wait: LoopWait) {
+            if isClosed { return wait.end(.failure(lost)) }
             switch bytes.withUnsafeBytes({ connection.write($0) }) {
-            case .sent, .queued: continuation.resume()
-            case .refused: waiting = (bytes, continuation)
-            case .closed: continuation.resume(throwing: lost)
+            case .sent, .queued: wait.end(.success(()))
+            case .refused: waiting = (bytes, wait)
+            case .closed: wait.end(.failure(lost))
             }
+        }
+
+        /// Sends what is queued first, unless it was given up that the server takes it.
+        func close() {
+            if waiting != nil { connection.close() } else { connection.closeGracefully() }
         }
 
         var lost: NetworkError {
@@ -154,13 +157,11 @@ final class TCPClient: Sendable {
 
     /// Writes bytes; waits while the connection's queue is full.
     ///
-    /// Throws when the connection is lost.
+    /// Throws when the connection is lost, and when the task is cancelled while it waits.
     func write(_ bytes: [UInt8]) async throws {
         if bytes.isEmpty { return }
         let state = state
-        try await withCheckedThrowingContinuation { continuation in
-            state.loop.execute { state.value.write(bytes, continuation) }
-        }
+        try await state.loop.wait { state.value.write(bytes, $0) }
     }
 
     /// Sends what is queued, then closes.
@@ -172,7 +173,7 @@ final class TCPClient: Sendable {
                     continuation.resume()
                 } else {
                     state.value.closeWaiters.append(continuation)
-                    state.value.connection.closeGracefully()
+                    state.value.close()
                 }
             }
         }

@@ -1,7 +1,8 @@
 /// Reads what older programs send (RFC 3164), as far as they agree on a format.
 ///
-/// `<PRI>Mmm dd hh:mm:ss HOST TAG[PID]: TEXT`; what doesn't look so is text. The time has neither
-/// year nor zone, so it is no event time.
+/// `<PRI>Mmm dd hh:mm:ss HOST TAG[PID]: TEXT`, without the host where a program writes to its own
+/// machine's socket; what doesn't look so is text. The time has neither year nor zone, so it is no
+/// event time.
 struct LegacySyslogParser {
     private static let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -16,8 +17,9 @@ struct LegacySyslogParser {
         if hasTime(rest) {
             rest = rest.dropFirst(16)
             let host = rest.prefix { $0 != UInt8(ascii: " ") }
-            if !host.isEmpty, host.count <= 255, host.count < rest.count,
-                host.allSatisfy({ (33...126).contains($0) })
+            // A tag has the colon at its end, which no name of a host has.
+            if !host.isEmpty, host.last != UInt8(ascii: ":"), host.count <= 255,
+                host.count < rest.count, host.allSatisfy({ (33...126).contains($0) })
             {
                 message.hostName = String(decoding: host, as: UTF8.self)
                 rest = rest.dropFirst(host.count + 1)

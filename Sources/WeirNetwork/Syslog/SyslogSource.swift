@@ -3,13 +3,13 @@ public import WeirCore
 /// How syslog messages come.
 public struct SyslogTransport: Sendable {
     enum Choice: Sendable {
-        case udp(UDPOptions)
+        case udp(DatagramOptions)
         case tcp(TLSServerConfiguration?)
     }
     let choice: Choice
 
     /// Over UDP, one message in a datagram (RFC 5426); port 514 by custom.
-    public static func udp(_ options: UDPOptions = UDPOptions()) -> SyslogTransport {
+    public static func udp(_ options: DatagramOptions = DatagramOptions()) -> SyslogTransport {
         SyslogTransport(choice: .udp(options))
     }
 

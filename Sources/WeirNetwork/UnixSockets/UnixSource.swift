@@ -101,8 +101,9 @@ private final class UnixService: Sendable {
         let (state, loop) = (state, loop)
         try await loop.run {
             if state.value.listener != nil { return }
-            state.value.listener = try UnixListener(path, options, on: loop, logger: logger) {
-                connection in
+            state.value.listener = try UnixListener(
+                UnixPath(path), options, on: loop, logger: logger
+            ) { connection in
                 if let acceptor = state.value.acceptor {
                     acceptor(connection)
                 } else {

@@ -52,14 +52,12 @@ public final class WebSocketClient: Sendable {
 
     /// Sends messages in order with as few writes as possible; suspends while the queue is full.
     ///
-    /// - Throws: ``NetworkError/Code/closed`` when the connection closes before all are taken.
+    /// - Throws: ``NetworkError/Code/closed`` when the connection closes before all are taken;
+    ///   `CancellationError` when the task is cancelled before, after which those that are not taken
+    ///   are not sent.
     public func send(_ frames: [WebSocketFrame]) async throws {
         let session = session
-        try await withCheckedThrowingContinuation { continuation in
-            session.loop.execute {
-                session.value.send(frames[...]) { continuation.resume(with: $0.mapError { $0 }) }
-            }
-        }
+        try await session.loop.wait { session.value.send(frames[...], $0) }
     }
 
     /// Goes on with messages after `onMessage` answered ``Flow/stop``; from any thread.
@@ -69,6 +67,9 @@ public final class WebSocketClient: Sendable {
     }
 
     /// Closes with the close handshake and waits for its end.
+    ///
+    /// A server that takes nothing, so that a `send` was given up by its task's cancellation, gets
+    /// none: the connection is cut.
     public func close(_ code: WebSocketCloseCode = .normal, reason: String = "") async {
         let session = session
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
@@ -81,13 +82,11 @@ public final class WebSocketClient: Sendable {
 
 /// The part of a client that lives on the loop.
 private final class ClientSession: WebSocketHandler {
-    private typealias Completion = (Result<Void, NetworkError>) -> Void
-
     var connection: WebSocketConnection?
     private let onMessage: WebSocketClient.OnMessage
     private let onClose: @Sendable (WebSocketClosure) -> Void
     /// Senders that wait for room, in order; each holds its own messages.
-    private var waiting: [(ArraySlice<WebSocketFrame>, Completion)] = []
+    private var waiting: [(frames: ArraySlice<WebSocketFrame>, wait: LoopWait)] = []
     private var closeWaiters: [() -> Void] = []
 
     init(
@@ -98,19 +97,17 @@ private final class ClientSession: WebSocketHandler {
         self.onClose = onClose
     }
 
-    func send(
-        _ frames: ArraySlice<WebSocketFrame>,
-        _ completion: @escaping (Result<Void, NetworkError>) -> Void
-    ) {
+    func send(_ frames: ArraySlice<WebSocketFrame>, _ wait: LoopWait) {
+        waiting.removeAll(where: \.wait.isOver)
         if !waiting.isEmpty {
-            waiting.append((frames, completion))
+            waiting.append((frames, wait))
             return
         }
         let rest = push(frames)
         switch rest {
-        case nil: completion(.failure(Self.closedError))
-        case .some(let rest) where rest.isEmpty: completion(.success(()))
-        case .some(let rest): waiting.append((rest, completion))
+        case nil: wait.end(.failure(Self.closedError))
+        case .some(let rest) where rest.isEmpty: wait.end(.success(()))
+        case .some(let rest): waiting.append((rest, wait))
         }
     }
 
@@ -132,14 +129,16 @@ private final class ClientSession: WebSocketHandler {
     }
 
     func drained(_ connection: WebSocketConnection) {
-        while let (frames, completion) = waiting.first {
-            guard let rest = push(frames) else { return }
-            if !rest.isEmpty {
-                waiting[0].0 = rest
-                return
+        while let (frames, wait) = waiting.first {
+            if !wait.isOver {
+                guard let rest = push(frames) else { return }
+                if !rest.isEmpty {
+                    waiting[0].frames = rest
+                    return
+                }
             }
             waiting.removeFirst()
-            completion(.success(()))
+            wait.end(.success(()))
         }
     }
 
@@ -158,7 +157,11 @@ private final class ClientSession: WebSocketHandler {
             return
         }
         closeWaiters.append(completion)
-        connection.close(code, reason: reason)
+        if waiting.contains(where: \.wait.isOver) {
+            connection.tcp.close()
+        } else {
+            connection.close(code, reason: reason)
+        }
     }
 
     func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
@@ -168,7 +171,7 @@ private final class ClientSession: WebSocketHandler {
         waiting = []
         closeWaiters = []
         onClose(closure)
-        for (_, completion) in senders { completion(.failure(Self.closedError)) }
+        for (_, wait) in senders { wait.end(.failure(Self.closedError)) }
         for waiter in closers { waiter() }
     }
 }

@@ -54,7 +54,7 @@ private func parse(_ text: String) throws -> [StatsDMetric] {
         }
         let running = try await topology.start(.quiet())
         let letters = running.recordDeadLetters()
-        let sender = try await UDPSender.to(try running.udp)
+        let sender = try await DatagramSender.to(try running.udp)
         try await sender.send("a:1|c\nb:2:3|h|#x:y\nnonsense\n", "c:z|s")
         let all = await seen.wait(for: 4)
         #expect(all.map(\.name) == ["a", "b", "b", "c"])

@@ -109,6 +109,12 @@ private func parse(_ bytes: [UInt8]) throws -> SyslogMessage {
         #expect(full.processID == "42")
         #expect(full.text == "'su root' failed")
         #expect(full.timestamp == nil)
+        // What `logger --socket` sends.
+        let local = try legacy("<131>Nov 23 01:25:29 root[7]: the till is on fire")
+        #expect(local.hostName == nil)
+        #expect(local.appName == "root")
+        #expect(local.processID == "7")
+        #expect(local.text == "the till is on fire")
         #expect(try legacy("<13>Feb  5 17:32:18 10.0.0.99 Use the BFG!").text == "Use the BFG!")
         #expect(try legacy("<13>just text").text == "just text")
         #expect(throws: SyslogError.self) { try legacy("no priority") }

@@ -29,7 +29,7 @@ import WeirTestSupport
         }
         let running = try await timed.start(.quiet())
         let letters = running.recordDeadLetters()
-        let sender = try await UDPSender.to(try running.udp)
+        let sender = try await DatagramSender.to(try running.udp)
         try await sender.send(Self.line, "<34>nonsense", "<34>1 - - - - - - x")
         let expected = EventTime(rfc3339: "2003-10-11T22:14:15.003Z")
         #expect(await times.wait(for: 2) == [expected, .min])
@@ -72,7 +72,7 @@ import WeirTestSupport
         var options = SyslogOptions()
         options.acceptsLegacyFormat = true
         let running = try await topology(.udp(), seen, options).start(.quiet())
-        let sender = try await UDPSender.to(try running.udp)
+        let sender = try await DatagramSender.to(try running.udp)
         try await sender.send("<34>Oct 11 22:14:15 old su: failed", Self.line)
         #expect(await seen.wait(for: 2).map(\.hostName) == ["old", "host"])
         try await running.drain()

@@ -61,7 +61,7 @@ private final class UnixClient: Sendable {
         let folder = try Folder()
         let path = "\(folder.path)/in.sock"
         // A socket that is bound and then closed stays as a file.
-        let descriptor = cuv_unix_listen(path, 0o600, 1)
+        let descriptor = cuv_unix_bind(path, 0o600, 1)
         #expect(descriptor >= 0)
         close(descriptor)
         #expect(exists(path))

@@ -10,31 +10,32 @@ import WeirCore
 
 /// Brings the datagrams of a socket to a source; used on its loop only.
 final class DatagramReader<Element: Sendable>: DatagramReading {
-    private let socket: UDPSocket
+    private let socket: DatagramSocket
     private let connections: SourceConnections<Element>
-    private let options: UDPOptions
+    private let options: DatagramOptions
     private let context: SourceContext
     private let peer: DatagramPeer
     private var connection: IngestConnection?
-    private var names = PeerNames()
+    private var names: PeerNames
     private var timer: LoopTimer?
 
     /// How often the kernel is asked what it has dropped.
     private static var dropInterval: Duration { .seconds(1) }
 
     init(
-        _ socket: UDPSocket, _ connections: SourceConnections<Element>, _ options: UDPOptions,
-        _ context: SourceContext
+        _ socket: DatagramSocket, _ connections: SourceConnections<Element>,
+        _ options: DatagramOptions, from names: PeerNames, _ context: SourceContext
     ) {
         self.socket = socket
         self.connections = connections
         self.options = options
+        self.names = names
         self.context = context
         peer = DatagramPeer(socket)
     }
 
     func begin() {
-        socket.onDatagram = { [unowned self] in take($0, from: $1) }
+        socket.onDatagram = { [unowned self] in take($0) }
         socket.onReadEnd = { [unowned self] in pass() }
         socket.onError = { [context] error in
             context.logger.warning("\(error)", metadata: ["stage": "\(context.stage)"])
@@ -42,7 +43,7 @@ final class DatagramReader<Element: Sendable>: DatagramReading {
         peer.onResume = { [unowned self] in countDropped() }
         timer = try? LoopTimer(on: connections.loop) { [unowned self] in countDropped() }
         timer?.start(after: Self.dropInterval, every: Self.dropInterval)
-        connection = connections.add(socket, peer, from: ConnectionInfo(), opening: .plain)
+        connection = connections.add(socket, peer, from: names.current, opening: .plain)
     }
 
     func end() {
@@ -59,14 +60,17 @@ final class DatagramReader<Element: Sendable>: DatagramReading {
         context.metrics.countDropped(socket.takeDropped(), reason: .kernelBuffer)
     }
 
-    private func take(_ bytes: UnsafeRawBufferPointer, from address: UnsafePointer<sockaddr>) {
+    private func take(_ datagram: DatagramSocket.Datagram) {
         guard let connection else { return }
-        if let info = names.change(to: address) { connection.intake.comesFrom(info) }
-        if bytes.count > options.maximumLength {
+        if let info = names.change(to: datagram.sender) { connection.intake.comesFrom(info) }
+        let bytes = datagram.bytes
+        let limit = min(options.maximumLength, DatagramPacking.lengthMax)
+        if bytes.count > limit {
+            let length = "\(datagram.isCut ? "more than " : "")\(bytes.count)"
             context.deadLetter(
                 [UInt8](bytes),
-                reason: "a datagram of \(bytes.count) bytes is longer than the limit of "
-                    + "\(options.maximumLength) bytes",
+                reason:
+                    "a datagram of \(length) bytes is longer than the limit of \(limit) bytes",
                 origin: names.current.description)
             return
         }
@@ -98,11 +102,11 @@ final class DatagramReader<Element: Sendable>: DatagramReading {
 
 /// A socket without connections as a peer: it can be read or not.
 private final class DatagramPeer: IngestPeer {
-    private let socket: UDPSocket
+    private let socket: DatagramSocket
     var onResume: () -> Void = {}
     private var hasEnded = false
 
-    init(_ socket: UDPSocket) {
+    init(_ socket: DatagramSocket) {
         self.socket = socket
     }
 
@@ -149,10 +153,24 @@ struct PeerNames {
 
     private var key = Key()
     private var known: [Key: ConnectionInfo] = [:]
-    private(set) var current = ConnectionInfo()
+    private(set) var current: ConnectionInfo
+    private let haveAddresses: Bool
+
+    /// Senders by UDP.
+    init() {
+        current = ConnectionInfo()
+        haveAddresses = true
+    }
+
+    /// Senders to a socket in the file system, where most have no name of their own.
+    init(to path: UnixPath) {
+        current = ConnectionInfo(remoteAddress: "unix:\(path.text)")
+        haveAddresses = false
+    }
 
     /// Takes note of a datagram's sender; nil when the one before had the same.
     mutating func change(to address: UnsafePointer<sockaddr>) -> ConnectionInfo? {
+        if !haveAddresses { return nil }
         var new = Key()
         let size =
             Int32(address.pointee.sa_family) == AF_INET6

@@ -6,17 +6,25 @@ import CLibUV
     import Darwin
 #endif
 
-/// A UDP socket of one loop; used on the loop's thread only.
+/// A socket of datagrams, by UDP or in the file system, of one loop; used on the loop's thread only.
 ///
 /// On Linux one system call reads many datagrams (recvmmsg), each into a slot of its own.
-final class UDPSocket: LoopHandle {
-    /// No datagram is longer, and libuv wants slots of this size.
+final class DatagramSocket: LoopHandle {
+    /// No datagram of UDP is longer, and libuv wants slots of this size.
     private static let slotBytes = 64 * 1_024
     /// What libuv reads by one call at most.
     static let slotsMax = 20
 
-    /// Gets each datagram; its bytes and its sender's address are valid during the call only.
-    var onDatagram: ((UnsafeRawBufferPointer, UnsafePointer<sockaddr>) -> Void)?
+    /// What one read has brought; valid during the call only.
+    struct Datagram {
+        let bytes: UnsafeRawBufferPointer
+        /// Undefined where senders have none, in the file system.
+        let sender: UnsafePointer<sockaddr>
+        /// Whether it was longer than a slot.
+        let isCut: Bool
+    }
+
+    var onDatagram: ((Datagram) -> Void)?
     /// All datagrams of one read have been given.
     var onReadEnd: (() -> Void)?
     var onError: ((NetworkError) -> Void)?
@@ -39,12 +47,19 @@ final class UDPSocket: LoopHandle {
         }
         // What is thrown from here on has `deinit` free the slots.
         let flags = slotCount > 1 ? UInt32(UV_UDP_RECVMMSG.rawValue) : 0
-        try check(uv_udp_init_ex(loop.uv, udp, flags), "creating a UDP socket")
+        try check(uv_udp_init_ex(loop.uv, udp, flags), "creating a socket of datagrams")
         register()
     }
 
     private var udp: UnsafeMutablePointer<uv_udp_t> {
         memory.assumingMemoryBound(to: uv_udp_t.self)
+    }
+
+    /// Takes over a descriptor, which is closed when that fails.
+    func adopt(_ descriptor: Int32) throws(NetworkError) {
+        let status = uv_udp_open(udp, descriptor)
+        if status < 0 { cuv_close(descriptor) }
+        try check(status, "taking over a socket of datagrams")
     }
 
     func bind(to address: SocketAddress) throws(NetworkError) {
@@ -59,9 +74,11 @@ final class UDPSocket: LoopHandle {
     /// Asks for a receive buffer and returns what the kernel gives.
     func setReceiveBuffer(_ size: Int) throws(NetworkError) -> Int {
         var value = Int32(clamping: size)
-        try check(uv_recv_buffer_size(handle, &value), "setting the buffer of a UDP socket")
+        try check(
+            uv_recv_buffer_size(handle, &value), "setting the buffer of a socket of datagrams")
         value = 0
-        try check(uv_recv_buffer_size(handle, &value), "asking for the buffer of a UDP socket")
+        try check(
+            uv_recv_buffer_size(handle, &value), "asking for the buffer of a socket of datagrams")
         return Int(value)
     }
 
@@ -74,18 +91,20 @@ final class UDPSocket: LoopHandle {
         let status = uv_udp_recv_start(
             udp,
             { handle, _, buffer in
-                guard let socket = LoopHandle.owner(of: handle, as: UDPSocket.self) else { return }
+                guard let socket = LoopHandle.owner(of: handle, as: DatagramSocket.self) else {
+                    return
+                }
                 let base = socket.slots.baseAddress
                 buffer?.pointee.base = base?.assumingMemoryBound(to: CChar.self)
                 buffer?.pointee.len = socket.slots.count
             },
             { handle, count, buffer, address, flags in
-                LoopHandle.owner(of: handle, as: UDPSocket.self)?
+                LoopHandle.owner(of: handle, as: DatagramSocket.self)?
                     .received(count, buffer?.pointee.base, address, flags)
             })
         if status < 0 {
             isReading = false
-            onError?(NetworkError(uv: status, "reading from a UDP socket"))
+            onError?(NetworkError(uv: status, "reading datagrams"))
         }
     }
 
@@ -106,13 +125,16 @@ final class UDPSocket: LoopHandle {
         _ flags: UInt32
     ) {
         if count < 0 {
-            onError?(NetworkError(uv: Int32(count), "reading from a UDP socket"))
+            onError?(NetworkError(uv: Int32(count), "reading datagrams"))
             return
         }
         let isOneOfMany = flags & UInt32(UV_UDP_MMSG_CHUNK.rawValue) != 0
         if let address {
             isDelivering = true
-            onDatagram?(UnsafeRawBufferPointer(start: base, count: count), address)
+            onDatagram?(
+                Datagram(
+                    bytes: UnsafeRawBufferPointer(start: base, count: count), sender: address,
+                    isCut: flags & UInt32(UV_UDP_PARTIAL.rawValue) != 0))
             if isOneOfMany { return }
         } else if flags & UInt32(UV_UDP_MMSG_FREE.rawValue) == 0 {
             // Nothing there any more.
@@ -138,15 +160,36 @@ final class UDPSocket: LoopHandle {
 
     /// Sends a datagram now; false when the kernel has no room for it.
     func trySend(
-        _ bytes: UnsafeRawBufferPointer, to address: SocketAddress
+        _ bytes: UnsafeRawBufferPointer, to destination: DatagramDestination
     ) throws(NetworkError) -> Bool {
         var buffer = uv_buf_t(
             base: UnsafeMutableRawPointer(mutating: bytes.baseAddress)?
                 .assumingMemoryBound(to: CChar.self), len: bytes.count)
-        let status = address.withSockaddr { uv_udp_try_send(udp, &buffer, 1, $0) }
+        let status = destination.withSockaddr { uv_udp_try_send(udp, &buffer, 1, $0) }
         if status == UV_EAGAIN.rawValue || status == UV_ENOBUFS.rawValue { return false }
-        try check(status, "sending to", "udp \(address)")
+        try destination.check(status, "sending to")
         return true
+    }
+
+    /// Sends a datagram to what the socket is connected to once the kernel has room for it.
+    func sendLater(
+        _ bytes: ArraySlice<UInt8>, _ done: @escaping (Result<Void, NetworkError>) -> Void
+    ) throws(NetworkError) {
+        let request = LaterDatagram(bytes, done)
+        var buffer = request.buffer
+        request.pointer.pointee.data = Unmanaged.passRetained(request).toOpaque()
+        let status = uv_udp_send(request.pointer, udp, &buffer, 1, nil) { pointer, status in
+            guard let data = pointer?.pointee.data else { return }
+            // Safety: it was retained for this call.
+            let request = Unmanaged<LaterDatagram>.fromOpaque(data).takeRetainedValue()
+            request.done(
+                Result { () throws(NetworkError) in try check(status, "sending a datagram") })
+        }
+        if status < 0 {
+            // Safety: the call that would have released it does not come.
+            Unmanaged.passUnretained(request).release()
+            try check(status, "sending a datagram")
+        }
     }
 
     override func handleClosed() {
@@ -156,4 +199,29 @@ final class UDPSocket: LoopHandle {
     }
 
     deinit { slots.deallocate() }
+}
+
+/// A datagram that waits for room, with the memory libuv needs until then.
+private final class LaterDatagram {
+    let done: (Result<Void, NetworkError>) -> Void
+    // Safety: both are owned by this object, which libuv's request holds until its callback.
+    let pointer = UnsafeMutablePointer<uv_udp_send_t>.allocate(capacity: 1)
+    private let bytes: UnsafeMutableBufferPointer<UInt8>
+
+    init(_ bytes: ArraySlice<UInt8>, _ done: @escaping (Result<Void, NetworkError>) -> Void) {
+        self.done = done
+        self.bytes = .allocate(capacity: bytes.count)
+        _ = self.bytes.initialize(from: bytes)
+    }
+
+    var buffer: uv_buf_t {
+        uv_buf_t(
+            base: bytes.baseAddress.map { UnsafeMutableRawPointer($0) }?
+                .assumingMemoryBound(to: CChar.self), len: bytes.count)
+    }
+
+    deinit {
+        pointer.deallocate()
+        bytes.deallocate()
+    }
 }

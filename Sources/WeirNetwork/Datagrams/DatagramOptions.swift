@@ -1,10 +1,11 @@
-/// How a UDP source reads its socket.
-public struct UDPOptions: Sendable, Hashable {
+/// How a source of datagrams reads its socket.
+public struct DatagramOptions: Sendable, Hashable {
     /// What a datagram holds; one message by default.
     public var content = DatagramContent.message
-    /// Bytes of the longest datagram that is taken; 65,507 by default, the most that IPv4 carries.
+    /// Bytes of the longest datagram that is taken; 65,507 by default and at most, what IPv4 carries.
     ///
-    /// A longer one goes to the dead letters.
+    /// A longer one, which a Unix socket may bring, goes to the dead letters, with 65,536 bytes of
+    /// it at most.
     public var maximumLength = 65_507
     /// Bytes that the kernel keeps for the socket while it isn't read; nil for the system's default.
     ///

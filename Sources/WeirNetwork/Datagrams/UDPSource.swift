@@ -5,7 +5,7 @@ extension Source {
     @inlinable
     public static func udp(
         host: String = "127.0.0.1", port: Int, as type: Element.Type = Element.self,
-        options: UDPOptions = UDPOptions()
+        options: DatagramOptions = DatagramOptions()
     ) -> Source where Element: Decodable {
         udp(host: host, port: port, options: options, decoder: .json)
     }
@@ -26,7 +26,7 @@ extension Source {
     ///   - decoder: How a message becomes an event; its connection is the datagram's sender.
     ///   - limits: What is kept, in memory and in the ingest journal.
     public static func udp(
-        host: String = "127.0.0.1", port: Int, options: UDPOptions = UDPOptions(),
+        host: String = "127.0.0.1", port: Int, options: DatagramOptions = DatagramOptions(),
         decoder: EventDecoder<Element>, limits: IngestLimits = IngestLimits()
     ) -> Source {
         datagrams(
@@ -35,27 +35,20 @@ extension Source {
 
     /// A source of datagrams under a label of its own.
     static func datagrams(
-        _ label: String, host: String, port: Int, options: UDPOptions,
+        _ label: String, host: String, port: Int, options: DatagramOptions,
         decoder: EventDecoder<Element>, limits: IngestLimits
     ) -> Source {
         Source(
             label, endpoint: "udp \(host):\(port)",
             prepare: { context in
                 try await ConnectionSource<Element>.prepare(context, limits)
-                _ = try await UDPService.of(context, host: host, port: port, options: options)
+                _ = try await DatagramService.of(context, host: host, port: port, options: options)
             }
         ) { inlet in
-            let context = inlet.context
-            let service = try await UDPService.of(
-                context, host: host, port: port, options: options)
-            let source = try await ConnectionSource(
-                inlet, decoder: decoder, limits: limits, loop: service.loop)
-            let connections = source.connections
-            try await source.run {
-                service.attach { DatagramReader($0, connections.value, options, context) }
-            } close: {
-                service.detach()
-            }
+            let service = try await DatagramService.of(
+                inlet.context, host: host, port: port, options: options)
+            try await service.read(
+                into: inlet, decoder: decoder, limits: limits, options: options, from: PeerNames())
         }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
 }

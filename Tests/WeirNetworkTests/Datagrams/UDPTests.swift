@@ -11,8 +11,8 @@ extension RunningTopology {
     }
 }
 
-extension UDPSender {
-    static func to(_ address: SocketAddress) async throws -> UDPSender {
+extension DatagramSender {
+    static func to(_ address: SocketAddress) async throws -> DatagramSender {
         try await open(host: address.ip, port: address.port, on: Loop.shared())
     }
 
@@ -49,7 +49,7 @@ private struct Arrival: Codable, Sendable, Equatable {
         }
         let running = try await topology.start(.quiet())
         let letters = running.recordDeadLetters()
-        let sender = try await UDPSender.to(try running.udp)
+        let sender = try await DatagramSender.to(try running.udp)
         try await sender.send(
             Reading(id: 1, value: 1).json, "no JSON", Reading(id: 2, value: 2).json)
         #expect(await seen.wait(for: 2).map(\.id) == [1, 2])
@@ -69,8 +69,8 @@ private struct Arrival: Codable, Sendable, Equatable {
                 EventStream("in", from: .udp(port: 0, decoder: Arrival.decoder)).sink(seen.sink)
             }
             let running = try await topology.start(configuration)
-            let one = try await UDPSender.to(try running.udp)
-            let other = try await UDPSender.to(try running.udp)
+            let one = try await DatagramSender.to(try running.udp)
+            let other = try await DatagramSender.to(try running.udp)
             for index in 0..<50 {
                 try await one.send("one \(index)")
                 try await other.send("other \(index)")
@@ -87,14 +87,14 @@ private struct Arrival: Codable, Sendable, Equatable {
 
     @Test func `take the lines of a datagram, the last one without its end`() async throws {
         let seen = Recorder<String>()
-        var options = UDPOptions()
+        var options = DatagramOptions()
         options.content = .lines
         let topology = Topology("lines") { [options] in
             EventStream("in", from: .udp(port: 0, options: options, decoder: .text))
                 .sink(seen.sink)
         }
         let running = try await topology.start(.quiet())
-        let sender = try await UDPSender.to(try running.udp)
+        let sender = try await DatagramSender.to(try running.udp)
         try await sender.send("a\nb\r\n\nc", "d\n", "")
         try await sender.send("e")
         #expect(await seen.wait(for: 6) == ["a", "b", "", "c", "d", "e"])
@@ -103,7 +103,7 @@ private struct Arrival: Codable, Sendable, Equatable {
 
     @Test func `give up a datagram that is too long`() async throws {
         let seen = Recorder<String>()
-        var options = UDPOptions()
+        var options = DatagramOptions()
         options.maximumLength = 5
         options.datagramsPerRead = 1
         let topology = Topology("long") { [options] in
@@ -112,7 +112,7 @@ private struct Arrival: Codable, Sendable, Equatable {
         }
         let running = try await topology.start(.quiet())
         let letters = running.recordDeadLetters()
-        let sender = try await UDPSender.to(try running.udp)
+        let sender = try await DatagramSender.to(try running.udp)
         try await sender.send("12345", "123456", "x")
         #expect(await seen.wait(for: 2) == ["12345", "x"])
         let letter = await letters.wait(for: 1)[0]
@@ -124,7 +124,7 @@ private struct Arrival: Codable, Sendable, Equatable {
     #if os(Linux)
         @Test func `count what the kernel drops while the mailbox is full`() async throws {
             let seen = Recorder<Int>()
-            var options = UDPOptions()
+            var options = DatagramOptions()
             options.receiveBufferSize = 64 << 10
             let topology = Topology("full") { [options] in
                 EventStream<Reading>(
@@ -134,7 +134,7 @@ private struct Arrival: Codable, Sendable, Equatable {
             let running = try await topology.start(.quiet(batchSize: 32))
             let stage = try #require(running.stage("in"))
             stage.pause()
-            let sender = try await UDPSender.to(try running.udp)
+            let sender = try await DatagramSender.to(try running.udp)
             let count = 5_000
             for id in 0..<count { try await sender.send(Reading(id: id, value: 1).json) }
             stage.resume()
@@ -153,7 +153,7 @@ private struct Arrival: Codable, Sendable, Equatable {
 
     @Test func `reach each other, gathered as lines`() async throws {
         let seen = Recorder<Reading>()
-        var options = UDPOptions()
+        var options = DatagramOptions()
         options.content = .lines
         let receiving = Topology("receiver") { [options] in
             EventStream<Reading>("in", from: .udp(port: 0, options: options, decoder: .json))

@@ -1,0 +1,65 @@
+import Testing
+import WeirCore
+import WeirTestSupport
+
+@testable import WeirNetwork
+
+/// Sinks whose receiver takes nothing any more.
+@Suite(.timeLimit(.minutes(5))) struct `Sinks to a receiver that is stuck` {
+    /// Runs a sink against `source`, whose stage is paused, until nothing goes on, and cancels it.
+    private func cancel(
+        _ source: Source<Reading>, _ sink: (RunningTopology) throws -> Sink<Reading>
+    ) async throws {
+        let receiver = Topology("receiving") {
+            EventStream("in", from: source).mailbox(.bounded(8)).sink(.discard)
+        }
+        let receiving = try await receiver.start(.quiet(batchSize: 8))
+        try #require(receiving.stage("in")).pause()
+        let sink = try sink(receiving)
+        let sending = Topology("sending") {
+            EventStream(
+                "out",
+                from: Source("readings") { inlet in
+                    let batch = Batch(ContiguousArray((0..<512).map { Reading(id: $0, value: 1) }))
+                    while true { try await inlet.send(batch) }
+                }
+            ).sink(sink)
+        }
+        let running = try await sending.start(.quiet())
+        // The kernel's buffers take some: the same number often in a row is taken for the end. If
+        // it were not, the test would cancel a sink that is not stuck yet, and pass.
+        var (before, same) = (0, 0)
+        while same < 1_000 {
+            await Task.yield()
+            let count = try #require(running.status().stage("out")).eventsOut
+            same = count == before && count > 0 ? same + 1 : 0
+            before = count
+        }
+        running.cancel()
+        try await running.waitUntilFinished()
+        receiving.cancel()
+        try await receiving.waitUntilFinished()
+    }
+
+    @Test func `end with their run, by TCP`() async throws {
+        try await cancel(.tcp(port: 0)) { .tcp(host: "127.0.0.1", port: try $0.tcp.port) }
+    }
+
+    @Test func `end with their run, by WebSocket`() async throws {
+        try await cancel(.webSocket("/in", port: 0)) {
+            .webSocket(url: "ws://\(try $0.web)/in")
+        }
+    }
+
+    @Test func `end with their run, by Unix socket`() async throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/in.sock"
+        try await cancel(.unix(path: path)) { _ in .unix(path: path) }
+    }
+
+    @Test func `end with their run, by datagrams to a Unix socket`() async throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/in.sock"
+        try await cancel(.unixDatagrams(path: path)) { _ in .unixDatagrams(path: path) }
+    }
+}

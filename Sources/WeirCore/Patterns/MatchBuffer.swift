@@ -160,6 +160,8 @@ struct MatchBuffer<Element: Sendable>: Sendable {
         }
         var steps: [PatternMatch<Key, Element>.Step] = []
         var current: Int32 = -1
+        // The labels of the steps so far: a group may come back to one.
+        var seen: UInt64 = 0
         for index in chain.reversed() {
             let entry = nodes[Int(index)]
             guard let event = events[Int(entry.event)].event else { continue }
@@ -168,12 +170,12 @@ struct MatchBuffer<Element: Sendable>: Sendable {
             } else {
                 current = entry.step
                 let name = names[Int(current)]
-                if labels[Int(current)] != current,
-                    let known = steps.firstIndex(where: { $0.name == name })
-                {
+                let bit: UInt64 = 1 << UInt64(labels[Int(current)])
+                if seen & bit != 0, let known = steps.firstIndex(where: { $0.name == name }) {
                     steps[known].events.append(event)
                     current = -1
                 } else {
+                    seen |= bit
                     steps.append(.init(name: name, events: [event]))
                 }
             }

@@ -11,7 +11,7 @@ extension Pattern {
         steps = []
         window = nil
         skip = .noSkip
-        append(group, times, first: .relaxed, isConsecutive ? .strict : .relaxed)
+        append(group, Times(times), first: .relaxed, isConsecutive ? .strict : .relaxed)
     }
 
     /// Adds a group whose first event comes directly behind the step before.
@@ -23,7 +23,7 @@ extension Pattern {
     public func next(
         group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false
     ) -> Pattern {
-        adding(group, times, first: .strict, isConsecutive)
+        adding(group, Times(times), first: .strict, isConsecutive)
     }
 
     /// Adds a group that begins with the first event that its first step can take.
@@ -46,7 +46,7 @@ extension Pattern {
     public func followedBy(
         group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false
     ) -> Pattern {
-        adding(group, times, first: .relaxed, isConsecutive)
+        adding(group, Times(times), first: .relaxed, isConsecutive)
     }
 
     /// Adds a group that begins with any event that its first step can take, in a match for each.
@@ -58,26 +58,84 @@ extension Pattern {
     public func followedByAny(
         group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false
     ) -> Pattern {
-        adding(group, times, first: .any, isConsecutive)
+        adding(group, Times(times), first: .any, isConsecutive)
+    }
+
+    // MARK: Without an upper bound
+
+    /// A pattern that begins with a group which comes so often or more; see the initialiser with an
+    /// upper bound.
+    public init(group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false) {
+        self = group
+        steps = []
+        window = nil
+        skip = .noSkip
+        append(group, Times(times), first: .relaxed, isConsecutive ? .strict : .relaxed)
+    }
+
+    /// Adds a group that comes so often or more, its first event directly behind the step before;
+    /// see ``next(group:times:isConsecutive:)-(_,ClosedRange<Int>,_)``.
+    public func next(
+        group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false
+    ) -> Pattern {
+        adding(group, Times(times), first: .strict, isConsecutive)
+    }
+
+    /// Adds a group that comes so often or more, and begins with the first event that its first step
+    /// can take; see ``followedBy(group:times:isConsecutive:)-(_,ClosedRange<Int>,_)``.
+    ///
+    /// Partial matches go on until they time out, so give the pattern a ``within(_:)``. A group
+    /// without an upper bound holds no other one without.
+    public func followedBy(
+        group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false
+    ) -> Pattern {
+        adding(group, Times(times), first: .relaxed, isConsecutive)
+    }
+
+    /// Adds a group that comes so often or more, and begins with any event that its first step can
+    /// take; see ``followedByAny(group:times:isConsecutive:)-(_,ClosedRange<Int>,_)``.
+    public func followedByAny(
+        group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false
+    ) -> Pattern {
+        adding(group, Times(times), first: .any, isConsecutive)
+    }
+
+    // MARK: Adding
+
+    /// How often a group comes.
+    private struct Times {
+        let minimum: Int
+        /// Nil for any number.
+        let maximum: Int?
+
+        init(_ range: ClosedRange<Int>) {
+            (minimum, maximum) = (range.lowerBound, range.upperBound)
+        }
+
+        init(_ range: PartialRangeFrom<Int>) {
+            (minimum, maximum) = (range.lowerBound, nil)
+        }
     }
 
     private func adding(
-        _ group: Pattern, _ times: ClosedRange<Int>, first: Contiguity, _ isConsecutive: Bool
+        _ group: Pattern, _ times: Times, first: Contiguity, _ isConsecutive: Bool
     ) -> Pattern {
         var pattern = self
         pattern.isFallible = isFallible || group.isFallible
         pattern.problems += group.problems
-        if times.lowerBound == 0, let last = steps.last, last.isNegated || last.isGreedy {
+        if times.minimum == 0, let last = steps.last, last.isNegated || last.isGreedy {
             pattern.refuse("a group that may be missing must not follow a negated or greedy step")
         }
         pattern.append(group, times, first: first, isConsecutive ? .strict : .relaxed)
         return pattern
     }
 
-    /// The group's steps as often as it may come; each time but the required ones may be left out
-    /// with all that follow.
+    /// Adds the group's steps as often as it may come.
+    ///
+    /// Each time but the required ones may be left out with all that follow. Without an upper bound
+    /// the last time is one of any number.
     private mutating func append(
-        _ group: Pattern, _ times: ClosedRange<Int>, first: Contiguity, _ between: Contiguity
+        _ group: Pattern, _ times: Times, first: Contiguity, _ between: Contiguity
     ) {
         if group.window != nil || group.skip != .noSkip {
             problems.append("within and afterMatch are for the whole pattern, not for a group")
@@ -85,21 +143,30 @@ extension Pattern {
         if group.steps.last?.isNegated == true {
             problems.append("a group must not end with a negated step")
         }
-        let room = 61 / max(1, group.steps.count) + 1
-        if times.lowerBound < 0 || times.upperBound < 1 {
+        if times.maximum == nil, group.steps.contains(where: { $0.loop > 0 }) {
+            problems.append("a group without an upper bound must not hold another one without")
+        }
+        let maximum = times.maximum ?? max(1, times.minimum)
+        if times.minimum < 0 || maximum < 1 {
             problems.append("a group comes at least 0 times and at most once or more")
             return
         }
-        let upper = min(times.upperBound, room)
+        let room = 61 / max(1, group.steps.count) + 1
+        let upper = min(maximum, room)
         for time in 0..<upper {
-            let isOptional = time >= times.lowerBound
+            let isOptional = time >= times.minimum
+            let isLoop = times.maximum == nil && time == upper - 1
             for (index, step) in group.steps.enumerated() {
                 var step = step
                 if time > 0 { step.isCopy = true }
-                if isOptional { step.isInOptionalGroup = true }
+                if isOptional || isLoop { step.isInOptionalGroup = true }
                 if index == 0 {
                     step.kind = .step(time == 0 ? first : between)
                     if isOptional { step.exit = (upper - time) * group.steps.count }
+                    if isLoop {
+                        step.loop = group.steps.count
+                        step.again = between
+                    }
                 }
                 steps.append(step)
             }

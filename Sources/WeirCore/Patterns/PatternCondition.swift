@@ -58,6 +58,10 @@ struct PatternStep<Element: Sendable>: Sendable {
     var isInOptionalGroup = false
     /// How many steps there are from here to behind a group that may be missing, at its first one.
     var exit = 0
+    /// How many steps a group without an upper bound has, at its first one, and the contiguity of
+    /// that when the group comes once more.
+    var loop = 0
+    var again: Contiguity?
 
     @usableFromInline
     init(_ name: String, _ kind: Kind) {

@@ -132,11 +132,15 @@ struct PatternState<Element: Sendable>: Sendable {
         let remains = kept != 0 || (step.endsWithNotFollowedBy && hasEnough && !isGreedy)
         if remains { runs.append(run) }
         var open = taken
-        while open != 0 {
-            let target = open.trailingZeroBitCount
-            open &= open &- 1
+        if open & CompiledPattern<Element>.oneMore != 0 {
+            open &= ~CompiledPattern<Element>.oneMore
             take(
-                event, time, number, &slot, run.step + target, run, stamp, key, pattern, &output)
+                event, time, number, &slot, run.step, count: run.count + 1, run, stamp, key,
+                pattern, &output)
+        }
+        while open != 0 {
+            let target = pattern.popNext(&open, behind: run.step)
+            take(event, time, number, &slot, target, run, stamp, key, pattern, &output)
         }
         if !remains { buffer.release(run.node) }
     }
@@ -150,25 +154,27 @@ struct PatternState<Element: Sendable>: Sendable {
     ) throws -> (taken: UInt64, kept: UInt64, isGreedy: Bool) {
         var taken: UInt64 = 0
         var kept: UInt64 = 0
-        if run.targets & 1 != 0 {
+        let oneMore = CompiledPattern<Element>.oneMore
+        if run.targets & oneMore != 0 {
             let isOver = try step.until?.holds(for: event, buffer, run.node) ?? false
             if !isOver {
                 let fits = try step.condition.holds(for: event, buffer, run.node)
-                if fits { taken = 1 }
-                if step.inner == .any || step.inner == .relaxed && !fits { kept = 1 }
+                if fits { taken = oneMore }
+                if step.inner == .any || step.inner == .relaxed && !fits { kept = oneMore }
                 if fits, step.isGreedy { return (taken, kept, true) }
             }
         }
-        var open = run.targets & ~1
+        var open = run.targets & ~oneMore
         while open != 0 {
             let target = open.trailingZeroBitCount
             open &= open &- 1
-            let next = pattern.steps[run.step + target]
+            let next = pattern.steps[target]
+            let contiguity = target <= run.step ? next.again : next.contiguity
             let fits = try next.condition.holds(for: event, buffer, run.node)
             if fits, try next.until?.holds(for: event, buffer, run.node) != true {
                 taken |= 1 << UInt64(target)
             }
-            if next.contiguity == .any || next.contiguity == .relaxed && !fits {
+            if contiguity == .any || contiguity == .relaxed && !fits {
                 kept |= 1 << UInt64(target)
             }
         }
@@ -179,14 +185,13 @@ struct PatternState<Element: Sendable>: Sendable {
     @inlinable
     mutating func take<Key>(
         _ event: Element, _ time: Int64, _ number: Int, _ slot: inout Int32, _ step: Int,
-        _ run: PatternRun?, _ stamp: EventTime, _ key: Key, _ pattern: CompiledPattern<Element>,
+        count: Int = 1, _ run: PatternRun?, _ stamp: EventTime, _ key: Key,
+        _ pattern: CompiledPattern<Element>,
         _ output: inout PatternOutput<Key, Element>
     ) {
         if slot < 0 {
             slot = buffer.add(event, at: time, number: number)
         }
-        var count = 1
-        if let run, run.step == step { count = run.count + 1 }
         var new = PatternRun(
             step: step, count: count, targets: pattern.targets(of: step, count: count),
             node: buffer.add(event: slot, step: step, behind: run?.node ?? -1),

@@ -87,6 +87,29 @@ private func found(_ pattern: Pattern<Reading>, _ input: String) async throws ->
                 == ["b1 c1 d", "d"])
     }
 
+    @Test func `come any number of times without an upper bound`() async throws {
+        let middle = Self.begin.followedBy(group: Self.pair, times: 2...)
+            .followedBy("d", where: isA("d"))
+        #expect(try await found(middle, "a b1 c1 d").isEmpty)
+        #expect(
+            try await found(middle, "a b1 c1 b2 c2 x b3 c3 d")
+                == ["a b1 b2 b3 c1 c2 c3 d", "a b1 b2 c1 c2 d"])
+        let many = (1...40).map { "b\($0) c\($0)" }.joined(separator: " ")
+        #expect(try await found(middle, "a \(many) d").count == 39)
+        let start = Pattern(group: Self.pair, times: 1...).next("d", where: isA("d"))
+        #expect(
+            try await found(start, "b1 c1 b2 c2 d") == ["b1 b2 c1 c2 d", "b2 c2 d"])
+        let end = Self.begin.next(group: Self.pair, times: 0..., isConsecutive: true)
+        #expect(
+            try await found(end, "a b1 c1 b2 c2 x b3 c3") == ["a", "a b1 b2 c1 c2", "a b1 c1"])
+        #expect(try await found(end, "a x b1 c1") == ["a"])
+        // The first time has its own contiguity, the others that of the group.
+        let any = Self.begin.followedByAny(group: Self.pair, times: 1...)
+        #expect(
+            try await found(any, "a b1 b2 c1 b3 b4 c2")
+                == ["a b1 b3 c1 c2", "a b1 c1", "a b2 b3 c1 c2", "a b2 c1", "a b3 c2", "a b4 c2"])
+    }
+
     @Test func `hold steps with quantifiers and groups of their own`() async throws {
         let many = Pattern("b", where: isA("b")).times(2).followedBy(
             group: Pattern("c", where: isA("c")).next("e", where: isA("e")), times: 1...2)
@@ -128,16 +151,31 @@ private func found(_ pattern: Pattern<Reading>, _ input: String) async throws ->
                     .followedBy("d")))
         #expect(isRefused(Self.begin.notNext("n").followedBy(group: Self.pair, times: 0...1)))
         #expect(isRefused(Self.begin.followedBy(group: Self.begin)))
+        #expect(!isRefused(Self.begin.followedBy(group: Self.pair, times: 1...)))
+        #expect(isRefused(Self.begin.followedBy(group: Self.pair, times: (-1)...)))
+        #expect(isRefused(Self.begin.followedBy(group: Self.pair, times: 30...)))
+        #expect(
+            isRefused(
+                Self.begin.followedBy(group: Self.pair, times: 1...).notNext("n").followedBy("d")))
+        #expect(
+            isRefused(
+                Self.begin.followedBy(
+                    group: Pattern(group: Self.pair, times: 1...).next("e"), times: 1...)))
     }
 
-    @Test func `find the same matches when the process crashes anywhere`() throws {
+    @Test(arguments: [
+        between(1...3), begin.followedBy(group: pair, times: 1...).followedBy("d", where: isA("d")),
+    ])
+    func `find the same matches when the process crashes anywhere`(
+        _ pattern: Pattern<Reading>
+    ) throws {
         let input = events("a b1 c1 a b2 c2 x b3 c3 d a b4 c4 d b5 c5 d")
         let simulation = Simulation { world in
             Topology("groups") {
                 EventStream("in", from: world.source("in", input))
                     .eventTime(\.at, .monotonic.neverIdle)
                     .keyed(by: { _ in 0 })
-                    .pattern(Self.between(1...3).within(.seconds(12)).afterMatch(.skipToNext))
+                    .pattern(pattern.within(.seconds(12)).afterMatch(.skipToNext))
                     .matches
                     .map { $0.steps.flatMap(\.events).map(text).joined(separator: " ") }
                     .sink(world.sink("matches", order: .any))

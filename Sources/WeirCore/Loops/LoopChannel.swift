@@ -29,7 +29,8 @@ package final class LoopChannel<Element: Sendable>: Sendable {
         var depth = 0
         var tails: [Int: Tail] = [:]
         var hasEnded = false
-        var wake: @Sendable () -> Void = {}
+        /// The head's.
+        var mailbox: Mailbox?
     }
 
     package let limit: Int
@@ -41,8 +42,15 @@ package final class LoopChannel<Element: Sendable>: Sendable {
 
     // MARK: The head
 
-    package func attachHead(wake: @escaping @Sendable () -> Void) {
-        state.withLock { $0.wake = wake }
+    package func attachHead(_ mailbox: Mailbox?) {
+        state.withLock { $0.mailbox = mailbox }
+    }
+
+    /// The way into the loop for an event that was given up, as if it came from upstream.
+    func route(_ event: Batch<Element>) -> DeadLetterRoute? {
+        state.withLock(\.mailbox).map {
+            DeadLetterRoute(mailbox: $0, input: 0, batch: BatchBox(event))
+        }
     }
 
     /// How many events wait to go round again.
@@ -81,14 +89,14 @@ package final class LoopChannel<Element: Sendable>: Sendable {
 
     /// Brings back what a checkpoint has.
     package func restore(_ batches: [Batch<Element>]) {
-        let wake = state.withLock { state in
+        let head = state.withLock { state in
             for batch in batches {
                 state.depth += batch.count
                 state.waiting.append(batch)
             }
-            return state.wake
+            return state.mailbox
         }
-        wake()
+        head?.wake()
     }
 
     // MARK: The end
@@ -99,10 +107,10 @@ package final class LoopChannel<Element: Sendable>: Sendable {
 
     /// Feeds events back; returns how many of them found room, the first ones.
     package func feedBack(_ batch: Batch<Element>, from id: Int) -> Int {
-        let (count, wake) = state.withLock { state -> (Int, @Sendable () -> Void) in
+        let (count, head) = state.withLock { state -> (Int, Mailbox?) in
             let room = state.hasEnded ? 0 : max(0, limit - state.depth)
             let taken = min(room, batch.count)
-            guard taken > 0 else { return (0, {}) }
+            guard taken > 0 else { return (0, nil) }
             let batch = batch.slice(0..<taken)
             state.waiting.append(batch)
             state.depth += taken
@@ -110,28 +118,28 @@ package final class LoopChannel<Element: Sendable>: Sendable {
                 state.tails[id]?.log?.append(batch)
                 state.tails[id]?.logDepth += taken
             }
-            return (taken, state.wake)
+            return (taken, state.mailbox)
         }
-        wake()
+        head?.wake()
         return count
     }
 
     /// All that came of what the head has sent before the probe is in the channel.
     package func returned(round: Int, to id: Int) {
-        let wake = state.withLock { state in
+        let head = state.withLock { state in
             state.tails[id]?.round = round
-            return state.wake
+            return state.mailbox
         }
-        wake()
+        head?.wake()
     }
 
     /// Nothing more comes from this instance of the loop's end.
     package func tailEnded(_ id: Int) {
-        let wake = state.withLock { state in
+        let head = state.withLock { state in
             state.tails[id]?.hasEnded = true
-            return state.wake
+            return state.mailbox
         }
-        wake()
+        head?.wake()
     }
 
     /// What this end has in a checkpoint; nil when that is more than the loop may hold.

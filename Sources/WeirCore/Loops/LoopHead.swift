@@ -43,7 +43,7 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
         self.loop = loop
         self.channel = channel
         self.downstream = downstream
-        channel.attachHead(wake: scope.wake)
+        channel.attachHead(scope.mailbox)
         scope.metrics.show(live: .loopWaiting) { Double(channel.depth) }
         let participant: any TransactionParticipant = self
         scope.register(participant)
@@ -116,7 +116,8 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
         for batch in arrival.batches { noteEarliest(of: batch) }
         if let probe, arrival.round >= probe.round { try settle(probe) }
         if !current.isEmpty {
-            scope.enqueue({ [self] in try sendPortion() }, abandon: { [self] in abandonEvent() })
+            scope.enqueue(
+                { [self] in try sendPortion() }, abandonBatch: { [self] in abandonEvent() })
         } else if isCurious {
             sendProbe()
         }
@@ -177,9 +178,9 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
         return end < batch.count || current.count > 1
     }
 
-    private func abandonEvent() -> (any Sendable)? {
+    private func abandonEvent() -> (any AnyBatch)? {
         guard let batch = current.first else { return nil }
-        let event = batch.elements[offset]
+        let event = BatchBox(batch.slice(offset..<(offset + 1)))
         advance(by: 1)
         return event
     }

@@ -62,7 +62,9 @@ final class LoopTail<Element: Sendable>: TransactionParticipant, AsyncWork {
             ? "fed back to the loop '\(name)' when it had ended"
             : "the loop '\(name)' is full: \(channel.limit) events wait to go round again"
         for index in first..<batch.count {
-            scope.deadLetter(batch.elements[index], reason: reason)
+            let event = batch.slice(index..<(index + 1))
+            scope.deadLetter(
+                batch.elements[index], reason: reason, route: channel.route(event))
         }
     }
 

@@ -53,14 +53,14 @@ extension StageActor {
                 if decidesAboutUnit(verdict) {
                     // First find the unit that fails, then do with it alone what was decided.
                     if !isAlone { continue }
-                    if let event = item.abandon() {
+                    if let unit = item.abandon() {
                         goesOn = true
                         switch verdict {
                         case .skip: metrics.countDropped(1, reason: .skipped)
                         case .emit(let emit):
                             let time = scope.timeOfEvent
                             if let second = transact({ try emit(time) }) { throw second }
-                        default: giveUp(event, error, 1)
+                        default: giveUp(unit, error, 1)
                         }
                         endTrial(isPoison: true)
                         hasRestarted = false
@@ -71,13 +71,13 @@ extension StageActor {
                 if case .escalate = verdict { escalates = true }
                 let isPoison = attempts >= supervisor.attempts
                 if isPoison && supervisor.poison.kind == .escalate { escalates = true }
-                guard isPoison, !escalates, let event = item.abandon() else {
+                guard isPoison, !escalates, let unit = item.abandon() else {
                     try await restart(after: error, escalating: escalates, trial: Self.alone)
                     hasRestarted = true
                     if escalates { attempts = 0 }
                     continue
                 }
-                giveUp(event, error, attempts)
+                giveUp(unit, error, attempts)
                 endTrial(isPoison: true)
                 hasRestarted = false
                 goesOn = true
@@ -90,6 +90,10 @@ extension StageActor {
             }
             if scope.readyEvents >= environment.batchSize { try await flush() }
         }
+    }
+
+    private func giveUp(_ unit: AbandonedUnit, _ error: any Error, _ attempts: Int) {
+        giveUp(unit.event, error, attempts, unit.batch.flatMap { scope.routeToHead($0) })
     }
 
     func decidesAboutUnit(_ verdict: Recovery.Verdict) -> Bool {

@@ -39,7 +39,7 @@ package final class StageScope {
     private var gauges: [() -> (keys: Int, timers: Int)] = []
     private var shown: [(gauge: StageGauge, value: () -> Int)] = []
     private var backlogAtBegin = 0
-    private var mailbox: Mailbox?
+    private(set) var mailbox: Mailbox?
     /// Whether the head has had enough: the stage ends without waiting for its inputs to end.
     package private(set) var isFinishedEarly = false
     /// The supervisor's settings, for operators that try again by themselves.
@@ -320,7 +320,17 @@ package final class StageScope {
         _ step: @escaping () throws -> Bool,
         abandon: @escaping () -> (any Sendable)? = { nil }
     ) {
-        backlog.append(BacklogItem(step: step, abandon: abandon))
+        backlog.append(
+            BacklogItem(step: step) { abandon().map { AbandonedUnit(event: $0, batch: nil) } })
+    }
+
+    /// The same for units that are events as the stage's head got them: those that are given up can be sent again.
+    func enqueue(_ step: @escaping () throws -> Bool, abandonBatch: @escaping () -> (any AnyBatch)?)
+    {
+        backlog.append(
+            BacklogItem(step: step) {
+                abandonBatch().map { AbandonedUnit(event: $0.event(at: 0), batch: $0) }
+            })
     }
 
     package func removeBacklogItem() {
@@ -347,12 +357,23 @@ package final class StageScope {
     package func deadLetter(
         _ event: any Sendable, reason: String, attempts: Int = 1, from batch: (any AnyBatch)? = nil
     ) {
+        deadLetter(
+            event, reason: reason, attempts: attempts, route: batch.flatMap { routeToHead($0) })
+    }
+
+    /// The way for an event of the stage's head to be sent again.
+    func routeToHead(_ batch: any AnyBatch) -> DeadLetterRoute? {
+        mailbox.map { DeadLetterRoute(mailbox: $0, input: 0, batch: batch) }
+    }
+
+    /// Sends an event to the dead letters, from where it goes this way if it is sent again.
+    func deadLetter(
+        _ event: any Sendable, reason: String, attempts: Int = 1, route: DeadLetterRoute?
+    ) {
         metrics.deadLetters.add(1, ordering: .relaxed)
         var letter = DeadLetter(
             stage: name, event: event, reason: reason, attempts: attempts, time: now)
-        if let batch, let mailbox {
-            letter.route = DeadLetterRoute(mailbox: mailbox, input: 0, batch: batch)
-        }
+        letter.route = route
         environment.deadLetters.append(letter)
     }
 }
@@ -360,7 +381,14 @@ package final class StageScope {
 /// Work that an operator has put off.
 package struct BacklogItem {
     package let step: () throws -> Bool
-    package let abandon: () -> (any Sendable)?
+    package let abandon: () -> AbandonedUnit?
+}
+
+/// What an operator has put off and gives up.
+package struct AbandonedUnit {
+    package let event: any Sendable
+    /// The event alone as the stage's head got it; nil when it is another one.
+    package let batch: (any AnyBatch)?
 }
 
 /// An operator whose events are out of the actor's hands for a while.

@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-    public import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-    public import Darwin
+    import Darwin
 #endif
 
 /// Frames that end with a line feed; a carriage return before it is taken off.
@@ -31,11 +31,11 @@ public struct LineFraming: Framing, Sendable {
         var position = 0
         while position < bytes.count {
             let rest = bytes.count - position
-            guard let end = memchr(base + position, 0x0A, rest) else {
+            guard let end = Self.lineFeed(base + position, rest) else {
                 try keep(UnsafeRawBufferPointer(start: base + position, count: rest))
                 return bytes.count
             }
-            let length = UnsafeRawPointer(end) - (base + position)
+            let length = end - (base + position)
             let piece = UnsafeRawBufferPointer(start: base + position, count: length)
             position += length + 1
             let flow: Flow
@@ -48,6 +48,12 @@ public struct LineFraming: Framing, Sendable {
             if flow == .stop { return position }
         }
         return position
+    }
+
+    /// The first line feed of `count` bytes.
+    @usableFromInline
+    static func lineFeed(_ start: UnsafeRawPointer, _ count: Int) -> UnsafeRawPointer? {
+        memchr(start, 0x0A, count).map { UnsafeRawPointer($0) }
     }
 
     /// Gives the bytes after the last line feed as a last line.

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import WeirCore
 import WeirTesting
@@ -132,6 +133,63 @@ private let expectedSteps = (1...30).map { [$0, Collatz.steps(of: $0)] }
         #expect(!leaves.isEmpty || letters > 0, "\(test)")
         let first = test.running.deadLetters.letters.first
         #expect(first?.reason.contains("the loop 'tree' is full: 20 events wait") == true)
+    }
+
+    @Test(arguments: TopologyTest.seeds(6))
+    func `takes what it had no room for when it is sent again`(seed: UInt64) throws {
+        let numbers = SourceProbe<Collatz>()
+        let out = SinkProbe<[Int]>()
+        let test = try TopologyTest(
+            Topology("full") {
+                EventStream("numbers", from: numbers.source)
+                    .steps(stages: 1, maximumWaiting: 1)
+                    .sink(out.sink)
+            }, seed: seed)
+        numbers.send(contentsOf: (1...30).map { Collatz($0) })
+        try test.run()
+        let letters = test.running.deadLetters
+        #expect(letters.total > 0)
+        #expect(letters.letters.allSatisfy { $0.reason.contains("is full") })
+        for _ in 0..<10_000 where !letters.letters.isEmpty {
+            let sent = try test.perform { try await letters.redriveAll() }
+            #expect(sent > 0)
+            try test.run()
+        }
+        #expect(out.received.sorted { $0[0] < $1[0] } == expectedSteps, "\(test)")
+        numbers.finish()
+        try test.finish()
+    }
+
+    @Test func `sends an event again that failed on a later round`() throws {
+        let service = Mutex(false)
+        let out = SinkProbe<[Int]>()
+        let numbers = SourceProbe<Collatz>()
+        let test = try TopologyTest(
+            Topology("failing", supervisor: Supervisor(backoff: .none)) {
+                EventStream("numbers", from: numbers.source)
+                    .loop("collatz") { number in
+                        // Fused with the loop's head, which gives the event up.
+                        let step = number.map { number throws in
+                            if number.value == 8, !service.withLock({ $0 }) { throw LoopFault() }
+                            return number.value == 1 ? number : number.next
+                        }.split { $0.value == 1 }
+                        return (feedback: step.rest, output: step.matching)
+                    }
+                    .map { [$0.start, $0.steps] }
+                    .sink(out.sink)
+            }, seed: 1)
+        numbers.send(contentsOf: (1...10).map { Collatz($0) })
+        try test.run()
+        let letters = test.running.deadLetters
+        let stuck = letters.letters.compactMap { ($0.event as? Collatz)?.start }
+        #expect(stuck.contains(3) && !stuck.contains(4))
+        service.withLock { $0 = true }
+        let sent = try test.perform { try await letters.redriveAll() }
+        #expect(sent == stuck.count)
+        try test.run()
+        #expect(out.received.sorted { $0[0] < $1[0] } == Array(expectedSteps[..<10]))
+        numbers.finish()
+        try test.finish()
     }
 
     @Test(arguments: TopologyTest.seeds(6))

@@ -82,7 +82,7 @@ final class TCPClient: Sendable {
     private final class State: TCPConnectionHandler {
         let connection: TCPConnection
         /// What the connection had no room for; its wait may be over.
-        var waiting: (bytes: [UInt8], wait: LoopWait)?
+        var waiting: (bytes: [UInt8], wait: LoopWait<Void>)?
         var failure: NetworkError?
         var isClosed = false
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
@@ -111,8 +111,11 @@ final class TCPClient: Sendable {
             closeWaiters.removeAll()
         }
 
-        func write(_ bytes: [UInt8], _ wait: LoopWait) {
-            if isClosed { return wait.end(.failure(lost)) }
+        func write(_ bytes: [UInt8], _ wait: LoopWait<Void>) {
+            if isClosed {
+                wait.end(.failure(lost))
+                return
+            }
             switch bytes.withUnsafeBytes({ connection.write($0) }) {
             case .sent, .queued: wait.end(.success(()))
             case .refused: waiting = (bytes, wait)
@@ -145,12 +148,10 @@ final class TCPClient: Sendable {
     static func connect(
         host: String, port: Int, tls: TLSClientContext? = nil, on loop: Loop
     ) async throws -> TCPClient {
-        try await withCheckedThrowingContinuation { continuation in
-            loop.execute {
-                TCPConnection.connect(to: host, port: port, on: loop, tls: tls) { result in
-                    continuation.resume(
-                        with: result.map { TCPClient(adopting: $0) }.mapError { $0 })
-                }
+        try await loop.wait { wait in
+            TCPConnection.connect(to: host, port: port, on: loop, tls: tls) { result in
+                let client = result.map { TCPClient(adopting: $0) }
+                if !wait.end(client.mapError { $0 }) { try? result.get().close() }
             }
         }
     }

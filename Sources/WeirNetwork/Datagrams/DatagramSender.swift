@@ -26,18 +26,17 @@ final class DatagramSender: Sendable {
     }
 
     static func open(host: String, port: Int, on loop: Loop) async throws -> DatagramSender {
-        try await withCheckedThrowingContinuation { continuation in
-            loop.execute {
-                Resolver.resolve(host, port: port, on: loop) { result in
-                    let sender = result.flatMap { addresses in
-                        Result { () throws(NetworkError) in
-                            let socket = try DatagramSocket(loop: loop, slotCount: 0)
-                            return DatagramSender(
-                                .address(addresses[0]), LoopBound(socket, on: loop))
-                        }
+        try await loop.wait { wait in
+            Resolver.resolve(host, port: port, on: loop) { result in
+                if wait.isOver { return }
+                let sender = result.flatMap { addresses in
+                    Result { () throws(NetworkError) in
+                        let socket = try DatagramSocket(loop: loop, slotCount: 0)
+                        return DatagramSender(
+                            .address(addresses[0]), LoopBound(socket, on: loop))
                     }
-                    continuation.resume(with: sender.mapError { $0 })
                 }
+                wait.end(sender.mapError { $0 })
             }
         }
     }
@@ -63,13 +62,13 @@ final class DatagramSender: Sendable {
         private let destination: DatagramDestination
         private let bytes: [UInt8]
         private let ends: [Int]
-        private let wait: LoopWait
+        private let wait: LoopWait<Void>
         private var next = 0
         private var timer: LoopTimer?
 
         init(
             _ socket: DatagramSocket, _ destination: DatagramDestination, _ bytes: [UInt8],
-            _ ends: [Int], _ wait: LoopWait
+            _ ends: [Int], _ wait: LoopWait<Void>
         ) {
             self.socket = socket
             self.destination = destination
@@ -108,8 +107,10 @@ final class DatagramSender: Sendable {
                 try sleep()
             case .file:
                 try socket.sendLater(bytes[range]) { [self] result in
-                    if case .failure(let error) = result { return wait.end(.failure(error)) }
-                    goOn()
+                    switch result {
+                    case .success: goOn()
+                    case .failure(let error): wait.end(.failure(error))
+                    }
                 }
             }
             return false

@@ -2,19 +2,21 @@
 ///
 /// It is over when that is done, or when the task is cancelled: whoever keeps one in a queue asks
 /// ``isOver`` when its turn comes.
-final class LoopWait {
-    private var continuation: CheckedContinuation<Void, any Error>?
+final class LoopWait<Value: Sendable> {
+    private var continuation: CheckedContinuation<Value, any Error>?
     private(set) var isOver = false
 
-    /// Ends the wait; does nothing when it is over.
-    func end(_ result: Result<Void, any Error>) {
-        if isOver { return }
+    /// Ends the wait; false when it was over.
+    @discardableResult
+    func end(_ result: Result<Value, any Error>) -> Bool {
+        if isOver { return false }
         isOver = true
         continuation?.resume(with: result)
         continuation = nil
+        return true
     }
 
-    fileprivate func begin(_ continuation: CheckedContinuation<Void, any Error>) {
+    fileprivate func begin(_ continuation: CheckedContinuation<Value, any Error>) {
         if isOver {
             continuation.resume(throwing: CancellationError())
         } else {
@@ -27,9 +29,11 @@ extension Loop {
     /// Waits for the end of what `body` begins on the loop, or for the task's cancellation.
     ///
     /// - Throws: What the wait ends with; `CancellationError`, also in place of the beginning.
-    func wait(_ body: @escaping @Sendable (LoopWait) -> Void) async throws {
-        let wait = LoopBound(LoopWait(), on: self)
-        try await withTaskCancellationHandler {
+    func wait<Value: Sendable>(
+        _ body: @escaping @Sendable (LoopWait<Value>) -> Void
+    ) async throws -> Value {
+        let wait = LoopBound(LoopWait<Value>(), on: self)
+        return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 execute {
                     wait.value.begin(continuation)

@@ -12,7 +12,8 @@ public final class WebSocketClient: Sendable {
 
     /// Connects to `ws://host:port/path` or `wss://host:port/path`.
     ///
-    /// - Throws: ``NetworkError``, also when the server refuses the handshake.
+    /// - Throws: ``NetworkError``, also when the server refuses the handshake; `CancellationError`
+    ///   when the task is cancelled before.
     public static func connect(
         to url: String, on loop: Loop? = nil,
         configuration: WebSocketClientConfiguration = WebSocketClientConfiguration(),
@@ -20,20 +21,16 @@ public final class WebSocketClient: Sendable {
         onClose: @escaping @Sendable (WebSocketClosure) -> Void = { _ in }
     ) async throws -> WebSocketClient {
         let loop = if let loop { loop } else { try Loop.shared() }
-        typealias Session = LoopBound<ClientSession>
-        let session: Session = try await withCheckedThrowingContinuation { continuation in
-            loop.execute {
-                let session = ClientSession(onMessage, onClose)
-                let bound = Session(session, on: loop)
-                WebSocketConnection.connect(
-                    to: url, on: loop, configuration: configuration, handler: session
-                ) { result in
-                    session.connection = try? result.get()
-                    continuation.resume(with: result.map { _ in bound }.mapError { $0 })
-                }
+        return try await loop.wait { wait in
+            let session = ClientSession(onMessage, onClose)
+            WebSocketConnection.connect(
+                to: url, on: loop, configuration: configuration, handler: session
+            ) { result in
+                session.connection = try? result.get()
+                let client = result.map { _ in WebSocketClient(LoopBound(session, on: loop)) }
+                if !wait.end(client.mapError { $0 }) { session.connection?.tcp.close() }
             }
         }
-        return WebSocketClient(session)
     }
 
     /// Sends a text; suspends while the write queue is full.
@@ -86,7 +83,7 @@ private final class ClientSession: WebSocketHandler {
     private let onMessage: WebSocketClient.OnMessage
     private let onClose: @Sendable (WebSocketClosure) -> Void
     /// Senders that wait for room, in order; each holds its own messages.
-    private var waiting: [(frames: ArraySlice<WebSocketFrame>, wait: LoopWait)] = []
+    private var waiting: [(frames: ArraySlice<WebSocketFrame>, wait: LoopWait<Void>)] = []
     private var closeWaiters: [() -> Void] = []
 
     init(
@@ -97,7 +94,7 @@ private final class ClientSession: WebSocketHandler {
         self.onClose = onClose
     }
 
-    func send(_ frames: ArraySlice<WebSocketFrame>, _ wait: LoopWait) {
+    func send(_ frames: ArraySlice<WebSocketFrame>, _ wait: LoopWait<Void>) {
         waiting.removeAll(where: \.wait.isOver)
         if !waiting.isEmpty {
             waiting.append((frames, wait))

@@ -1,3 +1,5 @@
+import CLibUV
+import Foundation
 import Testing
 import WeirCore
 import WeirTestSupport
@@ -61,5 +63,48 @@ import WeirTestSupport
         let folder = try Folder()
         let path = "\(folder.path)/in.sock"
         try await cancel(.unixDatagrams(path: path)) { _ in .unixDatagrams(path: path) }
+    }
+}
+
+/// Connecting to somebody who says nothing.
+@Suite(.timeLimit(.minutes(5))) struct `Clients of a server that says nothing` {
+    /// Connects, and cancels that once the connection has been accepted.
+    private func cancel(_ connect: @escaping @Sendable (Int) async throws -> Void) async throws {
+        let any = try #require(SocketAddress(ip: "127.0.0.1", port: 0))
+        let listener = any.withSockaddr { cuv_listen($0, 8) }
+        #expect(listener >= 0)
+        defer { close(listener) }
+        var storage = sockaddr_storage()
+        #expect(cuv_local_address(listener, &storage) == 0)
+        let address = withUnsafeBytes(of: &storage) { bytes in
+            bytes.baseAddress.flatMap { SocketAddress($0.assumingMemoryBound(to: sockaddr.self)) }
+        }
+        let port = try #require(address).port
+        let task = Task { try await connect(port) }
+        var accepted: Int32 = -1
+        while accepted < 0 {
+            accepted = cuv_accept(listener)
+            await Task.yield()
+        }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        close(accepted)
+    }
+
+    @Test func `give up when they are cancelled, by WebSocket`() async throws {
+        try await cancel { port in
+            var configuration = WebSocketClientConfiguration()
+            configuration.connectTimeout = .seconds(3_600)
+            _ = try await WebSocketClient.connect(
+                to: "ws://127.0.0.1:\(port)/", configuration: configuration)
+        }
+    }
+
+    @Test func `give up when they are cancelled, by TLS`() async throws {
+        let tls = try TLSClientContext(TLSClientConfiguration())
+        try await cancel { port in
+            _ = try await TCPClient.connect(
+                host: "127.0.0.1", port: port, tls: tls, on: Loop.shared())
+        }
     }
 }

@@ -13,17 +13,15 @@ final class MQTTPublisher: Sendable {
         _ endpoint: MQTTEndpoint, _ options: MQTTOptions, tls: TLSClientContext?, qos: MQTTQoS,
         isRetained: Bool, _ monitor: ConnectionMonitor, on loop: Loop
     ) async throws -> MQTTPublisher {
-        try await withCheckedThrowingContinuation { continuation in
-            loop.execute {
-                MQTTConnection.open(endpoint, options, tls: tls, on: loop) { result in
-                    continuation.resume(
-                        with: Result {
-                            let connection = try result.get()
-                            let publishing = try MQTTPublishing(
-                                connection, options, qos: qos, isRetained: isRetained, monitor)
-                            return MQTTPublisher(LoopBound(publishing, on: loop))
-                        })
+        try await loop.wait { wait in
+            MQTTConnection.open(endpoint, options, tls: tls, on: loop) { result in
+                let publisher = Result {
+                    let connection = try result.get()
+                    let publishing = try MQTTPublishing(
+                        connection, options, qos: qos, isRetained: isRetained, monitor)
+                    return MQTTPublisher(LoopBound(publishing, on: loop))
                 }
+                if !wait.end(publisher) { try? result.get().disconnect() }
             }
         }
     }

@@ -67,8 +67,10 @@ public struct Operations: TopologyComponent, ServedComponent {
                 text.add(reporting.connectionStatus)
             }
             for shared in resources.all(of: SharedServer.self) { shared.addMetrics(to: &text) }
-            for service in resources.all(of: TCPService.self) {
-                PrometheusText.addAccess(service.counters, [("server", service.name)], to: &text)
+            for listener in resources.all(of: (any ListenerCounting).self) {
+                let labels = [("server", listener.name)]
+                text.addConnections(listener.counters, labels)
+                text.addAccess(listener.counters, labels)
             }
             return .reply(
                 HTTPReply(
@@ -154,18 +156,8 @@ extension SharedServer {
     func addMetrics(to text: inout PrometheusText) {
         let counters = server.counters
         let labels = [("server", name)]
-        text.add(
-            "weir_connections", .gauge, "Connections open.", labels, counters.connectionsOpen)
+        text.addConnections(counters, labels)
         let counts: [(String, String, Int)] = [
-            (
-                "weir_connections_accepted_total", "Connections accepted.",
-                counters.connectionsAccepted
-            ),
-            (
-                "weir_connections_refused_total", "Connections closed because of the limit.",
-                counters.connectionsRefused
-            ),
-            ("weir_accept_failures_total", "Times that accepting failed.", counters.acceptFailures),
             ("weir_network_in_bytes_total", "Bytes received.", counters.bytesIn),
             ("weir_network_out_bytes_total", "Bytes sent.", counters.bytesOut),
             ("weir_http_requests_total", "HTTP requests.", counters.requests),
@@ -187,7 +179,7 @@ extension SharedServer {
                 "weir_http_timeouts_total", .counter, "Requests that took too long.",
                 labels + [("kind", kind)], count)
         }
-        PrometheusText.addAccess(counters, labels, to: &text)
+        text.addAccess(counters, labels)
         for (status, count) in counters.rejected.sorted(by: { $0.key < $1.key }) {
             text.add(
                 "weir_http_rejected_total", .counter, "Well-formed requests that were refused.",
@@ -202,12 +194,40 @@ extension SharedServer {
 }
 
 extension PrometheusText {
+    /// Adds what a listener has counted.
+    fileprivate mutating func addConnections(
+        _ counters: ServerCounters, _ labels: [(String, String)]
+    ) {
+        add("weir_connections", .gauge, "Connections open.", labels, counters.connectionsOpen)
+        let counts: [(String, String, Int)] = [
+            (
+                "weir_connections_accepted_total", "Connections accepted.",
+                counters.connectionsAccepted
+            ),
+            (
+                "weir_connections_refused_total", "Connections closed because of the limit.",
+                counters.connectionsRefused
+            ),
+            ("weir_accept_failures_total", "Times that accepting failed.", counters.acceptFailures),
+            ("weir_tls_handshakes_total", "TLS handshakes done.", counters.handshakes),
+            (
+                "weir_tls_handshakes_resumed_total", "TLS handshakes that resumed a session.",
+                counters.handshakesResumed
+            ),
+            (
+                "weir_tls_handshake_failures_total", "TLS handshakes that failed.",
+                counters.handshakeFailures
+            ),
+        ]
+        for (name, help, count) in counts { add(name, .counter, help, labels, count) }
+    }
+
     /// Adds what access control has refused.
-    fileprivate static func addAccess(
-        _ counters: ServerCounters, _ labels: [(String, String)], to text: inout PrometheusText
+    fileprivate mutating func addAccess(
+        _ counters: ServerCounters, _ labels: [(String, String)]
     ) {
         for (reason, count) in counters.accessRefused.sorted(by: { $0.key < $1.key }) {
-            text.add(
+            add(
                 "weir_access_refused_total", .counter, "Refused by access control.",
                 labels + [("reason", reason)], count)
         }

@@ -62,9 +62,8 @@ extension Source {
 }
 
 /// A listener of a run: it listens from the start, and gives its connections to whoever accepts.
-final class TCPService: Sendable {
+final class TCPService: ListenerCounting {
     let loop: Loop
-    /// What it has counted so far, as far as it is about access.
     var counters: ServerCounters { cells.snapshot }
     var name: String { endpoint.name }
     private let cells: ServerCounterCells
@@ -132,7 +131,7 @@ final class TCPService: Sendable {
     func reloadCertificates() throws(NetworkError) { try tls?.reload() }
 
     private func listen(_ configuration: TCPListener.Configuration) async throws {
-        let (state, endpoint, loop) = (state, endpoint, loop)
+        let (state, endpoint, loop, cells) = (state, endpoint, loop, cells)
         endpoint.address = try await withCheckedThrowingContinuation { continuation in
             loop.execute {
                 TCPListener.listen(
@@ -146,7 +145,10 @@ final class TCPService: Sendable {
                         }
                     },
                     completion: { result in
-                        if case .success(let listener) = result { state.value.listener = listener }
+                        if case .success(let listener) = result {
+                            state.value.listener = listener
+                            listener.onChange = { [unowned listener] in cells.count(listener) }
+                        }
                         continuation.resume(with: result.map(\.address).mapError { $0 })
                     })
             }

@@ -2,13 +2,13 @@
 ///
 /// It is over when that is done, or when the task is cancelled: whoever keeps one in a queue asks
 /// ``isOver`` when its turn comes.
-final class LoopWait<Value: Sendable> {
+package final class LoopWait<Value: Sendable> {
     private var continuation: CheckedContinuation<Value, any Error>?
-    private(set) var isOver = false
+    package private(set) var isOver = false
 
     /// Ends the wait; false when it was over.
     @discardableResult
-    func end(_ result: Result<Value, any Error>) -> Bool {
+    package func end(_ result: Result<Value, any Error>) -> Bool {
         if isOver { return false }
         isOver = true
         continuation?.resume(with: result)
@@ -29,7 +29,7 @@ extension Loop {
     /// Waits for the end of what `body` begins on the loop, or for the task's cancellation.
     ///
     /// - Throws: What the wait ends with; `CancellationError`, also in place of the beginning.
-    func wait<Value: Sendable>(
+    package func wait<Value: Sendable>(
         _ body: @escaping @Sendable (LoopWait<Value>) -> Void
     ) async throws -> Value {
         let wait = LoopBound(LoopWait<Value>(), on: self)

@@ -50,7 +50,7 @@ final class ServerCore {
             isStarting = false
             listener = try? result.get()
             listener?.onChange = { [self, weak listener] in
-                if let listener { countConnections(of: listener) }
+                if let listener { counters.count(listener) }
             }
             completion(result.map(\.address))
         }
@@ -71,17 +71,6 @@ final class ServerCore {
         } catch {
             tcp.close(error)
         }
-    }
-
-    private func countConnections(of listener: TCPListener) {
-        counters.connectionsOpen.set(listener.openCount)
-        counters.connectionsAccepted.set(listener.acceptedCount)
-        counters.connectionsRefused.set(listener.refusedCount)
-        counters.addressesRefused.set(listener.addressRefusedCount)
-        counters.acceptFailures.set(listener.failureCount)
-        counters.handshakes.set(listener.handshakeCount)
-        counters.handshakesResumed.set(listener.resumedCount)
-        counters.handshakeFailures.set(listener.handshakeFailureCount)
     }
 
     func stop(_ deadline: Duration, _ completion: @escaping () -> Void) {

@@ -52,6 +52,13 @@ public struct ServerCounters: Sendable, Hashable {
     public var protocolErrors: [Int: Int] = [:]
 }
 
+/// What listens in a run beside its servers, and counts its connections.
+protocol ListenerCounting: Sendable {
+    /// The address that was asked for, such as `tcp://127.0.0.1:8081`.
+    var name: String { get }
+    var counters: ServerCounters { get }
+}
+
 /// Counters that one loop writes and any thread reads.
 final class ServerCounterCells: Sendable {
     /// A counter with one writer, which needs no locked instruction.
@@ -90,6 +97,18 @@ final class ServerCounterCells: Sendable {
     private let accessRefused = Mutex<[String: Int]>([:])
     private let rejected = Mutex<[Int: Int]>([:])
     private let protocolErrors = Mutex<[Int: Int]>([:])
+
+    /// Takes over what a listener has counted.
+    func count(_ listener: TCPListener) {
+        connectionsOpen.set(listener.openCount)
+        connectionsAccepted.set(listener.acceptedCount)
+        connectionsRefused.set(listener.refusedCount)
+        addressesRefused.set(listener.addressRefusedCount)
+        acceptFailures.set(listener.failureCount)
+        handshakes.set(listener.handshakeCount)
+        handshakesResumed.set(listener.resumedCount)
+        handshakeFailures.set(listener.handshakeFailureCount)
+    }
 
     /// Counts a breach by its code, of which there are few.
     func countProtocolError(_ code: Int) {

@@ -72,8 +72,8 @@ public final class TCPListener {
     private var openByAddress: [AddressBlock: Int] = [:]
     /// Kept to be given up when there are no descriptors left, so that those who come are told.
     private var spare: Int32 = -1
-    private var handshakeLogBegan: UInt64?
-    private var handshakeLogLeft = 0
+    private var handshakeLog = LogBudget()
+    private var refusalLog = LogBudget()
 
     /// Listens; the completion runs on the loop's thread, once.
     ///
@@ -142,7 +142,7 @@ public final class TCPListener {
 
     private func accept(_ descriptor: Int32) {
         guard openCount < configuration.maximumConnections else {
-            refusedCount += 1
+            countRefusal("\(openCount) connections")
             closeDescriptor(descriptor)
             return
         }
@@ -160,7 +160,8 @@ public final class TCPListener {
             if let block,
                 openByAddress[block, default: 0] >= configuration.maximumConnectionsPerAddress
             {
-                refusedCount += 1
+                let peer = socket.address(uv_tcp_getpeername)?.ip ?? "one address"
+                countRefusal("\(openByAddress[block, default: 0]) connections of \(peer)")
                 addressRefusedCount += 1
                 socket.closeHandle()
                 return
@@ -186,6 +187,14 @@ public final class TCPListener {
             failureCount += 1
             closeDescriptor(descriptor)
         }
+    }
+
+    private func countRefusal(_ open: String) {
+        refusedCount += 1
+        guard refusalLog.take(at: loop.now) else { return }
+        configuration.logger.notice(
+            "connection refused: there are \(open), the most that are taken",
+            metadata: ["address": "\(address)"])
     }
 
     /// The addresses that a connection is counted with; nil for one that is not counted.
@@ -226,17 +235,9 @@ public final class TCPListener {
         }
     }
 
-    /// Failed handshakes that are logged in ten seconds: anybody can bring them about.
-    private static let handshakeLogsMax = 10
-
     private func countFailure(_ error: NetworkError, _ peer: String) {
         handshakeFailureCount += 1
-        if handshakeLogBegan.map({ loop.now - $0 >= 10_000 }) ?? true {
-            handshakeLogBegan = loop.now
-            handshakeLogLeft = Self.handshakeLogsMax
-        }
-        guard handshakeLogLeft > 0 else { return }
-        handshakeLogLeft -= 1
+        guard handshakeLog.take(at: loop.now) else { return }
         configuration.logger.info(
             "TLS handshake failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
     }

@@ -10,7 +10,11 @@ final class UnixListener {
     private let onAccept: (TCPConnection) -> Void
     private let logger: Logger
     private let loop: Loop
-    private var openCount = 0
+    private let cells: ServerCounterCells
+    private var openCount = 0 {
+        didSet { cells.connectionsOpen.set(openCount) }
+    }
+    private var refusalLog = LogBudget()
     private var retry: LoopTimer?
 
     private static let backlog: Int32 = 1_024
@@ -20,6 +24,7 @@ final class UnixListener {
     /// Listens at a path; takes the place of a socket that nobody listens on any more.
     init(
         _ path: UnixPath, _ options: UnixSocketOptions, on loop: Loop, logger: Logger,
+        counters cells: ServerCounterCells,
         onAccept: @escaping (TCPConnection) -> Void
     ) throws(NetworkError) {
         let (descriptor, file) = try path.bind(options.permissions, backlog: Self.backlog)
@@ -27,6 +32,7 @@ final class UnixListener {
         self.options = options
         self.loop = loop
         self.logger = logger
+        self.cells = cells
         self.onAccept = onAccept
         self.file = file
         handle = try ListenerHandle(loop: loop, descriptor: descriptor)
@@ -51,20 +57,31 @@ final class UnixListener {
     }
 
     private func accept(_ descriptor: Int32) {
-        guard openCount < options.maximumConnections,
-            let connection = try? TCPConnection.adopt(descriptor, on: loop)
-        else {
-            // `adopt` has closed it when it failed.
-            if openCount >= options.maximumConnections { cuv_close(descriptor) }
-            return
+        guard openCount < options.maximumConnections else {
+            cuv_close(descriptor)
+            return countRefusal()
         }
+        // It is closed when that fails.
+        guard let connection = try? TCPConnection.adopt(descriptor, on: loop) else {
+            return cells.acceptFailures.add(1)
+        }
+        cells.connectionsAccepted.add(1)
         openCount += 1
         connection.socket.onClosed = { [self] in openCount -= 1 }
         onAccept(connection)
         if connection.handler == nil { connection.close() }
     }
 
+    private func countRefusal() {
+        cells.connectionsRefused.add(1)
+        guard refusalLog.take(at: loop.now) else { return }
+        logger.notice(
+            "connection refused: there are \(openCount) connections, the most that are taken",
+            metadata: ["address": "unix:\(path.text)"])
+    }
+
     private func backOff(_ status: Int32) {
+        cells.acceptFailures.add(1)
         logger.warning(
             "\(NetworkError(uv: status, "accepting on", path.text)); waiting and trying again")
         handle.stop()

@@ -66,8 +66,11 @@ extension Source {
 }
 
 /// A listener of a run: it listens from the start, and gives its connections to whoever accepts.
-private final class UnixService: Sendable {
+private final class UnixService: ListenerCounting {
     let loop: Loop
+    let name: String
+    var counters: ServerCounters { cells.snapshot }
+    private let cells = ServerCounterCells()
     private let state: LoopBound<State>
 
     private final class State {
@@ -77,8 +80,9 @@ private final class UnixService: Sendable {
         var waiting: [TCPConnection] = []
     }
 
-    private init(loop: Loop) {
+    private init(loop: Loop, path: String) {
         self.loop = loop
+        name = "unix:\(path)"
         state = LoopBound(State(), on: loop)
     }
 
@@ -86,7 +90,7 @@ private final class UnixService: Sendable {
         _ context: SourceContext, path: String, options: UnixSocketOptions
     ) async throws -> UnixService {
         let service = try context.resources.shared("unix \(path)") {
-            UnixService(loop: try Loop.shared())
+            UnixService(loop: try Loop.shared(), path: path)
         } close: { service in
             // The file has to be gone when the run has ended.
             try? await service.loop.run { service.close() }
@@ -98,11 +102,11 @@ private final class UnixService: Sendable {
     private func listen(
         _ path: String, _ options: UnixSocketOptions, _ logger: Logger
     ) async throws {
-        let (state, loop) = (state, loop)
+        let (state, loop, cells) = (state, loop, cells)
         try await loop.run {
             if state.value.listener != nil { return }
             state.value.listener = try UnixListener(
-                UnixPath(path), options, on: loop, logger: logger
+                UnixPath(path), options, on: loop, logger: logger, counters: cells
             ) { connection in
                 if let acceptor = state.value.acceptor {
                     acceptor(connection)

@@ -107,4 +107,13 @@ import WeirTestSupport
                 host: "127.0.0.1", port: port, tls: tls, on: Loop.shared())
         }
     }
+
+    @Test func `give up when they are cancelled, by the acknowledging protocol`() async throws {
+        try await cancel { port in
+            var configuration = AcknowledgedSender.Configuration()
+            configuration.connectTimeout = .seconds(3_600)
+            _ = try await AcknowledgedSender.connect(
+                to: "tcp://127.0.0.1:\(port)", producer: "till", configuration: configuration)
+        }
+    }
 }

@@ -1,3 +1,4 @@
+import CLibUV
 import Foundation
 import HTTPTypes
 import Testing
@@ -49,6 +50,45 @@ import WeirTestSupport
         #expect(description.stages[0].operators == ["http", "filter", "map"])
         #expect(description.edges.map(\.to) == ["out"])
         #expect(description.status.stage("in")?.eventsIn == 2)
+        try await running.drain()
+    }
+
+    @Test func `count the connections of other sources, and those they refuse`() async throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/in.sock"
+        var unix = UnixSocketOptions()
+        unix.maximumConnections = 1
+        let topology = Topology("counted") { [unix] in
+            Operations(port: 0)
+            ServerSettings(host: "localhost", port: 0) { $0.listener.maximumConnections = 1 }
+            EventStream("tcp", from: .tcp(host: "localhost", port: 0, as: Reading.self))
+                .sink(.discard)
+            EventStream("unix", from: .unix(path: path, as: Reading.self, options: unix))
+                .sink(.discard)
+        }
+        let running = try await topology.start(.quiet())
+        let address = try #require(running.addresses["tcp://localhost:0"])
+        let loop = try Loop.shared()
+        let clients = [
+            try await RawClient.connect(to: address, on: loop),
+            try await RawClient.connect(to: address, on: loop),
+        ]
+        let descriptors = [cuv_unix_connect(path, 0), cuv_unix_connect(path, 0)]
+        #expect(descriptors.allSatisfy { $0 >= 0 })
+        for name in ["tcp://localhost:0", "unix:\(path)"] {
+            func count(_ metric: String, _ number: Int) -> String {
+                "\(metric){server=\"\(name)\"} \(number)\n"
+            }
+            let refused = count("weir_connections_refused_total", 1)
+            var metrics = ""
+            while !metrics.contains(refused) {
+                metrics = try await get("/metrics", running.web).1
+            }
+            #expect(metrics.contains(count("weir_connections", 1)))
+            #expect(metrics.contains(count("weir_connections_accepted_total", 1)))
+        }
+        for descriptor in descriptors { close(descriptor) }
+        for client in clients { try? await client.close() }
         try await running.drain()
     }
 

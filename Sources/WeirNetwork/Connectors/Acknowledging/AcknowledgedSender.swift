@@ -74,7 +74,7 @@ public final class AcknowledgedSender: Sendable {
     ///   - url: `ws://host:port/path` or `tcp://host:port`, with TLS `wss://` or `tls://`; or `unix:path`.
     ///   - producer: The name under which the source numbers; 1 to 128 bytes of visible ASCII.
     ///   - loop: The loop that owns the connection; the shared one by default.
-    /// - Throws: ``NetworkError`` when the first connection fails.
+    /// - Throws: ``NetworkError`` when the first connection fails; `CancellationError`.
     public static func connect(
         to url: String, producer: String, on loop: Loop? = nil,
         configuration: Configuration = Configuration()
@@ -83,14 +83,13 @@ public final class AcknowledgedSender: Sendable {
         let target = try SenderTarget(url)
         let loop = if let loop { loop } else { try Loop.shared() }
         let window = SenderWindow(configuration)
-        let link: LoopBound<SenderLink> = try await withCheckedThrowingContinuation {
-            continuation in
-            loop.execute {
-                let link = SenderLink(
-                    target, producer: producer, configuration: configuration, window: window,
-                    loop: loop)
-                let bound = LoopBound(link, on: loop)
-                link.start { continuation.resume(with: $0.map { bound }.mapError { $0 }) }
+        let link: LoopBound<SenderLink> = try await loop.wait { wait in
+            let link = SenderLink(
+                target, producer: producer, configuration: configuration, window: window,
+                loop: loop)
+            let bound = LoopBound(link, on: loop)
+            link.start { result in
+                if !wait.end(result.map { bound }.mapError { $0 }) { link.close {} }
             }
         }
         window.onNews {

@@ -83,9 +83,7 @@ package final class LoopChannel<Element: Sendable>: Sendable {
                 state.tails[id]?.log = []
                 state.tails[id]?.logDepth = 0
             }
-            // An empty deque made an array writes to what all empty arrays share, as the thread
-            // sanitizer sees it.
-            return state.waiting.isEmpty ? [] : Array(state.waiting)
+            return state.waiting.array
         }
     }
 

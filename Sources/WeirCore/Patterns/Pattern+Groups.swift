@@ -7,11 +7,7 @@ extension Pattern {
     ///   - times: How often it comes, one after the other; from 0 on it may be missing.
     ///   - isConsecutive: Whether nothing comes between one time and the next.
     public init(group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false) {
-        self = group
-        steps = []
-        window = nil
-        skip = .noSkip
-        append(group, Times(times), first: .relaxed, isConsecutive ? .strict : .relaxed)
+        self.init(group, Times(times), isConsecutive)
     }
 
     /// Adds a group whose first event comes directly behind the step before.
@@ -66,11 +62,7 @@ extension Pattern {
     /// A pattern that begins with a group which comes so often or more; see the initialiser with an
     /// upper bound.
     public init(group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false) {
-        self = group
-        steps = []
-        window = nil
-        skip = .noSkip
-        append(group, Times(times), first: .relaxed, isConsecutive ? .strict : .relaxed)
+        self.init(group, Times(times), isConsecutive)
     }
 
     /// Adds a group that comes so often or more, its first event directly behind the step before;
@@ -115,6 +107,14 @@ extension Pattern {
         init(_ range: PartialRangeFrom<Int>) {
             (minimum, maximum) = (range.lowerBound, nil)
         }
+    }
+
+    private init(_ group: Pattern, _ times: Times, _ isConsecutive: Bool) {
+        self = group
+        steps = []
+        window = nil
+        skip = .noSkip
+        append(group, times, first: .relaxed, isConsecutive ? .strict : .relaxed)
     }
 
     private func adding(

@@ -31,10 +31,7 @@ public final class DeadLetterQueue: Sendable {
     public var redriven: Int { locked.withLock { $0.redriven } }
 
     /// The newest dead letters, oldest first.
-    public var letters: [DeadLetter] {
-        // As in `LoopChannel`.
-        locked.withLock { $0.letters.isEmpty ? [] : Array($0.letters) }
-    }
+    public var letters: [DeadLetter] { locked.withLock { $0.letters.array } }
 
     /// The dead letters from now on, as they come, until the run ends.
     ///

@@ -223,12 +223,7 @@ extension StageActor {
     func giveUp(
         _ event: any Sendable, _ error: any Error, _ attempts: Int, _ route: DeadLetterRoute? = nil
     ) {
-        metrics.deadLetters.add(1, ordering: .relaxed)
-        var letter = DeadLetter(
-            stage: name, event: event, reason: String(describing: error), attempts: attempts,
-            time: scope.now)
-        letter.route = route
-        environment.deadLetters.append(letter)
+        scope.deadLetter(event, reason: "\(error)", attempts: attempts, route: route)
         environment.logger.warning(
             "event sent to the dead letters",
             metadata: ["stage": "\(name)", "error": "\(error)", "attempts": "\(attempts)"])

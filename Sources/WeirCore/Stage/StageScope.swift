@@ -350,10 +350,10 @@ package final class StageScope {
     }
 
     /// Sends an event to the dead letters.
-    @usableFromInline
     ///
     /// - Parameter batch: The event alone as the stage's head got it at input 0, for sending it again; nil when it is
     ///   another one.
+    @usableFromInline
     package func deadLetter(
         _ event: any Sendable, reason: String, attempts: Int = 1, from batch: (any AnyBatch)? = nil
     ) {

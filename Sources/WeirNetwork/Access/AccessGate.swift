@@ -10,13 +10,9 @@ final class AccessGate {
     private let loop: Loop
     private var buckets: [String: TokenBucket] = [:]
     private var pendingCount = 0
-    private var logBegan: UInt64?
-    private var logsLeft = 0
+    private var refusalLog = LogBudget()
     private var expiring: [ObjectIdentifier: (deadline: UInt64, close: () -> Void)] = [:]
     private var timer: LoopTimer?
-
-    /// Refusals that are logged in ten seconds: anybody can bring them about.
-    private static let logsMax = 10
 
     init(
         _ control: AccessControl, connectionRate: RateLimit?, _ counters: ServerCounterCells,
@@ -112,12 +108,7 @@ final class AccessGate {
     /// Counts a refusal and, unless there are many, logs it without what was shown.
     func refuse(_ refused: Refused, at place: String, from address: SocketAddress?) {
         counters.countAccessRefused(refused.reason)
-        if logBegan.map({ loop.now - $0 >= 10_000 }) ?? true {
-            logBegan = loop.now
-            logsLeft = Self.logsMax
-        }
-        guard logsLeft > 0 else { return }
-        logsLeft -= 1
+        guard refusalLog.take(at: loop.now) else { return }
         var metadata: Logger.Metadata = [
             "reason": "\(refused.reason)", "at": "\(Identity.visible(place))",
             "peer": "\(address?.description ?? "unknown")",

@@ -81,8 +81,8 @@ extension Sink {
 private final class EventStreamWriter<Element: Sendable>: SinkWriter {
     private let loop: Loop
     private let broadcast: LoopBound<EventBroadcast>
-    private let encoder: EventEncoder<Element>
     private let context: SinkContext
+    private var encoder: MessageEncoder<Element>
 
     init(
         _ loop: Loop, _ broadcast: LoopBound<EventBroadcast>, _ encoder: EventEncoder<Element>,
@@ -90,23 +90,14 @@ private final class EventStreamWriter<Element: Sendable>: SinkWriter {
     ) {
         self.loop = loop
         self.broadcast = broadcast
-        self.encoder = encoder
         self.context = context
+        self.encoder = MessageEncoder(encoder, context)
     }
 
     func write(_ batch: Batch<Element>) async throws {
         var payloads: [[UInt8]] = []
         payloads.reserveCapacity(batch.count)
-        for event in batch.elements {
-            var payload: [UInt8] = []
-            do {
-                try encoder.encode(event, &payload)
-            } catch {
-                context.deadLetter(event, reason: "it can't be encoded: \(error)")
-                continue
-            }
-            payloads.append(payload)
-        }
+        encoder.encode(batch) { payloads.append($0) }
         // Waiting for the loop keeps what lies between us bounded by one batch.
         let (broadcast, events) = (broadcast, payloads)
         let dropped = try await loop.run { broadcast.value.send(events) }

@@ -1,6 +1,6 @@
 import WeirCore
 
-/// Makes WebSocket messages of events: one each.
+/// Makes messages of a sink's events: one each.
 struct MessageEncoder<Element: Sendable> {
     private let encoder: EventEncoder<Element>
     private let context: SinkContext
@@ -11,21 +11,27 @@ struct MessageEncoder<Element: Sendable> {
         self.context = context
     }
 
-    /// The messages of a batch; events that can't be encoded go to the dead letters.
-    mutating func encode(_ batch: Batch<Element>) -> [WebSocketFrame] {
-        var frames: [WebSocketFrame] = []
-        frames.reserveCapacity(batch.count)
+    /// Gives the message of each event of a batch to `body`; an event that can't be encoded, or for
+    /// which that throws, goes to the dead letters.
+    mutating func encode(_ batch: Batch<Element>, _ body: ([UInt8]) throws -> Void) {
         for event in batch.elements {
             buffer.removeAll(keepingCapacity: true)
             do {
                 try encoder.encode(event, &buffer)
+                try body(buffer)
             } catch {
                 context.deadLetter(event, reason: "it can't be encoded: \(error)")
-                continue
             }
-            buffer.withUnsafeBytes { bytes in
-                frames.append(WebSocketFrame(encoder.isText ? .text : .binary, bytes))
-            }
+        }
+    }
+
+    /// The messages of a batch for a WebSocket.
+    mutating func frames(of batch: Batch<Element>) -> [WebSocketFrame] {
+        var frames: [WebSocketFrame] = []
+        frames.reserveCapacity(batch.count)
+        let kind: WebSocketMessageKind = encoder.isText ? .text : .binary
+        encode(batch) { message in
+            message.withUnsafeBytes { frames.append(WebSocketFrame(kind, $0)) }
         }
         return frames
     }

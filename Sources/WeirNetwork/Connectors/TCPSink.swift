@@ -40,9 +40,7 @@ extension NetworkError: SinkUnavailable {}
 final class TCPWriter<Element: Sendable>: SinkWriter {
     private let client: TCPClient
     private let framing: StreamFraming
-    private let encoder: EventEncoder<Element>
-    private let context: SinkContext
-    private var message: [UInt8] = []
+    private var encoder: MessageEncoder<Element>
 
     init(
         client: TCPClient, framing: StreamFraming, encoder: EventEncoder<Element>,
@@ -50,21 +48,18 @@ final class TCPWriter<Element: Sendable>: SinkWriter {
     ) {
         self.client = client
         self.framing = framing
-        self.encoder = encoder
-        self.context = context
+        self.encoder = MessageEncoder(encoder, context)
     }
 
     func write(_ batch: Batch<Element>) async throws {
         var bytes: [UInt8] = []
-        for event in batch.elements {
-            message.removeAll(keepingCapacity: true)
+        encoder.encode(batch) { message in
             let start = bytes.count
             do {
-                try encoder.encode(event, &message)
                 try message.withUnsafeBytes { try framing.wrap($0, &bytes) }
             } catch {
                 bytes.removeLast(bytes.count - start)
-                context.deadLetter(event, reason: "it can't be encoded: \(error)")
+                throw error
             }
         }
         try await client.write(bytes)

@@ -54,7 +54,7 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
     private let options: WebSocketClientSinkOptions
     private let context: SinkContext
     private var client: WebSocketClient?
-    private var frames: MessageEncoder<Element>
+    private var encoder: MessageEncoder<Element>
 
     init(
         url: String, options: WebSocketClientSinkOptions, encoder: EventEncoder<Element>,
@@ -64,7 +64,7 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
         name = try NetworkURL(url, .webSocket).publicName
         self.options = options
         self.context = context
-        frames = MessageEncoder(encoder, context)
+        self.encoder = MessageEncoder(encoder, context)
     }
 
     func connect() async throws {
@@ -77,7 +77,7 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        let messages = frames.encode(batch)
+        let messages = encoder.frames(of: batch)
         if messages.isEmpty { return }
         var reconnection = Reconnection(options.reconnection)
         while true {

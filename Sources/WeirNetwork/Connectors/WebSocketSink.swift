@@ -44,7 +44,7 @@ private final class BroadcastWriter<Element: Sendable>: SinkWriter {
     private let path: String
     private let clients: LoopBound<BroadcastClients>
     private let context: SinkContext
-    private var frames: MessageEncoder<Element>
+    private var encoder: MessageEncoder<Element>
 
     init(
         server: NetworkServer, path: String, clients: LoopBound<BroadcastClients>,
@@ -54,11 +54,11 @@ private final class BroadcastWriter<Element: Sendable>: SinkWriter {
         self.path = path
         self.clients = clients
         self.context = context
-        frames = MessageEncoder(encoder, context)
+        self.encoder = MessageEncoder(encoder, context)
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        let messages = frames.encode(batch)
+        let messages = encoder.frames(of: batch)
         // Waiting for the loop keeps what lies between us bounded by one batch.
         let clients = clients
         let dropped = try await server.loop.run { clients.value.send(messages) }

@@ -106,10 +106,12 @@ final class DatagramSender: Sendable {
                 next -= 1
                 try sleep()
             case .file:
-                try socket.sendLater(bytes[range]) { [self] result in
-                    switch result {
-                    case .success: goOn()
-                    case .failure(let error): wait.end(.failure(error))
+                socket.sendLater(bytes[range]) { [self] status in
+                    do throws(NetworkError) {
+                        try destination.check(status, "sending to")
+                        goOn()
+                    } catch {
+                        wait.end(.failure(error))
                     }
                 }
             }

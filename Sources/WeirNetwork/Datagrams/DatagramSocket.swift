@@ -172,23 +172,21 @@ final class DatagramSocket: LoopHandle {
     }
 
     /// Sends a datagram to what the socket is connected to once the kernel has room for it.
-    func sendLater(
-        _ bytes: ArraySlice<UInt8>, _ done: @escaping (Result<Void, NetworkError>) -> Void
-    ) throws(NetworkError) {
+    ///
+    /// - Parameter done: Gets libuv's status.
+    func sendLater(_ bytes: ArraySlice<UInt8>, _ done: @escaping (Int32) -> Void) {
         let request = LaterDatagram(bytes, done)
         var buffer = request.buffer
         request.pointer.pointee.data = Unmanaged.passRetained(request).toOpaque()
         let status = uv_udp_send(request.pointer, udp, &buffer, 1, nil) { pointer, status in
             guard let data = pointer?.pointee.data else { return }
             // Safety: it was retained for this call.
-            let request = Unmanaged<LaterDatagram>.fromOpaque(data).takeRetainedValue()
-            request.done(
-                Result { () throws(NetworkError) in try check(status, "sending a datagram") })
+            Unmanaged<LaterDatagram>.fromOpaque(data).takeRetainedValue().done(status)
         }
         if status < 0 {
             // Safety: the call that would have released it does not come.
             Unmanaged.passUnretained(request).release()
-            try check(status, "sending a datagram")
+            done(status)
         }
     }
 
@@ -203,12 +201,12 @@ final class DatagramSocket: LoopHandle {
 
 /// A datagram that waits for room, with the memory libuv needs until then.
 private final class LaterDatagram {
-    let done: (Result<Void, NetworkError>) -> Void
+    let done: (Int32) -> Void
     // Safety: both are owned by this object, which libuv's request holds until its callback.
     let pointer = UnsafeMutablePointer<uv_udp_send_t>.allocate(capacity: 1)
     private let bytes: UnsafeMutableBufferPointer<UInt8>
 
-    init(_ bytes: ArraySlice<UInt8>, _ done: @escaping (Result<Void, NetworkError>) -> Void) {
+    init(_ bytes: ArraySlice<UInt8>, _ done: @escaping (Int32) -> Void) {
         self.done = done
         self.bytes = .allocate(capacity: bytes.count)
         _ = self.bytes.initialize(from: bytes)

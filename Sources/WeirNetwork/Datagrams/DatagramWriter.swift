@@ -3,10 +3,8 @@ import WeirCore
 /// Sends the events of a sink as datagrams.
 final class DatagramWriter<Element: Sendable>: SinkWriter {
     private let sender: DatagramSender
-    private let encoder: EventEncoder<Element>
-    private let context: SinkContext
+    private var encoder: MessageEncoder<Element>
     private var packing: DatagramPacking
-    private var message: [UInt8] = []
 
     init(
         sender: DatagramSender, packing: DatagramPacking, encoder: EventEncoder<Element>,
@@ -14,20 +12,11 @@ final class DatagramWriter<Element: Sendable>: SinkWriter {
     ) {
         self.sender = sender
         self.packing = packing
-        self.encoder = encoder
-        self.context = context
+        self.encoder = MessageEncoder(encoder, context)
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        for event in batch.elements {
-            message.removeAll(keepingCapacity: true)
-            do {
-                try encoder.encode(event, &message)
-                try packing.append(message)
-            } catch {
-                context.deadLetter(event, reason: "it can't be encoded: \(error)")
-            }
-        }
+        encoder.encode(batch) { try packing.append($0) }
         let (bytes, ends) = packing.take()
         if !ends.isEmpty { try await sender.send(bytes, ends: ends) }
     }

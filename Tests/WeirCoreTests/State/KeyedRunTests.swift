@@ -43,6 +43,45 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
         }
     }
 
+    /// Entries that come, go and move among keys that were looked for before.
+    private func expectModel<Key: Hashable & Codable & Sendable>(
+        range: Int, _ key: (Int) -> Key
+    ) throws {
+        let table = KeyedTable<Key, Int>(tracksChanges: true)
+        var model: [Key: Int] = [:]
+        var random = SeededRandom(seed: UInt64(range))
+        for round in 0..<40 {
+            let keys = ContiguousArray(
+                randomKeys(seed: UInt64(round), count: 1_000, range: range).map(key))
+            let stays = keys.map { _ in Int.random(in: 0..<8, using: &random) > round % 4 }
+            let before = model
+            table.beginBatch()
+            try table.updateEach(keys, times: [], clock: .min, default: 0) { index, count in
+                #expect(count == model[keys[index], default: 0])
+                count += 1
+                model[keys[index]] = stays[index] ? count : nil
+                return stays[index]
+            }
+            if round % 3 == 2 {
+                table.rollbackBatch()
+                model = before
+            } else {
+                table.commitBatch()
+            }
+            #expect(table.count == model.count)
+        }
+        for number in 0..<range {
+            let key = key(number)
+            #expect(table.value(for: key, hash: stableHash(key)) == model[key])
+        }
+    }
+
+    @Test(arguments: [5, 300, 30_000])
+    func `finds its entries though others come, go and move`(range: Int) throws {
+        try expectModel(range: range) { $0 }
+        try expectModel(range: range) { "key \($0)" }
+    }
+
     @Test func `begins anew behind an entry that does not stay`() throws {
         let table = KeyedTable<Int, Int>()
         var seen: [Int] = []

@@ -16,6 +16,12 @@ package class BatchHeader: @unchecked Sendable {
         self.count = count
         self.position = position
     }
+
+    /// Stands for the events of another batch too, which are gone.
+    func takePlace(from other: BatchHeader) {
+        if let position = other.position { self.position = position }
+        isContinued = other.isContinued
+    }
 }
 
 /// A batch whose element type is known to both ends of an edge only.

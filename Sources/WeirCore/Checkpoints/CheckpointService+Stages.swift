@@ -7,9 +7,11 @@ extension CheckpointService {
     func makeWriter(_ part: Manifest.Part, checkpoint: Int, wake: @escaping @Sendable () -> Void)
         -> PartWriter?
     {
-        let target = state.withLock { state in
-            state.pending?.number == checkpoint && state.pending?.error == nil
-                ? state.pending?.directory : nil
+        let target = state.withLock { state -> String? in
+            guard let pending = state.pending, pending.number == checkpoint, pending.error == nil
+            else { return nil }
+            state.pending?.writing.insert(InstanceID(stage: part.stage, instance: part.instance))
+            return pending.directory
         }
         guard let target else { return nil }
         return PartWriter(
@@ -37,7 +39,8 @@ extension CheckpointService {
             state.ended[id] = (part, bytes)
             return state.pending?.number
         }
-        if let number { change(number) { $0.awaited.remove(id) } }
+        // What it was at the barrier is still on its way to the disk, if it has seen the barrier.
+        if let number { change(number) { if !$0.writing.contains(id) { $0.awaited.remove(id) } } }
         tellWhetherAllHaveEnded()
     }
 

@@ -25,6 +25,8 @@ package final class CheckpointService: Sendable {
         let kind: Kind
         let directory: String
         var awaited: Set<InstanceID>
+        /// Those that have begun to write their parts.
+        var writing: Set<InstanceID> = []
         var parts: [Manifest.Part] = []
         var error: (any Error)?
         var waiter: UnsafeContinuation<Void, Never>?

@@ -50,6 +50,9 @@ package struct Delivery: Sendable {
         item = .batch(batch)
     }
 
+    /// Whether it is neither events nor a barrier.
+    var isSignal: Bool { if case .signal = item { true } else { false } }
+
     /// The input of a redriven event; nil for what came by a channel.
     package var redrivenInput: Int? { channel < 0 ? -1 - channel : nil }
 }

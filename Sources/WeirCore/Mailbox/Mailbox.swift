@@ -251,6 +251,11 @@ package final class Mailbox: Sendable {
         }
         // From here on producers hand over at once; what they held back until now is taken from them.
         consumerIsIdle.store(true, ordering: .sequentiallyConsistent)
+        // What a producer queued in between comes before what it has held back since.
+        if let turn = takeQueued(into: &deliveries) {
+            consumerIsIdle.store(false, ordering: .relaxed)
+            return turn
+        }
         let fillers = locked.withLock { $0.machine.isPaused ? [] : $0.fillers }
         var found = false
         for filler in fillers {
@@ -304,10 +309,12 @@ package final class Mailbox: Sendable {
 
     /// Puts what was set aside in front of what waits.
     package func releaseHeld() {
-        let consumer = locked.withLock { locked in
-            locked.machine.releaseHeld() ? locked.consumer.take() : nil
+        let (consumer, resumed) = locked.withLock { locked in
+            let (wake, resumed) = locked.machine.releaseHeld()
+            return (wake ? locked.consumer.take() : nil, resumed)
         }
         wakeUp(consumer)
+        for waiter in resumed { waiter.resume(.sent) }
     }
 
     // MARK: Control
@@ -319,6 +326,11 @@ package final class Mailbox: Sendable {
 
     package func setPaused(_ paused: Bool) {
         wakeUp(locked.withLock { $0.machine.setPaused(paused) ? $0.consumer.take() : nil })
+    }
+
+    /// Whether nothing waits and what comes is taken, and how often it has been paused.
+    var quiet: (isQuiet: Bool, pauses: Int) {
+        locked.withLock { ($0.machine.isQuiet, $0.machine.pauses) }
     }
 
     package var isPaused: Bool { locked.withLock { $0.machine.isPaused } }

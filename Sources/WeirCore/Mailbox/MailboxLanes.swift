@@ -107,8 +107,10 @@ package struct MailboxLanes: Sendable {
         lanes[layout.inputOfChannel[channel]].hold(channel: channel)
     }
 
-    mutating func releaseHeld() {
-        for lane in lanes.indices { _ = lanes[lane].releaseHeld() }
+    mutating func releaseHeld() -> [MailboxStateMachine.Waiter] {
+        var resumed: [MailboxStateMachine.Waiter] = []
+        for lane in lanes.indices { resumed += lanes[lane].releaseHeld().resume }
+        return resumed
     }
 
     mutating func close() -> (waiters: [MailboxStateMachine.Waiter], discarded: Int) {

@@ -35,6 +35,8 @@ package struct MailboxStateMachine: Sendable {
     package private(set) var depth = 0
     package private(set) var isClosed = false
     package private(set) var isPaused = false
+    /// How often it has been paused.
+    private(set) var pauses = 0
     /// Whether somebody asked the consumer to look at something other than the queue.
     package private(set) var isWoken = false
     private var wasWoken = false
@@ -68,7 +70,10 @@ package struct MailboxStateMachine: Sendable {
     }
 
     /// How many events fit into all of it.
-    package var totalCapacity: Int { capacity * (lanes?.count ?? 1) }
+    package var totalCapacity: Int {
+        let (total, isTooBig) = capacity.multipliedReportingOverflow(by: lanes?.count ?? 1)
+        return isTooBig ? .max : total
+    }
 
     /// Whether a delivery of this weight may enter now, behind nobody who waits.
     package func hasRoom(for weight: Int) -> Bool {
@@ -102,11 +107,19 @@ package struct MailboxStateMachine: Sendable {
         case .fail: return .overflow
         case .dropNewest:
             let room = max(0, capacity - depth)
-            guard case .batch(let batch) = delivery.item, room > 0 else {
+            guard case .batch(let batch) = delivery.item else { return .full }
+            if room == 0 {
+                // The source goes on behind what was dropped.
+                if case .batch(let last)? = queue.last(where: { $0.weight > 0 })?.item {
+                    last.takePlace(from: batch)
+                }
                 return .accepted(wakeConsumer: false, dropped: weight)
             }
-            let kept = Delivery(channel: delivery.channel, item: .batch(batch.slice(0..<room)))
-            return .accepted(wakeConsumer: push(kept), dropped: weight - room)
+            let kept = batch.slice(0..<room)
+            kept.takePlace(from: batch)
+            return .accepted(
+                wakeConsumer: push(Delivery(channel: delivery.channel, item: .batch(kept))),
+                dropped: weight - room)
         case .dropOldest:
             let dropped = dropOldest(atLeast: depth + min(weight, capacity) - capacity)
             guard case .batch(let batch) = delivery.item, weight > capacity else {
@@ -235,22 +248,25 @@ package struct MailboxStateMachine: Sendable {
         waiters.removeAll { $0.delivery.channel == channel }
     }
 
-    /// Puts what was set aside back in front of the queue; returns whether the consumer must be
-    /// resumed.
-    package mutating func releaseHeld() -> Bool {
+    /// Puts what was set aside back in front of the queue, and lets waiting senders in.
+    ///
+    /// - Returns: Whether the consumer must be resumed, and the senders to resume with `.sent`.
+    package mutating func releaseHeld() -> (wakeConsumer: Bool, resume: [Waiter]) {
+        let resumed: [Waiter]
         if lanes != nil {
-            lanes?.releaseHeld()
+            resumed = lanes?.releaseHeld() ?? []
             depth = lanes?.depth ?? 0
-            return hasDeliveries ? takeConsumer() : false
+        } else {
+            heldChannels.removeAll()
+            queue.prepend(contentsOf: held)
+            depth += heldDepth
+            held.removeAll()
+            heldDepth = 0
+            waiters.prepend(contentsOf: heldWaiters)
+            heldWaiters.removeAll()
+            resumed = admitWaiters()
         }
-        heldChannels.removeAll()
-        queue.prepend(contentsOf: held)
-        depth += heldDepth
-        held.removeAll()
-        heldDepth = 0
-        waiters.prepend(contentsOf: heldWaiters)
-        heldWaiters.removeAll()
-        return hasDeliveries ? takeConsumer() : false
+        return (hasDeliveries ? takeConsumer() : false, resumed)
     }
 
     private mutating func setAside(_ delivery: Delivery) {
@@ -307,7 +323,14 @@ package struct MailboxStateMachine: Sendable {
         return takeConsumer()
     }
 
+    /// Whether no event waits and what comes is taken.
+    var isQuiet: Bool {
+        !isPaused && depth == 0 && heldDepth == 0 && waiters.isEmpty && heldWaiters.isEmpty
+            && spilled.depth == 0
+    }
+
     package mutating func setPaused(_ paused: Bool) -> Bool {
+        if paused, !isPaused { pauses += 1 }
         isPaused = paused
         // Also when nothing is queued: a producer may hold an open batch back.
         return paused ? false : takeConsumer()
@@ -373,11 +396,12 @@ package struct MailboxStateMachine: Sendable {
         return dropped
     }
 
+    /// Merges events into those that wait of the same channel and checkpoint.
     private mutating func conflate(
         _ delivery: Delivery, _ merge: (any AnyBatch, any AnyBatch) -> any AnyBatch
     ) -> Bool {
-        guard case .batch(let batch) = delivery.item,
-            let last = queue.lastIndex(where: { $0.weight > 0 }),
+        let last = queue.lastIndex { $0.channel == delivery.channel && !$0.isSignal }
+        guard case .batch(let batch) = delivery.item, let last,
             case .batch(let waiting) = queue[last].item
         else { return push(delivery) }
         let merged = merge(waiting, batch)

@@ -173,16 +173,20 @@ package struct SpillCodec: Sendable {
     init?<Element: Sendable>(_ type: Element.Type) {
         guard let codec = StateCodec<Batch<Element>>.make() else { return nil }
         let position = StateCodec<SourcePosition?>.make()
+        let isContinued = StateCodec<Bool>.make()
         encode = { batch in
             var writer = BinaryWriter()
             try codec.write(unsafeDowncast(batch, to: BatchBox<Element>.self).batch, &writer)
             try position?.write(batch.position, &writer)
+            try isContinued?.write(batch.isContinued, &writer)
             return writer.finish()
         }
         decode = { bytes in
             var reader = try BinaryReader(bytes)
             let batch = try codec.read(&reader) ?? Batch()
-            return BatchBox(batch, position: try position?.read(&reader) ?? nil)
+            let box = BatchBox(batch, position: try position?.read(&reader) ?? nil)
+            box.isContinued = try isContinued?.read(&reader) ?? false
+            return box
         }
     }
 }

@@ -95,15 +95,20 @@ package struct SystemClock: RuntimeClock {
     package func schedule(
         at deadline: EventTime, _ action: @escaping @Sendable () -> Void
     ) -> ScheduledAction {
-        let delay = now().duration(to: deadline)
         let task = Task {
-            if delay > .zero {
-                guard (try? await ContinuousClock().sleep(for: delay)) != nil else { return }
+            while true {
+                let delay = now().duration(to: deadline)
+                if delay <= .zero { break }
+                let portion = min(delay, Self.longestSleep)
+                guard (try? await ContinuousClock().sleep(for: portion)) != nil else { return }
             }
             action()
         }
         return ScheduledAction { task.cancel() }
     }
+
+    /// How soon it is noticed that somebody has set the system's clock.
+    private static let longestSleep = Duration.seconds(10)
 
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()

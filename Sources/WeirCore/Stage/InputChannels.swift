@@ -14,7 +14,8 @@ package struct InputChannels: Sendable {
     package enum Change: Equatable, Sendable {
         case none
         case watermark(EventTime)
-        case idle
+        /// All inputs are idle; the time is that of a watermark that comes before.
+        case idle(after: EventTime?)
         /// All inputs have ended.
         case end
     }
@@ -86,14 +87,12 @@ package struct InputChannels: Sendable {
         }
         // With nobody left to wait for, time is where the furthest input has brought it.
         let merged = hasActive ? lowest : highestIdle
-        if merged > watermark {
-            watermark = merged
-            return .watermark(merged)
-        }
+        let isNews = merged > watermark
+        if isNews { watermark = merged }
         if !hasActive && !isIdle {
             isIdle = true
-            return .idle
+            return .idle(after: isNews ? merged : nil)
         }
-        return .none
+        return isNews ? .watermark(merged) : .none
     }
 }

@@ -1,6 +1,12 @@
 import Logging
 import Synchronization
 
+/// What the operators of a stage are told of a change of its inputs.
+struct MergedSignal {
+    var watermark: EventTime?
+    var isIdle = false
+}
+
 // Handling of what comes by the mailbox.
 extension StageActor {
     /// How far a delivery has come without suspending.
@@ -27,10 +33,12 @@ extension StageActor {
             metrics.batchesIn.advance(by: 1)
             let input = input(of: delivery)
             let isRedriven = delivery.redrivenInput != nil
-            if !isRedriven { channels.receivedBatch(on: delivery.channel) }
-            if isSource {
-                if let position = batch.position { sourcePosition = position }
-                isBetweenPositions = batch.isContinued
+            if !isRedriven {
+                channels.receivedBatch(on: delivery.channel)
+                if isSource {
+                    if let position = batch.position { sourcePosition = position }
+                    isBetweenPositions = batch.isContinued
+                }
             }
             if scope.isFallible {
                 let deliver = heads[input].deliver
@@ -52,8 +60,8 @@ extension StageActor {
         case .signal(let signal):
             let change = channels.received(signal, on: delivery.channel)
             if inputOfChannel.count > 1 { metrics.inputs = channels.states }
-            guard let merged = take(note: change) else { return .done }
-            if let error = transact({ try self.heads[0].signal(merged) }) { return .failed(error) }
+            guard take(note: change) else { return .done }
+            if let error = transact({ try self.tellMerged() }) { return .failed(error) }
         }
         return scope.backlog.isEmpty && scope.writers.isEmpty ? .done : .unfinished
     }
@@ -111,9 +119,7 @@ extension StageActor {
             try await handleEach(batch, input: input(of: delivery), failed: error)
         case (.failed, .barrier): return
         case (.failed(let error), .signal):
-            // What failed is the merged signal: the stage's own state says which one that is.
-            let signal = channels.isIdle ? Signal.idle : .watermark(scope.watermark)
-            try await work(failed: error) { try self.heads[0].signal(signal) }
+            try await work(failed: error) { try self.tellMerged() }
         case (.notTried, .batch(let batch)): try await handleInParts(delivery, batch)
         case (.notTried, _):
             let input = inputOfChannel[delivery.channel]
@@ -125,20 +131,27 @@ extension StageActor {
         if !scope.writers.isEmpty { try await writePending() }
     }
 
-    /// The signal that a change of the inputs means for the operators; nil for none.
-    private func take(note change: InputChannels.Change) -> Signal? {
+    /// Takes note of a change of the inputs; false if it is nothing for the operators.
+    private func take(note change: InputChannels.Change) -> Bool {
         switch change {
-        case .none, .end: return nil
-        case .idle: return .idle
-        case .watermark(let time):
+        case .none, .end: return false
+        case .idle(let time): merged = MergedSignal(watermark: time, isIdle: true)
+        case .watermark(let time): merged = MergedSignal(watermark: time, isIdle: false)
+        }
+        if let time = merged.watermark {
             scope.watermark = time
             metrics.watermark.store(time.nanoseconds, ordering: .relaxed)
-            return .watermark(time)
         }
+        return true
+    }
+
+    private func tellMerged() throws {
+        if let time = merged.watermark { try heads[0].signal(.watermark(time)) }
+        if merged.isIdle { try heads[0].signal(.idle) }
     }
 
     func apply(_ change: InputChannels.Change) async throws {
-        if let signal = take(note: change) { try await self.signal(signal) }
+        if take(note: change) { try await work { try self.tellMerged() } }
         guard change == .end else { return }
         scope.watermark = .max
         metrics.watermark.store(EventTime.max.nanoseconds, ordering: .relaxed)

@@ -1,4 +1,5 @@
 import DequeModule
+import Synchronization
 
 // Timers, and operators that wait for calls outside the actor.
 extension StageActor {
@@ -13,13 +14,17 @@ extension StageActor {
     func armWakeUp() {
         if scope.timers.isEmpty { return }
         let earliest = scope.timers.compactMap { $0.deadline }.min()
-        if earliest == wakeUpDeadline { return }
+        let isSpent = control.wakeUpHasCome.exchange(false, ordering: .acquiringAndReleasing)
+        if earliest == wakeUpDeadline, !isSpent { return }
         wakeUp?.cancel()
         wakeUp = nil
         wakeUpDeadline = earliest
         guard let earliest else { return }
-        let mailbox = mailbox
-        wakeUp = environment.clock.schedule(at: earliest) { mailbox.wake() }
+        let (mailbox, control) = (mailbox, control)
+        wakeUp = environment.clock.schedule(at: earliest) {
+            control.wakeUpHasCome.store(true, ordering: .releasing)
+            mailbox.wake()
+        }
     }
 
     func collectAsyncWork() async throws {

@@ -21,6 +21,8 @@ package actor StageActor: SupervisedChild {
     private let scopeOwner: ScopeOwner
     var heads: [AnyReceiver] = []
     var channels: InputChannels
+    /// What was told of the inputs last.
+    var merged = MergedSignal()
     /// The head input that each channel feeds.
     let inputOfChannel: [Int]
     let makeHeads: @Sendable (StageScope) -> [AnyReceiver]
@@ -188,6 +190,8 @@ package actor StageActor: SupervisedChild {
                 throw StageStopped()
             case .woken: try await handleWakeUp()
             case .deliveries:
+                scope.hasDeliveries = true
+                defer { scope.hasDeliveries = false }
                 try await fireDueTimers()
                 do {
                     var lastFlush = start

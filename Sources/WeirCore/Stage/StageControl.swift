@@ -3,6 +3,8 @@ package import Synchronization
 /// What others may ask of a stage while it runs.
 package final class StageControl: Sendable {
     package let restartIsRequested = Atomic<Bool>(false)
+    /// Whether the wake-up that was asked for last has come.
+    let wakeUpHasCome = Atomic<Bool>(false)
     /// The checkpoint that a source's stage is to take.
     let requestedBarrier = Mutex<Barrier?>(nil)
     /// The newest complete checkpoint.

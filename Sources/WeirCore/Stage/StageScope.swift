@@ -40,6 +40,8 @@ package final class StageScope {
     private var shown: [(gauge: StageGauge, value: () -> Int)] = []
     private var backlogAtBegin = 0
     private(set) var mailbox: Mailbox?
+    /// Whether the stage has taken deliveries that it has not handled yet.
+    var hasDeliveries = false
     /// Whether the head has had enough: the stage ends without waiting for its inputs to end.
     package private(set) var isFinishedEarly = false
     /// The supervisor's settings, for operators that try again by themselves.
@@ -268,6 +270,17 @@ package final class StageScope {
     package var isSaturated: Bool {
         if asyncWork.isEmpty { return false }
         return asyncWork.contains { $0.isSaturated }
+    }
+
+    /// Whether the stage waits for events, and has not been paused since its caller has asked last.
+    ///
+    /// - Parameter pauses: How many pauses the caller knows of.
+    func isQuiet(since pauses: inout Int) -> Bool {
+        guard let mailbox else { return true }
+        let known = pauses
+        let (isQuiet, count) = mailbox.quiet
+        pauses = count
+        return isQuiet && known == count && !hasDeliveries && !isSaturated
     }
 
     /// Whether calls are under way that a checkpoint has to wait for.

@@ -9,6 +9,8 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
     private var saved: WatermarkTracker?
     private var refused: [(event: Element, reason: String)] = []
     private var timer: StageTimer?
+    /// How many pauses of the stage it knows of.
+    private var pauses = 0
 
     @usableFromInline
     init(
@@ -83,6 +85,12 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
     }
 
     private func timePassed(now: EventTime) throws {
+        // Events that wait, or that a pause has kept away, make no quiet time.
+        if !scope.isQuiet(since: &pauses) {
+            tracker.restart(now: now)
+            timer?.set(tracker.nextCheck(now: now))
+            return
+        }
         let (watermark, becomesIdle) = tracker.timePassed(now: now)
         timer?.set(tracker.nextCheck(now: now))
         if let watermark { try downstream.signal(.watermark(watermark)) }

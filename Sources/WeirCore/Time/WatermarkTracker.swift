@@ -20,6 +20,14 @@ struct WatermarkTracker: Sendable {
         if lastEvent == .min { lastEvent = now }
     }
 
+    /// Counts the quiet time from here, since until now nothing could have come; a stream that was idle
+    /// stays that, and time goes on for it from where it is.
+    mutating func restart(now: EventTime) {
+        lastEvent = now
+        guard isIdle, idleness.advances, watermarkOfEvents != .min else { return }
+        lastEvent = now.advanced(by: watermark.duration(to: watermarkOfEvents))
+    }
+
     /// Takes note of a batch; returns the new watermark if it has advanced.
     mutating func received(_ candidate: EventTime?, now: EventTime) -> EventTime? {
         lastEvent = now

@@ -1,7 +1,8 @@
 import DequeModule
 import Synchronization
 import Testing
-import WeirCore
+
+@testable import WeirCore
 
 private func events(_ values: ContiguousArray<Int>, channel: Int = 0) -> Delivery {
     Delivery(channel: channel, item: .batch(BatchBox(Batch(values))))
@@ -255,5 +256,103 @@ private final class Filler: BatchFiller {
             #expect(machine.depth <= 2)
         }
         #expect(order == [0, 0, 1, 2, 3, 4])
+    }
+
+    // MARK: Checkpoints
+
+    private func barrier(_ channel: Int) -> Delivery {
+        Delivery(
+            channel: channel, item: .barrier(Barrier(checkpoint: 1, suspends: false)))
+    }
+
+    private func sums(_ machine: inout MailboxStateMachine) -> [String] {
+        var deliveries = Deque<Delivery>()
+        guard case .taken = machine.take(into: &deliveries) else { return [] }
+        return deliveries.map { delivery in
+            if case .barrier = delivery.item { return "|" }
+            return values([delivery]).map(String.init).joined(separator: " ")
+        }
+    }
+
+    @Test func `conflates nothing across a barrier, and nothing of two channels`() {
+        let policy = OverflowPolicy(
+            kind: .conflate { left, right in
+                BatchBox(
+                    Batch([
+                        values([left, right].map { Delivery(channel: 0, item: .batch($0)) }).reduce(
+                            0, +)
+                    ]))
+            })
+        var machine = MailboxStateMachine(policy: .bounded(1, overflow: policy))
+        for value in 1...3 { _ = machine.offer(events([value])) }
+        _ = machine.offer(barrier(0))
+        _ = machine.offer(events([10]))
+        _ = machine.offer(Delivery(channel: 0, item: .signal(.watermark(.min))))
+        _ = machine.offer(events([20]))
+        _ = machine.offer(events([100], channel: 1))
+        _ = machine.offer(events([200], channel: 1))
+        #expect(sums(&machine) == ["6", "|", "30", "", "300"])
+    }
+
+    @Test func `lets senders in that waited while their channel was held`() {
+        var machine = MailboxStateMachine(policy: .bounded(1))
+        guard case .accepted = machine.offer(events([1], channel: 1)),
+            case .full = machine.offer(events([2], channel: 0))
+        else {
+            Issue.record("the mailbox has another capacity")
+            return
+        }
+        machine.enqueueWaiter(.init(id: 7, delivery: events([2], channel: 0)) { _ in })
+        machine.hold(channel: 0)
+        #expect(sums(&machine) == ["1"])
+        let (_, resumed) = machine.releaseHeld()
+        #expect(resumed.map(\.id) == [7])
+        #expect(machine.hasDeliveries)
+        #expect(sums(&machine) == ["2"])
+    }
+
+    @Test func `keeps the position behind what it drops`() {
+        let policy = MailboxPolicy.bounded(4, overflow: .dropNewest)
+        func position(_ offset: Int64) -> SourcePosition { SourcePosition(offset: offset) }
+        func taken(_ batches: [BatchBox<Int>]) -> [BatchHeader] {
+            var machine = MailboxStateMachine(policy: policy)
+            for batch in batches { _ = machine.offer(Delivery(channel: 0, item: .batch(batch))) }
+            var deliveries = Deque<Delivery>()
+            _ = machine.take(into: &deliveries)
+            return deliveries.compactMap { delivery -> BatchHeader? in
+                if case .batch(let batch) = delivery.item { batch } else { nil }
+            }
+        }
+        let first = BatchBox(Batch([1, 2, 3]), position: position(3))
+        let second = BatchBox(Batch([4, 5, 6]), position: position(6))
+        var left = taken([first, second])
+        #expect(left.map(\.count) == [3, 1])
+        #expect(left.last?.position == position(6) && left.last?.isContinued == false)
+        let part = BatchBox(Batch([1, 2, 3, 4]))
+        part.isContinued = true
+        left = taken([part, second])
+        #expect(left.map(\.count) == [4])
+        #expect(left.last?.position == position(6) && left.last?.isContinued == false)
+    }
+
+    /// What is queued between the consumer's two looks comes before what is held back after it.
+    @Test func `keeps the order of a producer that fills batches`() async throws {
+        let source = Source<Int>("numbers") { inlet in
+            for number in 0..<200_000 { try await inlet.send(number) }
+        }
+        let next = Mutex(0)
+        var configuration = RunConfiguration()
+        configuration.batchSize = 3
+        try await Topology("order") {
+            EventStream("numbers", from: source).mailbox(.bounded(6)).sink(
+                .forEach { number in
+                    let expected = next.withLock { next in
+                        defer { next = number + 1 }
+                        return next
+                    }
+                    #expect(number == expected)
+                })
+        }.run(configuration)
+        #expect(next.withLock { $0 } == 200_000)
     }
 }

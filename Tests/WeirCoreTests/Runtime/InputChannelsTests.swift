@@ -32,8 +32,25 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(milliseconds: seconds
         _ = channels.received(.watermark(at(5)), on: 0)
         _ = channels.received(.watermark(at(3)), on: 1)
         #expect(channels.received(.idle, on: 1) == .watermark(at(5)))
-        #expect(channels.received(.idle, on: 0) == .idle)
+        #expect(channels.received(.idle, on: 0) == .idle(after: nil))
         #expect(channels.received(.idle, on: 0) == .none)
+    }
+
+    @Test func `are idle when the slowest is the last to be`() {
+        var channels = InputChannels(count: 2)
+        _ = channels.received(.watermark(at(5)), on: 0)
+        #expect(channels.received(.watermark(at(3)), on: 1) == .watermark(at(3)))
+        #expect(channels.received(.idle, on: 0) == .none)
+        #expect(channels.received(.idle, on: 1) == .idle(after: at(5)))
+        #expect(channels.watermark == at(5) && channels.isIdle)
+    }
+
+    @Test func `are idle when the last active one ends`() {
+        var channels = InputChannels(count: 2)
+        _ = channels.received(.watermark(at(5)), on: 0)
+        _ = channels.received(.watermark(at(3)), on: 1)
+        #expect(channels.received(.idle, on: 0) == .none)
+        #expect(channels.received(.end, on: 1) == .idle(after: at(5)))
     }
 
     @Test func `end when all have ended, and do not wait for one that has`() {

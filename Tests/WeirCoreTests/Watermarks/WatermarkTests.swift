@@ -61,7 +61,7 @@ import Testing
         #expect(channels.received(.watermark(time(7)), on: 2) == .none)
         #expect(channels.received(.watermark(time(20)), on: 0) == .none)
         #expect(channels.received(.end, on: 2) == .watermark(time(20)))
-        #expect(channels.received(.end, on: 0) == .idle)
+        #expect(channels.received(.end, on: 0) == .idle(after: nil))
     }
 
     struct Watermarks: KeyedHandler {

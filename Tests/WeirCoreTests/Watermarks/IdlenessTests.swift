@@ -1,0 +1,79 @@
+import Testing
+import WeirCore
+import WeirTesting
+
+@Suite struct `A stream's idleness` {
+    /// Whether each event is late when it is handled.
+    private struct Lateness: KeyedHandler {
+        func initialState(for key: Int) -> Int { 0 }
+        func on(_ event: Reading, state: inout Int, _ context: inout Context<Int, Bool>) {
+            context.emit(context.watermark > event.at)
+        }
+    }
+
+    private struct Run {
+        let slow = SourceProbe<Reading>()
+        let fast = SourceProbe<Reading>()
+        let sink = SinkProbe<Bool>("out")
+        let test: TopologyTest
+
+        init(advancing: Bool, ownStage: Bool) throws {
+            let (slow, fast, sink) = (slow, fast, sink)
+            var configuration = TopologyTest.configuration
+            configuration.batchSize = 1
+            let strategy = WatermarkStrategy<Reading>.monotonic.idle(
+                after: .seconds(30), advancing: advancing)
+            test = try TopologyTest(
+                Topology("idle") {
+                    let source = EventStream("slow", from: slow.source)
+                    (ownStage ? source.stage("stamped") : source)
+                        .eventTime(\.at, strategy)
+                        .merge(EventStream("fast", from: fast.source).eventTime(\.at, strategy))
+                        .keyed(by: \.key).handle("lateness") { Lateness() }
+                        .mailbox(.bounded(1))
+                        .stage("last").mailbox(.bounded(1))
+                        .sink(sink.sink)
+                }, configuration: configuration)
+            slow.send(Reading(0, 0, at: 100))
+            fast.send(Reading(0, 0, at: 7_200))
+            try test.run()
+        }
+
+        func sendSlow() {
+            for second in 0..<20 { slow.send(Reading(0, second, at: 101 + Double(second))) }
+        }
+
+        func expectNoneLate() throws {
+            try test.run()
+            #expect(sink.received.count == 22)
+            #expect(!sink.received.contains(true))
+            // Once nothing waits any more, quiet is quiet.
+            try test.advance(by: .seconds(31))
+            slow.send(Reading(0, 0, at: 200))
+            try test.run()
+            #expect(sink.received.last == true)
+        }
+    }
+
+    @Test(arguments: [false, true], [false, true])
+    func `does not begin while it is paused`(advancing: Bool, ownStage: Bool) throws {
+        let run = try Run(advancing: advancing, ownStage: ownStage)
+        run.test.running.pause()
+        run.sendSlow()
+        try run.test.advance(by: .seconds(40))
+        run.test.running.resume()
+        try run.expectNoneLate()
+    }
+
+    @Test(arguments: [false, true], [false, true])
+    func `does not begin while its stage waits for the next one`(
+        advancing: Bool, ownStage: Bool
+    ) throws {
+        let run = try Run(advancing: advancing, ownStage: ownStage)
+        run.sink.pause()
+        run.sendSlow()
+        try run.test.advance(by: .seconds(40))
+        run.sink.resume()
+        try run.expectNoneLate()
+    }
+}

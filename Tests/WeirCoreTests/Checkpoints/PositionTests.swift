@@ -28,6 +28,7 @@ import WeirTesting
             let sink = SinkProbe<Int>("out")
             var configuration = TopologyTest.configuration
             configuration.store = store
+            configuration.batchSize = portion
             let test = try TopologyTest(
                 Topology("t", supervisor: Supervisor(backoff: .none)) {
                     EventStream("numbers", from: numbers(portion))
@@ -43,7 +44,8 @@ import WeirTesting
             if run == 0 {
                 #expect(try test.perform { try await running.deadLetters.redriveAll() } == 1)
             }
-            _ = try test.perform { try await running.suspend() }
+            _ = try test.perform("checkpoint") { try await running.checkpoint() }
+            try test.cancel()
             received += sink.received
         }
         #expect(received == [1, 3, 4, 5, 6, 7, 8, 9, 10, 2])

@@ -334,25 +334,4 @@ private final class Filler: BatchFiller {
         #expect(left.map(\.count) == [4])
         #expect(left.last?.position == position(6) && left.last?.isContinued == false)
     }
-
-    /// What is queued between the consumer's two looks comes before what is held back after it.
-    @Test func `keeps the order of a producer that fills batches`() async throws {
-        let source = Source<Int>("numbers") { inlet in
-            for number in 0..<200_000 { try await inlet.send(number) }
-        }
-        let next = Mutex(0)
-        var configuration = RunConfiguration()
-        configuration.batchSize = 3
-        try await Topology("order") {
-            EventStream("numbers", from: source).mailbox(.bounded(6)).sink(
-                .forEach { number in
-                    let expected = next.withLock { next in
-                        defer { next = number + 1 }
-                        return next
-                    }
-                    #expect(number == expected)
-                })
-        }.run(configuration)
-        #expect(next.withLock { $0 } == 200_000)
-    }
 }

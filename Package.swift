@@ -83,7 +83,6 @@ let package = Package(
                 "CLibUV", "COpenSSL", "CZlib", "WeirCore", "WeirJSON",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "Metrics", package: "swift-metrics"),
                 .product(
                     name: "RawStructuredFieldValues", package: "swift-http-structured-headers"),
             ],

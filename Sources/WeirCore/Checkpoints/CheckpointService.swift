@@ -1,5 +1,4 @@
 import Logging
-import Metrics
 import Synchronization
 import WeirJournal
 
@@ -60,14 +59,13 @@ package final class CheckpointService: Sendable {
     private let turn = AsyncTurn()
     let instances = Mutex<[InstanceID: StageActor]>([:])
     private let onComplete = Mutex<[@Sendable (_ oldest: [String: SourcePosition]) -> Void]>([])
-    private let completed = Counter(label: "weir_checkpoints_total")
-    private let failed = Counter(label: "weir_checkpoint_failures_total")
-    private let seconds: Recorder
-    private let size: Meter
+    private let completed, failed: RunCounter
+    private let seconds: RunHistogram
+    private let size: RunGauge
 
     init(
         store: StateStore, topology: String, clock: any RuntimeClock, logger: Logger,
-        executor: (any TaskExecutor)?
+        instruments: RunInstruments, executor: (any TaskExecutor)?
     ) {
         self.store = store
         self.topology = topology
@@ -76,9 +74,14 @@ package final class CheckpointService: Sendable {
         self.executor = executor
         self.logger = logger
         thread = BlockingThread(isInline: executor != nil)
-        let dimensions = [("topology", topology)]
-        seconds = Recorder(label: "weir_checkpoint_seconds", dimensions: dimensions)
-        size = Meter(label: "weir_checkpoint_bytes", dimensions: dimensions)
+        completed = instruments.counter(
+            "weir_checkpoints_total", "Checkpoints that are complete.")
+        failed = instruments.counter(
+            "weir_checkpoint_failures_total", "Checkpoints that were given up.")
+        seconds = instruments.histogram(
+            "weir_checkpoint_seconds", "From the barrier's start to the manifest.")
+        size = instruments.gauge(
+            "weir_checkpoint_bytes", "The size of the newest checkpoint.")
     }
 
     // MARK: Beginning and end of a run

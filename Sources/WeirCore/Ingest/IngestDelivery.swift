@@ -113,7 +113,7 @@ extension SourceContext {
             let journal = IngestJournal(
                 directory: checkpoints.directory.ingestDirectory(of: stage), stage: stage,
                 files: checkpoints.directory.files, cipher: checkpoints.store.cipher,
-                options: options, logger: logger,
+                options: options, logger: logger, instruments: resources.instruments,
                 isInline: environment.executor != nil)
             checkpoints.onComplete { [weak journal] oldest in
                 if let position = oldest[stage] {

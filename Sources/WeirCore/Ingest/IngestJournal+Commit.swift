@@ -1,6 +1,5 @@
 import DequeModule
 import Logging
-import Metrics
 import Synchronization
 import WeirJournal
 

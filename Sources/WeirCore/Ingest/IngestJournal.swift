@@ -1,6 +1,5 @@
 import DequeModule
 package import Logging
-import Metrics
 import Synchronization
 package import WeirJournal
 
@@ -63,7 +62,7 @@ package final class IngestJournal: Sendable {
     package init(
         directory: String, stage: String, files: any FileSystem,
         cipher: (any RecordCipher)? = nil, options: IngestLimits = IngestLimits(),
-        logger: Logger, isInline: Bool = false
+        logger: Logger, instruments: RunInstruments = RunInstruments(), isInline: Bool = false
     ) {
         self.cipher = cipher
         self.directory = directory
@@ -71,9 +70,11 @@ package final class IngestJournal: Sendable {
         self.files = files
         self.options = options
         self.logger = logger
-        registry = ProducerRegistry(stage: stage, limit: options.producers, logger: logger)
-        keys = RequestKeys(stage: stage, limits: options, logger: logger)
-        metrics = IngestMetrics(stage: stage)
+        registry = ProducerRegistry(
+            stage: stage, limit: options.producers, logger: logger, instruments: instruments)
+        keys = RequestKeys(
+            stage: stage, limits: options, logger: logger, instruments: instruments)
+        metrics = IngestMetrics(stage: stage, instruments)
         thread = BlockingThread(isInline: isInline)
     }
 

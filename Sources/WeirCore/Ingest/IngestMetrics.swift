@@ -1,19 +1,22 @@
-import Metrics
-
 /// The metrics of a source's ingest journal.
 struct IngestMetrics: Sendable {
-    let records: Counter
-    let bytes: Counter
-    let commits: Recorder
-    let pending: Meter
-    let blocked: Meter
+    let records: RunCounter
+    let bytes: RunCounter
+    let commits: RunHistogram
+    let pending: RunGauge
+    let blocked: RunGauge
 
-    init(stage: String) {
-        let dimensions = [("stage", stage)]
-        records = Counter(label: "weir_ingest_records_total", dimensions: dimensions)
-        bytes = Counter(label: "weir_ingest_bytes_total", dimensions: dimensions)
-        commits = Recorder(label: "weir_ingest_commit_seconds", dimensions: dimensions)
-        pending = Meter(label: "weir_ingest_pending_bytes", dimensions: dimensions)
-        blocked = Meter(label: "weir_ingest_blocked", dimensions: dimensions)
+    init(stage: String, _ instruments: RunInstruments) {
+        let labels = [("stage", stage)]
+        records = instruments.counter(
+            "weir_ingest_records_total", "Records that the ingest journal has made durable.", labels
+        )
+        bytes = instruments.counter("weir_ingest_bytes_total", "The bytes of those.", labels)
+        commits = instruments.histogram(
+            "weir_ingest_commit_seconds", "Time of a group commit.", labels)
+        pending = instruments.gauge(
+            "weir_ingest_pending_bytes", "What waits to be durable or to be handed on.", labels)
+        blocked = instruments.gauge(
+            "weir_ingest_blocked", "1 while the disk refuses.", labels)
     }
 }

@@ -1,19 +1,22 @@
 package import Logging
-import Metrics
 
 /// The producers of a source, safe to use from any thread.
 package final class ProducerRegistry: Sendable {
     let table: SharedTable<ProducerTable>
-    private let duplicates: Counter
+    private let duplicates: RunCounter
 
     /// - Parameter limit: How many producers are remembered.
-    package init(stage: String, limit: Int = 100_000, logger: Logger) {
-        let dimensions = [("stage", stage)]
-        duplicates = Counter(label: "weir_ingest_duplicates_total", dimensions: dimensions)
+    package init(
+        stage: String, limit: Int = 100_000, logger: Logger, instruments: RunInstruments
+    ) {
+        let labels = [("stage", stage)]
+        duplicates = instruments.counter(
+            "weir_ingest_duplicates_total", "Messages that were there already.", labels)
         table = SharedTable(
             ProducerTable(limit: limit),
-            forgotten: Counter(
-                label: "weir_ingest_producers_forgotten_total", dimensions: dimensions)
+            forgotten: instruments.counter(
+                "weir_ingest_producers_forgotten_total",
+                "Producers forgotten to make room for others.", labels)
         ) { count in
             logger.notice(
                 "idle producers are forgotten: what they send again can't be told from new messages",

@@ -1,5 +1,4 @@
 import Logging
-import Metrics
 import Synchronization
 import WeirJournal
 
@@ -27,13 +26,13 @@ protocol RecordedTable: Sendable {
 /// A table of a source, safe to use from any thread, that says what it forgets.
 final class SharedTable<Table: RecordedTable>: Sendable {
     private let table: Mutex<Table>
-    private let forgotten: Counter
+    private let forgotten: RunCounter
     private let onForgotten: @Sendable (Int) -> Void
 
     /// - Parameters:
     ///   - forgotten: Counts the entries that were forgotten.
     ///   - onForgotten: Told how many at once.
-    init(_ table: Table, forgotten: Counter, onForgotten: @escaping @Sendable (Int) -> Void) {
+    init(_ table: Table, forgotten: RunCounter, onForgotten: @escaping @Sendable (Int) -> Void) {
         self.table = Mutex(table)
         self.forgotten = forgotten
         self.onForgotten = onForgotten

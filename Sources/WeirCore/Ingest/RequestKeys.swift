@@ -1,18 +1,21 @@
 package import Logging
-import Metrics
 
 /// The keys of a source's requests, safe to use from any thread.
 package final class RequestKeys: Sendable {
     let table: SharedTable<RequestKeyTable>
-    private let repeated: Counter
+    private let repeated: RunCounter
 
-    package init(stage: String, limits: IngestLimits, logger: Logger) {
-        let dimensions = [("stage", stage)]
-        repeated = Counter(label: "weir_ingest_repeated_requests_total", dimensions: dimensions)
+    package init(
+        stage: String, limits: IngestLimits, logger: Logger, instruments: RunInstruments
+    ) {
+        let labels = [("stage", stage)]
+        repeated = instruments.counter(
+            "weir_ingest_repeated_requests_total", "Requests whose key was known.", labels)
         table = SharedTable(
             RequestKeyTable(limit: limits.requestKeys, lifetime: limits.requestKeyLifetime),
-            forgotten: Counter(
-                label: "weir_ingest_request_keys_forgotten_total", dimensions: dimensions)
+            forgotten: instruments.counter(
+                "weir_ingest_request_keys_forgotten_total", "Keys forgotten before their time.",
+                labels)
         ) { count in
             logger.debug(
                 "keys of requests are forgotten before their time, to make room for others",

@@ -3,7 +3,7 @@ extension KeyedStream {
     ///
     /// A row at time *t* meets the other stream's rows from *t* + `interval.lowerBound` to *t* +
     /// `interval.upperBound`, both included. Rows are forgotten when the watermark says that no
-    /// partner can come any more; `weir_pending_timers` shows how many keys wait for that. Rows
+    /// partner can come any more; `weir_timers_pending` shows how many keys wait for that. Rows
     /// behind the watermark count as late and are left out.
     ///
     /// ```swift

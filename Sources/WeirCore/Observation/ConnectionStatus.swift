@@ -1,4 +1,3 @@
-import Metrics
 import Synchronization
 
 /// How the connection of a source or sink to another system stands.
@@ -42,17 +41,22 @@ package protocol ConnectionReporting: Sendable {
 /// Keeps the status of a stage's connection, and hands it to swift-metrics when it changes.
 package final class ConnectionMonitor: ConnectionReporting {
     private let status: Mutex<ConnectionStatus>
-    private let isConnected, inFlight: Meter
-    private let connections, failures, refusals: Counter
+    private let isConnected, inFlight: RunGauge
+    private let connections, failures, refusals: RunCounter
 
-    private init(_ status: ConnectionStatus) {
+    package init(_ status: ConnectionStatus, _ instruments: RunInstruments) {
         self.status = Mutex(status)
-        let dimensions = [("stage", status.stage), ("kind", status.kind)]
-        isConnected = Meter(label: "weir_connection_up", dimensions: dimensions)
-        connections = Counter(label: "weir_connection_connects_total", dimensions: dimensions)
-        failures = Counter(label: "weir_connection_failures_total", dimensions: dimensions)
-        inFlight = Meter(label: "weir_connection_in_flight", dimensions: dimensions)
-        refusals = Counter(label: "weir_connection_refused_total", dimensions: dimensions)
+        let labels = [("stage", status.stage), ("kind", status.kind)]
+        isConnected = instruments.gauge(
+            "weir_connection_up", "Whether the stage is connected.", labels)
+        connections = instruments.counter(
+            "weir_connection_connects_total", "Connections made.", labels)
+        failures = instruments.counter(
+            "weir_connection_failures_total", "Attempts failed, connections lost.", labels)
+        inFlight = instruments.gauge(
+            "weir_connection_in_flight", "Messages without an acknowledgement.", labels)
+        refusals = instruments.counter(
+            "weir_connection_refused_total", "What the other side has refused.", labels)
     }
 
     /// The monitor of a stage in a run, over the stage's restarts.
@@ -60,7 +64,9 @@ package final class ConnectionMonitor: ConnectionReporting {
         _ resources: RunResources, stage: String, kind: String, address: String
     ) -> ConnectionMonitor {
         resources.shared("connection of \(stage)") {
-            ConnectionMonitor(ConnectionStatus(stage: stage, kind: kind, address: address))
+            ConnectionMonitor(
+                ConnectionStatus(stage: stage, kind: kind, address: address),
+                resources.instruments)
         } close: { _ in
         }
     }

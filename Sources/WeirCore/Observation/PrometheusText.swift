@@ -18,12 +18,8 @@ package struct PrometheusText {
         _ name: String, _ kind: Kind, _ help: String, _ labels: [(String, String)],
         _ value: Double
     ) {
-        if families[name] == nil {
-            families[name] = Family(kind: kind.rawValue, help: help)
-            order.append(name)
-        }
-        let list = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
-        families[name]?.samples += "\(name){\(list)} \(Self.text(value))\n"
+        begin(name, kind.rawValue, help)
+        append(name, to: name, labels, value)
     }
 
     package mutating func add(
@@ -32,7 +28,46 @@ package struct PrometheusText {
         add(name, kind, help, labels, Double(value))
     }
 
-    package enum Kind: String { case counter, gauge }
+    /// Adds a histogram of durations.
+    mutating func add(
+        _ name: String, _ help: String, _ labels: [(String, String)],
+        _ durations: RunHistogram.Durations
+    ) {
+        begin(name, "histogram", help)
+        var upTo = 0
+        for (bound, count) in zip(RunHistogram.bounds, durations.counts) {
+            upTo += count
+            append("\(name)_bucket", to: name, labels + [("le", Self.text(bound))], Double(upTo))
+        }
+        append("\(name)_bucket", to: name, labels + [("le", "+Inf")], Double(durations.count))
+        append("\(name)_sum", to: name, labels, durations.sum)
+        append("\(name)_count", to: name, labels, Double(durations.count))
+    }
+
+    /// Adds a sum and a count, whose quotient is a mean: a summary without quantiles.
+    mutating func add(
+        _ name: String, _ help: String, _ labels: [(String, String)], sum: Double, count: Int
+    ) {
+        begin(name, "summary", help)
+        append("\(name)_sum", to: name, labels, sum)
+        append("\(name)_count", to: name, labels, Double(count))
+    }
+
+    private mutating func begin(_ name: String, _ kind: String, _ help: String) {
+        if families[name] != nil { return }
+        families[name] = Family(kind: kind, help: help)
+        order.append(name)
+    }
+
+    private mutating func append(
+        _ sample: String, to name: String, _ labels: [(String, String)], _ value: Double
+    ) {
+        let list = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
+        let braces = list.isEmpty ? "" : "{\(list)}"
+        families[name]?.samples += "\(sample)\(braces) \(Self.text(value))\n"
+    }
+
+    package enum Kind: String, Sendable { case counter, gauge }
 
     /// All samples, one family behind the other.
     package var text: String {
@@ -67,9 +102,10 @@ package struct PrometheusText {
 }
 
 extension RunningTopology {
-    /// The metrics of all stages as Prometheus reads them, whatever metrics backend there is.
+    /// The metrics of the run as Prometheus reads them, whatever metrics backend there is.
     ///
-    /// Names and labels are those of the metrics that go to swift-metrics. Counters are exact at
+    /// They are those that go to swift-metrics, with the same names and labels: of all stages, and
+    /// of checkpoints, ingest journals and connections where there are such. Counters are exact at
     /// the moment of the call. Complexity: O(stages); the stages don't notice.
     public func prometheusText() -> String {
         var text = PrometheusText()
@@ -95,6 +131,7 @@ extension RunningTopology {
                 addGauges(metrics, labels, time, &text)
             }
         }
+        environment.resources.instruments.add(to: &text)
     }
 
     private func addMailbox(
@@ -147,6 +184,10 @@ extension RunningTopology {
             "weir_restarts_total", .counter, "Restarts of the stage and its source.",
             labels + [("strategy", strategy)], metrics.restarts.load(ordering: .relaxed))
         let seconds = { (nanoseconds: Int64) in Double(nanoseconds) / 1e9 }
+        text.add(
+            "weir_handler_seconds", "Time for a batch.", labels,
+            sum: seconds(metrics.busyNanoseconds.load(ordering: .relaxed)),
+            count: metrics.batchesIn.load(ordering: .relaxed))
         text.add(
             "weir_busy_seconds_total", .counter,
             "Time at work, or waiting for something outside.", labels,

@@ -11,7 +11,7 @@ package final class RunEnvironment: Sendable {
     package let batchSize: Int
     package let executor: (any TaskExecutor)?
     package let faults: (any FaultInjector)?
-    package let resources = RunResources()
+    package let resources: RunResources
     /// Takes the run's checkpoints; nil without a store.
     package let checkpoints: CheckpointService?
     /// What stands in for sources and sinks; nil for the real ones.
@@ -49,9 +49,12 @@ package final class RunEnvironment: Sendable {
         self.batchSize = batchSize
         self.executor = executor
         self.faults = faults
+        let instruments = RunInstruments(topology: topology)
+        resources = RunResources(instruments)
         checkpoints = store.map {
             CheckpointService(
-                store: $0, topology: topology, clock: clock, logger: logger, executor: executor)
+                store: $0, topology: topology, clock: clock, logger: logger,
+                instruments: instruments, executor: executor)
         }
     }
 }
@@ -64,8 +67,12 @@ public final class RunResources: Sendable {
     }
 
     private let entries = Mutex<[(key: String, entry: Entry)]>([])
+    /// What they count.
+    package let instruments: RunInstruments
 
-    init() {}
+    init(_ instruments: RunInstruments) {
+        self.instruments = instruments
+    }
 
     /// The resource under this key, made at the first call.
     ///

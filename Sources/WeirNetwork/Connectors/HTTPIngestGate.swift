@@ -91,7 +91,8 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
             let keys =
                 journal?.keys
                 ?? RequestKeys(
-                    stage: context.stage, limits: options.limits, logger: context.logger)
+                    stage: context.stage, limits: options.limits, logger: context.logger,
+                    instruments: context.resources.instruments)
             let gate = HTTPIngestGate(decoder, options, context, keys, loop)
             let door = LoopBound<any HTTPIngestDoor>(gate, on: loop)
             return Shared(bound: LoopBound(gate, on: loop)) { request, connection in

@@ -63,9 +63,7 @@ public struct Operations: TopologyComponent, ServedComponent {
         server.addResponder("GET", prefix + "/metrics", roles: .read) { _, _ in
             var text = PrometheusText()
             environment.running?.addMetrics(to: &text)
-            for reporting in resources.all(of: (any ConnectionReporting).self) {
-                text.add(reporting.connectionStatus)
-            }
+            ProcessRestarts.shared.addMetrics(to: &text)
             for shared in resources.all(of: SharedServer.self) { shared.addMetrics(to: &text) }
             for listener in resources.all(of: (any ListenerCounting).self) {
                 let labels = [("server", listener.name)]
@@ -89,27 +87,6 @@ public struct Operations: TopologyComponent, ServedComponent {
         var problem = HTTPProblem(503, why)
         problem.retryAfter = 1
         return .refuse(problem)
-    }
-}
-
-extension PrometheusText {
-    fileprivate mutating func add(_ status: ConnectionStatus) {
-        let labels = [("stage", status.stage), ("kind", status.kind)]
-        add(
-            "weir_connection_up", .gauge, "Whether the stage is connected.", labels,
-            status.isConnected ? 1 : 0)
-        add(
-            "weir_connection_connects_total", .counter, "Connections made.", labels,
-            status.connections)
-        add(
-            "weir_connection_failures_total", .counter, "Attempts failed, connections lost.",
-            labels, status.failures)
-        add(
-            "weir_connection_in_flight", .gauge, "Messages without an acknowledgement.", labels,
-            status.inFlight)
-        add(
-            "weir_connection_refused_total", .counter, "What the other side has refused.", labels,
-            status.refused)
     }
 }
 

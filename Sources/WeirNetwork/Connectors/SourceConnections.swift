@@ -137,7 +137,8 @@ struct ConnectionSource<Element: Sendable>: Sendable {
             journal?.registry
             ?? context.resources.shared("producers of \(context.stage)") {
                 ProducerRegistry(
-                    stage: context.stage, limit: limits.producers, logger: context.logger)
+                    stage: context.stage, limit: limits.producers, logger: context.logger,
+                    instruments: context.resources.instruments)
             } close: { _ in
             }
         connections = LoopBound(

@@ -177,7 +177,7 @@ private final class FeedLink<Element: Sendable>: WebSocketHandler {
 
     private func metadata(_ error: NetworkError? = nil) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
-            "stage": "\(context.stage)", "url": "\(status.url)",
+            "stage": "\(context.stage)", "url": "\(status.current.url)",
         ]
         if let error { metadata["error"] = "\(error)" }
         return metadata

@@ -1,4 +1,3 @@
-import Metrics
 import Synchronization
 public import WeirCore
 
@@ -27,40 +26,37 @@ extension RunningTopology {
 /// The status of a feed, written by its loop; also handed to swift-metrics when it changes.
 final class FeedStatus: ConnectionReporting {
     let stage: String
-    let url: String
     private let status: Mutex<WebSocketFeedStatus>
-    private let connections, failures: Counter
-    private let isConnected: Meter
+    /// The same as of any connection.
+    private let monitor: ConnectionMonitor
+    private let connections, failures: RunCounter
+    private let isConnected: RunGauge
 
-    private init(stage: String, url: String) {
+    private init(stage: String, url: String, _ instruments: RunInstruments) {
         self.stage = stage
-        self.url = url
         status = Mutex(WebSocketFeedStatus(url: url))
-        let dimensions = [("stage", stage)]
-        connections = Counter(label: "weir_feed_connections_total", dimensions: dimensions)
-        failures = Counter(label: "weir_feed_failures_total", dimensions: dimensions)
-        isConnected = Meter(label: "weir_feed_connected", dimensions: dimensions)
+        monitor = ConnectionMonitor(
+            ConnectionStatus(stage: stage, kind: "webSocket", address: url), instruments)
+        let labels = [("stage", stage)]
+        connections = instruments.counter(
+            "weir_feed_connections_total", "Connections of a feed that were made.", labels)
+        failures = instruments.counter(
+            "weir_feed_failures_total", "Attempts failed, connections lost.", labels)
+        isConnected = instruments.gauge(
+            "weir_feed_connected", "1 while a feed is connected.", labels)
     }
 
     /// The status of a stage in a run, over the stage's restarts.
     static func of(_ context: SourceContext, url: String) -> FeedStatus {
         context.resources.shared("feed \(context.stage)") {
-            FeedStatus(stage: context.stage, url: url)
+            FeedStatus(stage: context.stage, url: url, context.resources.instruments)
         } close: { _ in
         }
     }
 
     var current: WebSocketFeedStatus { status.withLock { $0 } }
 
-    var connectionStatus: ConnectionStatus {
-        let current = current
-        var status = ConnectionStatus(stage: stage, kind: "webSocket", address: url)
-        status.isConnected = current.isConnected
-        status.connections = current.connections
-        status.failures = current.failures
-        status.lastError = current.lastError.map { "\($0)" }
-        return status
-    }
+    var connectionStatus: ConnectionStatus { monitor.connectionStatus }
 
     func connected() {
         status.withLock {
@@ -69,12 +65,14 @@ final class FeedStatus: ConnectionReporting {
         }
         connections.increment()
         isConnected.set(1)
+        monitor.connected()
     }
 
     /// The source has ended, and the connection with it.
     func ended() {
         status.withLock { $0.isConnected = false }
         isConnected.set(0)
+        monitor.ended()
     }
 
     func lost(_ error: NetworkError) {
@@ -85,5 +83,6 @@ final class FeedStatus: ConnectionReporting {
         }
         failures.increment()
         isConnected.set(0)
+        monitor.lost(error)
     }
 }

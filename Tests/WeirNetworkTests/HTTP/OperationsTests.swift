@@ -92,6 +92,66 @@ import WeirTestSupport
         try await running.drain()
     }
 
+    /// The names of the metrics in a text.
+    private func names(_ text: String) -> Set<String> {
+        Set(text.matches(of: /TYPE ([a-z_]+)/).map { String($0.1) })
+    }
+
+    @Test func `have the metrics of the store, of what was taken in and of feeds`() async throws {
+        let (folder, feed, seen) = (try Folder(), try await TestServer(), Recorder<Int>())
+        let topology = Topology("stored") {
+            Operations(port: 0)
+            EventStream("in", from: .http("/in", port: 0, as: Reading.self)).map(\.id)
+                .sink(seen.sink)
+            EventStream("feed", from: .webSocket(url: feed.url, as: Reading.self)).sink(.discard)
+        }
+        var configuration = RunConfiguration.quiet()
+        configuration.store = .directory(folder.path, checkpointEvery: .zero)
+        let running = try await topology.start(configuration)
+        let address = try running.web
+        _ = await feed.opened.wait(for: 1)
+        let client = try await PostClient(address)
+        _ = try await client.exchange(PostClient.last(#"[{"id":1,"value":1}]"#))
+        _ = await seen.wait(for: 1)
+        _ = try await running.checkpoint()
+        let (_, metrics) = try await get("/metrics", address)
+        let topologyLabel = #"topology="stored""#
+        for sample in [
+            "weir_checkpoints_total{\(topologyLabel)} 1",
+            "weir_checkpoint_seconds_count{\(topologyLabel)} 1",
+            "weir_checkpoint_failures_total{\(topologyLabel)} 0",
+            "weir_ingest_records_total{\(topologyLabel),stage=\"in\"} 1",
+            "weir_ingest_commit_seconds_count{\(topologyLabel),stage=\"in\"} 1",
+            "weir_ingest_blocked{\(topologyLabel),stage=\"in\"} 0",
+            "weir_feed_connected{\(topologyLabel),stage=\"feed\"} 1",
+            "weir_feed_connections_total{\(topologyLabel),stage=\"feed\"} 1",
+            "weir_connection_up{\(topologyLabel),stage=\"feed\",kind=\"webSocket\"} 1",
+        ] {
+            #expect(metrics.contains("\n\(sample)\n"), "\(sample) in \(metrics)")
+        }
+        // Each sample once, and each family together.
+        let samples = metrics.split(separator: "\n").filter { !$0.hasPrefix("#") }
+            .map { $0.prefix(upTo: $0.lastIndex(of: " ") ?? $0.endIndex) }
+        #expect(Set(samples).count == samples.count)
+        #expect(metrics.matches(of: /TYPE weir/).count == names(metrics).count)
+        #expect(names(running.prometheusText()).isSubset(of: names(metrics)))
+        try await running.drain()
+        await feed.stop()
+    }
+
+    @Test func `have the restarts of a supervised process`() {
+        func text(_ environment: [String: String]) -> String {
+            var text = PrometheusText()
+            ProcessRestarts { environment[$0] }.addMetrics(to: &text)
+            return text.text
+        }
+        #expect(
+            text(["WEIR_WORKER": "1", "WEIR_RESTARTS": "3"]).hasSuffix(
+                "# TYPE weir_process_restarts_total counter\nweir_process_restarts_total 3\n"))
+        #expect(text(["WEIR_WORKER": "1"]) == "")
+        #expect(text(["WEIR_RESTARTS": "3"]) == "")
+    }
+
     @Test func `say while it drains that nothing more should come`() async throws {
         let seen = Recorder<Int>()
         let running = try await start(seen)

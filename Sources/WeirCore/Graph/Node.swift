@@ -39,7 +39,7 @@ package final class Node: Sendable {
         case sink(SinkDefinition)
         /// Changes the stage it stands in, not the events.
         case attribute(StageAttribute)
-        /// A second output of a node that is found by its tap, such as the late events of a window.
+        /// A further output of a node that is found by its tap, such as the late events of a window.
         case tap(TapID)
     }
 
@@ -123,8 +123,8 @@ package struct NodeTraits: Sendable {
     package var assignsEventTime = false
     /// Event times must have been assigned upstream.
     package var needsEventTime = false
-    /// Where `.late` and the like find this node.
-    package var tap: TapID?
+    /// Which outputs `.late` and the like find here.
+    package var taps: [TapID: Int] = [:]
     /// Input 0 is split by key.
     package var isKeyed = false
     /// Inputs with lower numbers are taken first, and so many events may pass one that waits; nil for the order of
@@ -141,12 +141,13 @@ package struct NodeTraits: Sendable {
     @usableFromInline
     package init(
         outputs: Int = 1, assignsEventTime: Bool = false, needsEventTime: Bool = false,
-        tap: TapID? = nil, isKeyed: Bool = false, maximumRun: Int? = nil, problem: String? = nil
+        taps: [TapID: Int] = [:], isKeyed: Bool = false, maximumRun: Int? = nil,
+        problem: String? = nil
     ) {
         self.outputs = outputs
         self.assignsEventTime = assignsEventTime
         self.needsEventTime = needsEventTime
-        self.tap = tap
+        self.taps = taps
         self.isKeyed = isKeyed
         self.maximumRun = maximumRun
         self.problem = problem
@@ -158,14 +159,31 @@ package struct NodeTraits: Sendable {
     }
 }
 
+extension Node {
+    /// Stands for a further output of the node that has the tap.
+    static func tap(
+        _ tap: TapID, _ kind: String, file: StaticString = #fileID, line: UInt = #line
+    ) -> Node {
+        Node(
+            kind: kind, inputs: [], role: .tap(tap), isBoundary: false,
+            traits: NodeTraits(assignsEventTime: true), location: SourceLocation(file, line)
+        ) { _, _ in [] }
+    }
+}
+
 /// Identifies a place from which a further output can be taken, across the operators applied to it.
 @usableFromInline
 package final class TapID: Sendable, Hashable {
     package let label: String
+    /// What is to be done when nothing else of it is used.
+    package let remedy: String
+    /// Whether it belongs to one node alone.
+    package let isExclusive: Bool
 
-    @usableFromInline
-    package init(_ label: String) {
+    package init(_ label: String, remedy: String, isExclusive: Bool = false) {
         self.label = label
+        self.remedy = remedy
+        self.isExclusive = isExclusive
     }
 
     @usableFromInline

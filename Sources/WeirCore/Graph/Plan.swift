@@ -45,7 +45,7 @@ package struct Plan: Sendable {
     /// Who takes the events of a node's output: (consumer node, its input).
     package private(set) var consumers: [[[(node: Int, input: Int)]]] = []
     private var indexOfNode: [ObjectIdentifier: Int] = [:]
-    private var tapped: [TapID: Int] = [:]
+    private var tapped: [TapID: (node: Int, output: Int)] = [:]
 
     package init(_ pipelines: [Pipeline]) {
         for pipeline in pipelines {
@@ -66,7 +66,18 @@ package struct Plan: Sendable {
         for companion in node.companions { visit(companion) }
         indexOfNode[ObjectIdentifier(node)] = nodes.count
         nodes.append(node)
-        if let tap = node.traits.tap, tapped[tap] == nil { tapped[tap] = nodes.count - 1 }
+        for (tap, output) in node.traits.taps {
+            if tapped[tap] == nil {
+                tapped[tap] = (nodes.count - 1, output)
+            } else if tap.isExclusive {
+                problems.append(
+                    .init(
+                        code: .invalidArgument,
+                        message:
+                            "the \(tap.label) of another one are given to this: each has its own",
+                        location: node.location))
+            }
+        }
         if let problem = node.traits.problem {
             problems.append(
                 .init(code: .invalidArgument, message: problem, location: node.location))
@@ -80,17 +91,16 @@ package struct Plan: Sendable {
                 .init(
                     code: .unconnected,
                     message: """
-                        '.\(node.kind)' of \(tap.label) is used, but nothing else of it: apply an aggregate to it \
-                        whose result goes to a sink
+                        '.\(node.kind)' of \(tap.label) is used, but nothing else of it: \(tap.remedy)
                         """, location: node.location))
         }
     }
 
-    /// The node that really produces an input: taps stand for a second output of another node.
+    /// The node that really produces an input: taps stand for a further output of another node.
     private func producer(of input: Node.Input) -> (node: Int, output: Int)? {
         guard let index = indexOfNode[ObjectIdentifier(input.node)] else { return nil }
         guard case .tap(let tap) = nodes[index].role else { return (index, input.output) }
-        return tapped[tap].map { ($0, 1) }
+        return tapped[tap]
     }
 
     private mutating func connect() {

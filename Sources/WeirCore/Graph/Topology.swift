@@ -81,7 +81,9 @@ public struct Topology: Sendable {
     /// Whether every way from a source to the node assigns event times.
     private func hasEventTime(upstreamOf node: Node) -> Bool {
         if case .tap(let tap) = node.role {
-            return plan.nodes.contains { $0.traits.tap == tap && hasEventTime(upstreamOf: $0) }
+            return plan.nodes.contains {
+                $0.traits.taps[tap] != nil && hasEventTime(upstreamOf: $0)
+            }
         }
         if node.inputs.isEmpty { return false }
         return node.inputs.allSatisfy { input in

@@ -5,8 +5,10 @@ extension KeyedStream {
     /// A row of `versions` is valid from its event time on, until the next one of its key. Events wait
     /// until the watermark has reached their time, so that the version they get does not depend on the
     /// order of arrival. Versions that no event can ask for any more are forgotten: a key keeps the
-    /// newest one behind the watermark, and those ahead of it. Late events count as late and get what
-    /// there is; late versions are taken in while they still matter.
+    /// newest one behind the watermark, and those ahead of it. Late events get what there is; late
+    /// versions are taken in while they still matter. Late events, and late versions that don't matter
+    /// any more since a newer one is behind the watermark, are counted and go to the late rows that
+    /// are given.
     ///
     /// ```swift
     /// orders.keyed(by: \.currency).join(asOf: rates.keyed(by: \.currency)) { order, rate in
@@ -20,6 +22,8 @@ extension KeyedStream {
     ///     dead letters. Default 1,000,000.
     ///   - versionsPerKey: How many versions of a key's row are kept; the oldest go first and count as
     ///     dropped. Default 10,000.
+    ///   - late: Takes the late events, which are joined besides, and the late versions that were left
+    ///     out. Default: they are counted only.
     ///   - name: The stage's name, unique in its topology.
     ///   - combine: Makes what is emitted of an event and the row, nil when none was valid yet; nil
     ///     leaves the event out.
@@ -31,21 +35,27 @@ extension KeyedStream {
     @inlinable
     public func join<Row: Sendable, Output: Sendable, Failure: Error>(
         asOf versions: KeyedStream<Key, Row>, waitingPerKey: Int = 1_000_000,
-        versionsPerKey: Int = 10_000, name: String? = nil, file: StaticString = #fileID,
-        line: UInt = #line,
+        versionsPerKey: Int = 10_000, late: LateRows<Element, Row>? = nil, name: String? = nil,
+        file: StaticString = #fileID, line: UInt = #line,
         _ combine: @escaping @Sendable (Element, Row?) throws(Failure) -> Output?
     ) -> EventStream<Output> {
         let (eventKeys, rowKeys) = (keys, versions.keys)
         let node = joinStage(
             versions, "asOfJoin", name: name,
             traits: NodeTraits(
-                needsEventTime: true,
+                outputs: 3, needsEventTime: true, taps: late?.taps ?? [:],
                 problem: JoinLimit.problem(min(waitingPerKey, versionsPerKey))),
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
-            let deadlines = Deadlines<Key>(scope, forward: downstream.signal)
+            let lateEvents = AnyReceiver.joined(outputs[1], as: Element.self)
+            let lateRows = AnyReceiver.joined(outputs[2], as: Row.self)
+            let deadlines = Deadlines<Key>(scope) { signal in
+                try downstream.signal(signal)
+                try lateEvents.signal(signal)
+                try lateRows.signal(signal)
+            }
             let tally = BatchTally(scope, .skipped)
             let count = scope.makeCount(.joinRows)
             let table = scope.makeTable(Key.self, AsOfRows<Element, Row>.self) { table, group in
@@ -84,6 +94,7 @@ extension KeyedStream {
                         let hashes = table.hashesAhead(of: batchKeys)
                         let limit = deadlines.limit
                         var output = Batch<Output>()
+                        var late = Batch<Element>()
                         for index in batch.elements.indices {
                             let key = batchKeys[index]
                             let hash = table.hash(of: key, at: index, in: hashes)
@@ -91,7 +102,7 @@ extension KeyedStream {
                             let time = batch.time(at: index)
                             try table.update(key, hash: hash, default: AsOfRows()) { rows in
                                 if time.nanoseconds <= limit {
-                                    deadlines.countLate(1)
+                                    late.append(event, at: time)
                                     let row = rows.version(at: time.nanoseconds)
                                     guard let joined = try combine(event, row) else { return }
                                     return output.append(joined, at: time)
@@ -108,20 +119,25 @@ extension KeyedStream {
                             }
                         }
                         if !output.isEmpty { try downstream.batch(output) }
+                        try deadlines.finish(late: late, to: lateEvents)
                     }, signal: { try deadlines.receive($0) }),
                 Receiver<Row>(
                     batch: { batch in
                         let batchKeys = rowKeys(batch)
                         let hashes = table.hashesAhead(of: batchKeys)
                         let limit = deadlines.limit
+                        var late = Batch<Row>()
                         for index in batch.elements.indices {
                             let key = batchKeys[index]
                             let hash = table.hash(of: key, at: index, in: hashes)
+                            let time = batch.time(at: index)
                             try table.update(key, hash: hash, default: AsOfRows()) { rows in
+                                if rows.isOver(time.nanoseconds, at: limit) {
+                                    return late.append(batch.elements[index], at: time)
+                                }
                                 let before = rows.count
                                 defer { count.value += rows.count - before }
-                                rows.add(
-                                    batch.elements[index], batch.time(at: index).nanoseconds)
+                                rows.add(batch.elements[index], time.nanoseconds)
                                 rows.forget(before: limit)
                                 if rows.versions.count > versionsPerKey {
                                     tally.drop(rows.versions.count - versionsPerKey)
@@ -130,6 +146,7 @@ extension KeyedStream {
                                 }
                             }
                         }
+                        try deadlines.finish(late: late, to: lateRows)
                     }, signal: { _ in })
             )
         }
@@ -171,6 +188,14 @@ struct AsOfRows<Event: Sendable, Row: Sendable>: Sendable {
     @inlinable
     mutating func add(_ row: Row, _ time: Int64) {
         versions.insert(Timed(time, row), at: Self.end(versions, time))
+    }
+
+    /// Whether a version that begins at `time` has a newer one that began no later than `limit`.
+    @inlinable
+    func isOver(_ time: Int64, at limit: Int64) -> Bool {
+        if time > limit { return false }
+        let end = Self.end(versions, limit)
+        return end > 0 && versions[end - 1].time > time
     }
 
     /// Adds an event; whether no event waits for the same time yet.

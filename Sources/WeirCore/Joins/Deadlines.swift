@@ -24,9 +24,13 @@ final class Deadlines<Key: Hashable & Codable & Sendable>: TransactionParticipan
         self.fire = fire
     }
 
-    /// Counts rows that come behind the watermark, once their batch is done.
+    /// Sends on the rows of a batch that came behind the watermark, and counts them once it is done.
     @usableFromInline
-    func countLate(_ count: Int) { latePending += count }
+    func finish<Row>(late rows: consuming Batch<Row>, to receiver: Receiver<Row>) throws {
+        if rows.isEmpty { return }
+        latePending += rows.count
+        try receiver.batch(rows)
+    }
 
     @usableFromInline
     func receive(_ signal: Signal) throws {

@@ -4,7 +4,7 @@ extension KeyedStream {
     /// A row at time *t* meets the other stream's rows from *t* + `interval.lowerBound` to *t* +
     /// `interval.upperBound`, both included. Rows are forgotten when the watermark says that no
     /// partner can come any more; `weir_timers_pending` shows how many keys wait for that. Rows
-    /// behind the watermark count as late and are left out.
+    /// behind the watermark are left out, counted, and go to the late rows that are given.
     ///
     /// ```swift
     /// orders.keyed(by: \.id).join(
@@ -19,6 +19,7 @@ extension KeyedStream {
     ///     without a partner is known to have none, and has the time, when its interval is over.
     ///   - rowsPerKey: How many rows a key keeps on each side; further ones meet those that are there
     ///     and go to the dead letters. Default 1,000,000.
+    ///   - late: Takes the rows that come behind the watermark. Default: they are counted only.
     ///   - name: The stage's name, unique in its topology.
     ///   - combine: Makes what is emitted of a pair, or of one row that has no partner; nil for
     ///     nothing: rows that are refused count as partners all the same.
@@ -33,20 +34,29 @@ extension KeyedStream {
     public func join<Other: Sendable, First, Second, Output: Sendable, Failure: Error>(
         _ other: KeyedStream<Key, Other>, within interval: ClosedRange<Duration>,
         _ kind: JoinKind<Element, Other, First, Second>, rowsPerKey: Int = 1_000_000,
-        name: String? = nil, file: StaticString = #fileID, line: UInt = #line,
+        late: LateRows<Element, Other>? = nil, name: String? = nil, file: StaticString = #fileID,
+        line: UInt = #line,
         _ combine: @escaping @Sendable (First, Second) throws(Failure) -> Output?
     ) -> EventStream<Output> {
         let (leftKeys, rightKeys) = (keys, other.keys)
         let node = joinStage(
             other, "intervalJoin", name: name,
             traits: NodeTraits(
-                needsEventTime: true, problem: JoinLimit.problem(rowsPerKey)),
+                outputs: 3, needsEventTime: true, taps: late?.taps ?? [:],
+                problem: JoinLimit.problem(rowsPerKey)),
             at: SourceLocation(file, line)
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
             let downstream = AnyReceiver.joined(outputs[0], as: Output.self)
+            let lateLeft = AnyReceiver.joined(outputs[1], as: Element.self)
+            let lateRight = AnyReceiver.joined(outputs[2], as: Other.self)
             let engine = IntervalRows<Key, Element, Other>(
-                scope, interval, kind.shape, rowsPerKey, forward: downstream.signal)
+                scope, interval, kind.shape, rowsPerKey
+            ) { signal in
+                try downstream.signal(signal)
+                try lateLeft.signal(signal)
+                try lateRight.signal(signal)
+            }
             let emit = {
                 (left: Element?, right: Other?, time: Int64, output: inout Batch<Output>) throws in
                 guard let (first, second) = kind.parts(left, right),
@@ -68,14 +78,15 @@ extension KeyedStream {
             }
             scope.onPublish { (keys: engine.table.count, timers: engine.deadlines.index.count) }
             let left = engine.receiver(
-                keys: leftKeys, downstream, signal: { try engine.deadlines.receive($0) }
+                keys: leftKeys, downstream, late: lateLeft,
+                signal: { try engine.deadlines.receive($0) }
             ) { row, key, hash, time, output in
                 try engine.addLeft(row, key, hash: hash, at: time) { row, other, time in
                     try emit(row, other, time, &output)
                 }
             }
             let right = engine.receiver(
-                keys: rightKeys, downstream, signal: { _ in }
+                keys: rightKeys, downstream, late: lateRight, signal: { _ in }
             ) { row, key, hash, time, output in
                 try engine.addRight(row, key, hash: hash, at: time) { row, other, time in
                     try emit(row, other, time, &output)

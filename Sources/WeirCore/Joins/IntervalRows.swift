@@ -84,27 +84,35 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         return start == exact ? exact : WindowArithmetic.add(start, grain)
     }
 
-    /// The receiver of one side; `add` adds a row and appends its results.
+    /// The receiver of one side; `add` adds a row that is not late and appends its results.
     @inlinable
     @inline(__always)
     func receiver<Row: Sendable, Output: Sendable>(
         keys: @escaping @Sendable (Batch<Row>) -> ContiguousArray<Key>,
-        _ downstream: Receiver<Output>, signal: @escaping (Signal) throws -> Void,
+        _ downstream: Receiver<Output>, late: Receiver<Row>,
+        signal: @escaping (Signal) throws -> Void,
         _ add: @escaping (Row, Key, UInt64, Int64, inout Batch<Output>) throws -> Void
     ) -> Receiver<Row> {
-        let table = self.table
+        let (table, deadlines) = (table, deadlines)
         return Receiver(
             batch: { batch in
                 let batchKeys = keys(batch)
                 let hashes = table.hashesAhead(of: batchKeys)
+                let limit = deadlines.limit
                 var output = Batch<Output>()
+                var lateRows = Batch<Row>()
                 for index in batch.elements.indices {
                     let key = batchKeys[index]
-                    try add(
-                        batch.elements[index], key, table.hash(of: key, at: index, in: hashes),
-                        batch.time(at: index).nanoseconds, &output)
+                    let hash = table.hash(of: key, at: index, in: hashes)
+                    let time = batch.time(at: index)
+                    if time.nanoseconds <= limit {
+                        lateRows.append(batch.elements[index], at: time)
+                    } else {
+                        try add(batch.elements[index], key, hash, time.nanoseconds, &output)
+                    }
                 }
                 if !output.isEmpty { try downstream.batch(output) }
+                try deadlines.finish(late: lateRows, to: late)
             }, signal: signal)
     }
 
@@ -113,7 +121,6 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         _ row: Left, _ key: Key, hash: UInt64, at time: Int64,
         _ emit: (Left?, Right?, Int64) throws -> Void
     ) throws {
-        if time <= deadlines.limit { return deadlines.countLate(1) }
         let (first, last) = (WindowArithmetic.add(time, lower), WindowArithmetic.add(time, upper))
         try table.update(key, hash: hash, default: Rows()) { rows in
             var hasPartner = false
@@ -143,7 +150,6 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         _ row: Right, _ key: Key, hash: UInt64, at time: Int64,
         _ emit: (Left?, Right?, Int64) throws -> Void
     ) throws {
-        if time <= deadlines.limit { return deadlines.countLate(1) }
         try table.update(key, hash: hash, default: Rows()) { rows in
             var hasPartner = false
             for index in rows.lefts.indices {

@@ -3,8 +3,8 @@ extension WindowedStream {
     /// into the same window.
     ///
     /// All kinds of windows do, also sessions, which are then made of the events of both streams.
-    /// A row of this stream that comes too late goes to ``late``; a late row of the other stream is
-    /// counted.
+    /// A row of this stream that comes too late goes to ``late``, and late rows of both streams go to
+    /// those that are given.
     ///
     /// ```swift
     /// sellers.keyed(by: \.id).window(.tumbling(.seconds(10)))
@@ -16,6 +16,8 @@ extension WindowedStream {
     ///   - kind: Which rows and pairs are results.
     ///   - rowsPerWindow: How many rows a window of a key keeps on each side; the others count as
     ///     dropped when it fires. Default 1,000,000.
+    ///   - late: Takes the rows that come too late for all of their windows. Default: they are
+    ///     counted only.
     ///   - name: The stage's name, unique in its topology.
     ///   - combine: Makes the result of a pair of rows, or of one row that has no partner.
     /// - Complexity: O(1) per row and window, O(results) when a window fires.
@@ -28,16 +30,19 @@ extension WindowedStream {
     @inlinable
     public func join<Other: Sendable, First, Second, Output: Sendable, Failure: Error>(
         _ other: KeyedStream<Key, Other>, _ kind: JoinKind<Element, Other, First, Second>,
-        rowsPerWindow: Int = 1_000_000, name: String? = nil, file: StaticString = #fileID,
+        rowsPerWindow: Int = 1_000_000, late: LateRows<Element, Other>? = nil, name: String? = nil,
+        file: StaticString = #fileID,
         line: UInt = #line,
         _ combine: @escaping @Sendable (First, Second) throws(Failure) -> Output
     ) -> EventStream<Windowed<Key, Output>> {
         let (leftKeys, rightKeys) = (keyed.keys, other.keys)
         let (window, allowedLateness, trigger) = (self.window, self.allowedLateness, self.trigger)
+        var taps = late?.taps ?? [:]
+        taps[lateTap] = 1
         let node = keyed.joinStage(
             other, "windowJoin", name: name,
             traits: NodeTraits(
-                outputs: 2, needsEventTime: window.needsTimes, tap: lateTap,
+                outputs: 3, needsEventTime: window.needsTimes, taps: taps,
                 problem: self.problem(combines: true) ?? JoinLimit.problem(rowsPerWindow)),
             at: SourceLocation(file, line)
         ) { scope, outputs in
@@ -63,7 +68,7 @@ extension WindowedStream {
                 }, signal: downstream.signal)
             let rows = WindowJoinInput<Key, Element, Other>.receiver(
                 scope, window: window, lateness: allowedLateness, trigger: trigger,
-                maximum: rowsPerWindow, late: outputs[1], results)
+                maximum: rowsPerWindow, late: (outputs[1], outputs[2]), results)
             return (
                 Receiver<Element>(
                     batch: { batch in
@@ -123,12 +128,13 @@ struct WindowJoinInput<Key: Hashable & Codable & Sendable, Left: Sendable, Right
     @inlinable
     static func receiver(
         _ scope: StageScope, window: Window, lateness: Duration, trigger: WindowTrigger,
-        maximum: Int, late: [AnyReceiver],
+        maximum: Int, late: (left: [AnyReceiver], right: [AnyReceiver]),
         _ results: Receiver<Windowed<Key, JoinRows<Left, Right>>>
     ) -> Receiver<Self> {
         let core = WindowCore<Key, Self>(
             scope: scope, domain: window.domain, lateness: lateness, interval: trigger.interval,
-            late: late.isEmpty ? [] : [lateRows(late)], forward: results.signal)
+            late: late.left.isEmpty && late.right.isEmpty ? [] : [lateRows(late.left, late.right)],
+            forward: results.signal)
         let fold = JoinFold<Key, Left, Right>(
             maximum: maximum, count: scope.makeCount(.joinRows))
         let keys: @Sendable (Batch<Self>) -> ContiguousArray<Key> = { batch in
@@ -152,20 +158,29 @@ struct WindowJoinInput<Key: Hashable & Codable & Sendable, Left: Sendable, Right
         }
     }
 
-    /// Late rows go on as those of the stream that has a late stream.
+    /// Late rows go on as those of the side that they are of.
     @usableFromInline
-    static func lateRows(_ late: [AnyReceiver]) -> AnyReceiver {
-        let downstream = AnyReceiver.joined(late, as: Left.self)
+    static func lateRows(_ left: [AnyReceiver], _ right: [AnyReceiver]) -> AnyReceiver {
+        let left = AnyReceiver.joined(left, as: Left.self)
+        let right = AnyReceiver.joined(right, as: Right.self)
         return AnyReceiver(
             Receiver<Self>(
                 batch: { batch in
-                    var output = Batch<Left>()
+                    var (lefts, rights) = (Batch<Left>(), Batch<Right>())
                     for index in batch.elements.indices {
-                        guard case .left(let row) = batch.elements[index].row else { continue }
-                        output.append(row, at: batch.time(at: index))
+                        let time = batch.time(at: index)
+                        switch batch.elements[index].row {
+                        case .left(let row): lefts.append(row, at: time)
+                        case .right(let row): rights.append(row, at: time)
+                        }
                     }
-                    if !output.isEmpty { try downstream.batch(output) }
-                }, signal: downstream.signal))
+                    if !lefts.isEmpty { try left.batch(lefts) }
+                    if !rights.isEmpty { try right.batch(rights) }
+                },
+                signal: { signal in
+                    try left.signal(signal)
+                    try right.signal(signal)
+                }))
     }
 }
 

@@ -114,7 +114,7 @@ extension WindowedStream {
         let node = keyed.stage(
             "window", name: name,
             traits: NodeTraits(
-                outputs: 2, needsEventTime: window.needsTimes, tap: lateTap,
+                outputs: 2, needsEventTime: window.needsTimes, taps: [lateTap: 1],
                 problem: problem ?? self.problem(combines: combines)), at: location
         ) { scope, outputs in
             if isFallible { scope.markFallible() }

@@ -18,20 +18,15 @@ public struct WindowedStream<Key: Hashable & Codable & Sendable, Element: Sendab
         self.window = window
         self.allowedLateness = allowedLateness
         self.trigger = window.globalTrigger ?? trigger
-        lateTap = TapID("window")
+        lateTap = TapID(
+            "window", remedy: "apply an aggregate to it whose result goes to a sink")
     }
 
     /// The events that came too late for all of their windows, with their times.
     ///
     /// **Emits when** an event is late. **Suspends upstream when** the next stage is full.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
-    public var late: EventStream<Element> {
-        EventStream(
-            node: Node(
-                kind: "late", inputs: [], role: .tap(lateTap), isBoundary: false,
-                traits: NodeTraits(assignsEventTime: true), location: SourceLocation(#fileID, #line)
-            ) { _, _ in [] })
-    }
+    public var late: EventStream<Element> { EventStream(node: .tap(lateTap, "late")) }
 
     /// What is wrong with the arguments, for `validate()`.
     @usableFromInline

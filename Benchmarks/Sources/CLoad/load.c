@@ -4,6 +4,7 @@
 #include "load.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,9 +23,51 @@
 #define SEND_FLAGS 0
 #endif
 
-int32_t cload_connect(uint16_t port) {
+uint64_t cload_descriptors(bool raise) {
+    struct rlimit limit = {0};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    if (raise && limit.rlim_cur < limit.rlim_max) {
+        struct rlimit wanted = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &wanted) == 0) return wanted.rlim_cur;
+        return limit.rlim_cur;
+    }
+    return raise ? limit.rlim_cur : limit.rlim_max;
+}
+
+int32_t cload_open_sockets(void) {
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL) return -errno;
+    int32_t count = 0;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        char target[7];
+        ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target);
+        if (length == sizeof target && memcmp(target, "socket:", sizeof target) == 0) count += 1;
+    }
+    closedir(folder);
+    return count;
+}
+
+/// Binds a socket to an address; its port is chosen when it connects, so that each address has all.
+static int bind_to(int fd, uint32_t source) {
+    int on = 1;
+#ifdef IP_BIND_ADDRESS_NO_PORT
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+#endif
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    struct sockaddr_in address = {0};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(source);
+    return bind(fd, (const struct sockaddr *)&address, sizeof address);
+}
+
+int32_t cload_connect(uint16_t port, uint32_t source) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0) return -errno;
+    if (source != 0 && bind_to(fd, source) != 0) {
+        int code = errno;
+        close(fd);
+        return -code;
+    }
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 #ifdef SO_NOSIGPIPE

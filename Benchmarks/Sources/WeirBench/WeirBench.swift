@@ -10,6 +10,7 @@ struct WeirBench: AsyncParsableCommand {
             Core.self, Network.self, JSON.self, Binary.self, Recovery.self, NexmarkCommand.self,
             NexmarkEventsCommand.self, List.self,
             GenerateTCP.self, GenerateWebSocket.self, GenerateEcho.self, GenerateHTTP.self,
+            GenerateIdle.self, IdleServer.self,
             RecoveryWorker.self,
         ])
 }

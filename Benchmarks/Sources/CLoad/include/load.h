@@ -12,8 +12,17 @@ typedef struct {
     uint64_t total;
 } cload_connection;
 
-/// Connects to a port on 127.0.0.1; gives the socket, or a negated errno.
-int32_t cload_connect(uint16_t port);
+/// How many descriptors this process may have open at most (the hard limit). With `raise`, raises
+/// the soft limit to it and gives what that is then.
+uint64_t cload_descriptors(bool raise);
+
+/// How many sockets this process has open, or a negated errno. Linux only; in C, as the memory that
+/// a list of all their names takes would be counted as the server's.
+int32_t cload_open_sockets(void);
+
+/// Connects to a port on 127.0.0.1, from the address `source` (as a number, 0 for any); gives the
+/// socket, or a negated errno.
+int32_t cload_connect(uint16_t port, uint32_t source);
 
 /// Sends a whole request and reads the answer up to the empty line after its header; gives the
 /// length of the header, or a negated errno. Reads byte by byte, so nothing behind it is lost.

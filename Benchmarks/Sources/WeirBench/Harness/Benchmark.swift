@@ -16,6 +16,8 @@ struct Benchmark: Sendable {
     let metric: Metric
     /// How many events a run has, before a side's share.
     let events: Int
+    /// What the machine has room for at most, whatever number is asked for.
+    var eventsMax = Int.max
     /// The bars on Weir's own figure, in the metric's unit.
     var limits: [Limit] = []
     /// The sides in the order of the table; Weir's first where it exists.
@@ -46,6 +48,7 @@ enum Metric: Sendable {
     case cpuTime
     case medianLatency
     case allocations
+    case memory
 
     var unit: String {
         switch self {
@@ -53,6 +56,7 @@ enum Metric: Sendable {
         case .cpuTime: "CPU ns/event"
         case .medianLatency: "µs p50"
         case .allocations: "alloc/event"
+        case .memory: "B/connection"
         }
     }
 
@@ -62,6 +66,7 @@ enum Metric: Sendable {
         case .cpuTime: sample.cpuNanosecondsPerEvent
         case .medianLatency: sample.latency?.p50
         case .allocations: sample.allocationsPerEvent
+        case .memory: sample.memory?.first.anonymous
         }
     }
 }

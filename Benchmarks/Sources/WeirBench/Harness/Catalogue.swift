@@ -7,14 +7,20 @@ enum Catalogue {
             .operators, .handOver, .fiveStages, .fiveStagesWithStrings, .latency, .allocations,
             .keyedUpdateRandom, .keyedUpdateHot,
         ]
-        let network: [Benchmark] = [.tcpIngest, .webSocketIngest, .webSocketEcho, .httpIngest]
+        let network: [Benchmark] = [
+            .tcpIngest, .webSocketIngest, .webSocketEcho, .httpIngest, .idleConnections,
+        ]
         let json: [Benchmark] = [.flatJSON, .nestedJSON]
         let binary: [Benchmark] = [
             .binaryFlatDecoding, .binaryFlatEncoding, .binaryNestedDecoding,
             .binaryNestedEncoding, .binaryStateDecoding, .binaryStateEncoding,
         ]
         return (core + network + json + binary).filter {
-            $0.metric != .allocations || cmeasure_counts_allocations()
+            switch $0.metric {
+            case .allocations: cmeasure_counts_allocations()
+            case .memory: ProcessMemory.current() != nil
+            default: true
+            }
         }
     }
 
@@ -23,7 +29,10 @@ enum Catalogue {
         let all = benchmarks.filter { $0.group == group }
         guard !ids.isEmpty else { return all }
         return try ids.flatMap { id in
-            let found = all.filter { $0.id.lowercased().hasPrefix(id.lowercased()) }
+            let exact = all.filter { $0.id.lowercased() == id.lowercased() }
+            let found =
+                exact.isEmpty
+                ? all.filter { $0.id.lowercased().hasPrefix(id.lowercased()) } : exact
             guard !found.isEmpty else {
                 let known = all.map(\.id).joined(separator: ", ")
                 throw MeasurementError(

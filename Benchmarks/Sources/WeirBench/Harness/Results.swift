@@ -35,10 +35,31 @@ struct SideResult: Codable {
     let latencyP99: Spread?
     let senderLatenessP99: Spread?
     let generatorCPUNanosecondsPerEvent: Spread?
+    let memory: MemoryResult?
     let checksum: UInt64
     /// This side's figure over Weir's, run by run.
     let ratioToWeir: Spread?
     let bars: [BarResult]
+}
+
+/// Further figures of a connection's memory, in bytes.
+struct MemoryResult: Codable {
+    /// With file pages, in the first round.
+    let resident: Spread
+    /// Anonymous memory with as many connections again after the first were closed.
+    let secondRound: Spread
+    /// Anonymous memory that is left when all are closed.
+    let closed: Spread
+
+    init?(_ runs: [Sample]) {
+        guard let resident = Spread(runs.map { $0.memory?.first.resident }),
+            let secondRound = Spread(runs.map { $0.memory?.second.anonymous }),
+            let closed = Spread(runs.map { $0.memory?.closed.anonymous })
+        else { return nil }
+        self.resident = resident
+        self.secondRound = secondRound
+        self.closed = closed
+    }
 }
 
 /// A bar and whether it is reached.
@@ -102,6 +123,7 @@ extension SideResult {
         senderLatenessP99 = Spread(runs.map { $0.latency?.senderLatenessP99 })
         generatorCPUNanosecondsPerEvent = Spread(
             runs.map { run in run.generatorCPU.map { $0.nanoseconds / Double(run.events) } })
+        memory = MemoryResult(runs)
         checksum = runs.first?.checksum ?? 0
         let ratio = side.isWeir ? nil : Self.ratio(of: runs, to: weir ?? [], value)
         ratioToWeir = ratio

@@ -11,7 +11,10 @@ struct Runner: Sendable {
     /// Runs A B C A B C …, so that what else the machine does falls on all sides alike.
     @concurrent
     func run(_ benchmark: Benchmark) async throws -> BenchmarkResult {
-        let total = events ?? benchmark.events
+        let total = min(events ?? benchmark.events, benchmark.eventsMax)
+        if total < events ?? benchmark.events {
+            progress("\(benchmark.id): the machine's limits leave room for \(total) only")
+        }
         var samples = [[Sample]](repeating: [], count: benchmark.sides.count)
         for side in benchmark.sides {
             let warmUp = max(1, side.events(of: total) / 10)

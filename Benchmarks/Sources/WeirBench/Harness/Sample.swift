@@ -11,6 +11,8 @@ struct Sample: Sendable {
     var allocationsPerEvent: Double?
     /// The processor time of the load generator's process, where there is one.
     var generatorCPU: CPUTime?
+    /// The memory of a connection, where that is what is measured.
+    var memory: ConnectionMemory?
 
     var wallNanosecondsPerEvent: Double { wallNanoseconds / Double(events) }
     var cpuNanosecondsPerEvent: Double { cpu.nanoseconds / Double(events) }
@@ -45,6 +47,22 @@ struct Latency: Sendable, Codable {
     let maximum: Double
     /// How late the load itself was, at its 99th percentile: what no side can be blamed for.
     var senderLatenessP99: Double
+}
+
+/// What a process holds in memory for each of its connections, in bytes.
+struct ConnectionMemory: Sendable, Codable {
+    /// Anonymous memory, which is the process's own, and all that is resident.
+    struct Bytes: Sendable, Codable {
+        var anonymous: Double
+        var resident: Double
+    }
+
+    /// With the first connections of a new process, over the memory before them.
+    var first: Bytes
+    /// With as many again after all of the first were closed, over the same.
+    var second: Bytes
+    /// What is left of it when all are closed, for each connection that was open at a time.
+    var closed: Bytes
 }
 
 /// Wall and processor time from its creation to `sample`.

@@ -71,6 +71,12 @@ extension SideResult {
                 + "p99 \(latencyP99.median.formatted3) (\(latencyP99.range)) µs; "
                 + "the load was late by \(senderLatenessP99.median.formatted3) µs at p99"
         }
+        if let memory {
+            return "    \(name): \(events) connections; with file pages "
+                + "\(memory.resident.median.formatted3) B each; in a second round "
+                + "\(memory.secondRound.median.formatted3) (\(memory.secondRound.range)) B; "
+                + "when all are closed \(memory.closed.median.formatted3) B are left"
+        }
         if let generatorCPUNanosecondsPerEvent {
             return "    \(name): the load generator used "
                 + "\(generatorCPUNanosecondsPerEvent.median.formatted3) CPU ns/event"

@@ -49,7 +49,14 @@ struct GenerateWebSocket: ParsableCommand {
         return [0x80 | opcode, 0x80 | UInt8(payload.count)] + mask + masked
     }
 
-    static func handshake(_ socket: Int32, port: UInt16) throws {
+    /// - Parameters:
+    ///   - extensions: The value of `Sec-WebSocket-Extensions`; nil for no such header.
+    /// - Returns: The head of the answer.
+    @discardableResult
+    static func handshake(
+        _ socket: Int32, port: UInt16, extensions: String? = nil
+    ) throws -> String {
+        let further = extensions.map { "Sec-WebSocket-Extensions: \($0)\r\n" } ?? ""
         let request = """
             GET \(path) HTTP/1.1\r
             Host: 127.0.0.1:\(port)\r
@@ -57,7 +64,7 @@ struct GenerateWebSocket: ParsableCommand {
             Connection: Upgrade\r
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
             Sec-WebSocket-Version: 13\r
-            \r
+            \(further)\r
 
             """
         var answer = [UInt8](repeating: 0, count: 4_096)
@@ -67,6 +74,7 @@ struct GenerateWebSocket: ParsableCommand {
         guard text.hasPrefix("HTTP/1.1 101 ") else {
             throw MeasurementError(description: "no WebSocket handshake (\(length)): \(text)")
         }
+        return text
     }
 }
 
@@ -163,8 +171,11 @@ struct GeneratorOptions: ParsableArguments {
         _ = try FileHandle.standardInput.readToEnd()
     }
 
-    func connect() throws -> Int32 {
-        let socket = cload_connect(port)
+    func connect() throws -> Int32 { try Self.connect(to: port) }
+
+    /// - Parameter source: The address to connect from, as a number; 0 for any.
+    static func connect(to port: UInt16, from source: UInt32 = 0) throws -> Int32 {
+        let socket = cload_connect(port, source)
         guard socket >= 0 else {
             let reason = String(cString: strerror(-socket))
             throw MeasurementError(description: "connect: \(reason)")

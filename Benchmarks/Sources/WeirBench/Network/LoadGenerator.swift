@@ -11,19 +11,25 @@ final class LoadGenerator: Sendable {
     private let input: FileHandle
     private let output: FileHandle
 
-    init(
+    convenience init(
         _ framing: IngestLoad.Framing, port: Int, messages: Int, connections: Int
     ) throws {
+        try self.init(
+            framing.rawValue,
+            [
+                "--port", "\(port)", "--messages", "\(messages)", "--connections",
+                "\(connections)",
+            ])
+    }
+
+    init(_ command: String, _ arguments: [String]) throws {
         guard let executable = Bundle.main.executableURL else {
             throw MeasurementError(description: "the path of this executable is unknown")
         }
         let (input, output) = (Pipe(), Pipe())
         process = Process()
         process.executableURL = executable
-        process.arguments = [
-            framing.rawValue, "--port", "\(port)", "--messages", "\(messages)",
-            "--connections", "\(connections)",
-        ]
+        process.arguments = [command] + arguments
         process.standardInput = input
         process.standardOutput = output
         self.input = input.fileHandleForWriting
@@ -53,6 +59,18 @@ final class LoadGenerator: Sendable {
             throw MeasurementError(description: "the load generator said: \(line)")
         }
         return CPUTime(.init(user: numbers[0], system: numbers[1]))
+    }
+
+    /// Sends a word of one letter and waits for the line that answers it.
+    func ask(_ word: String) async throws -> String {
+        try input.write(contentsOf: Data(word.utf8))
+        return try await line()
+    }
+
+    /// Ends the generator's input, and so the generator.
+    func end() throws {
+        try input.close()
+        process.waitUntilExit()
     }
 
     func kill() {

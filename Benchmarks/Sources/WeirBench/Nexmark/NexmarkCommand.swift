@@ -97,12 +97,14 @@ struct NexmarkCommand: AsyncParsableCommand {
         defer { if let temporary { try? FileManager.default.removeItem(atPath: temporary) } }
         var loopSeconds: Double?
         var loopCPUSeconds: Double?
+        var loopResults: Int?
         if compare, let prepared {
             let watch = Stopwatch()
             let loop = NexmarkLoops.run(name, prepared)
             if let loop {
                 let sample = watch.sample(
                     events: prepared.count, checksum: UInt64(truncatingIfNeeded: loop.1))
+                loopResults = loop.count
                 loopSeconds = sample.wallNanoseconds / 1e9
                 loopCPUSeconds = sample.cpu.nanoseconds / 1e9
             }
@@ -124,7 +126,7 @@ struct NexmarkCommand: AsyncParsableCommand {
         return NexmarkRun(
             name: name, events: count, results: query.results.count,
             seconds: sample.wallNanoseconds / 1e9, cpuSeconds: sample.cpu.nanoseconds / 1e9,
-            loopSeconds: loopSeconds, loopCPUSeconds: loopCPUSeconds)
+            loopSeconds: loopSeconds, loopCPUSeconds: loopCPUSeconds, loopResults: loopResults)
     }
 
     private func temporaryDirectory() -> String {
@@ -140,6 +142,7 @@ struct NexmarkCommand: AsyncParsableCommand {
 /// A query beside its hand-written loop, over several runs of both in turn.
 private struct Comparison {
     private let nanoseconds: Double
+    private let results: Int
     /// The loop's time by Weir's, by the wall clock and by processor time of all threads.
     private let byWall: [Double]
     private let byProcessor: [Double]
@@ -147,7 +150,10 @@ private struct Comparison {
     /// Nil for a query without a loop.
     init?(_ runs: [NexmarkRun]) {
         let loops = runs.compactMap(\.loopSeconds).sorted()
-        guard let events = runs.first?.events, !loops.isEmpty else { return nil }
+        guard let events = runs.first?.events, let results = runs.first?.loopResults else {
+            return nil
+        }
+        self.results = results
         nanoseconds = loops[loops.count / 2] / Double(events) * 1e9
         byWall = runs.compactMap { run in run.loopSeconds.map { $0 / run.seconds } }.sorted()
         byProcessor = runs.compactMap { run in
@@ -156,7 +162,7 @@ private struct Comparison {
     }
 
     var text: String {
-        "loop \(nanoseconds.formatted3) ns/event; Weir's speed is \(Self.spread(byWall)) of the "
+        "loop \(nanoseconds.formatted3) ns/event, \(results) results; Weir's speed is \(Self.spread(byWall)) of the "
             + "loop's, by processor time \(Self.spread(byProcessor))"
     }
 
@@ -178,6 +184,7 @@ private struct NexmarkRun {
     let cpuSeconds: Double
     let loopSeconds: Double?
     let loopCPUSeconds: Double?
+    let loopResults: Int?
 
     var eventsPerSecond: Double { Double(events) / seconds }
 

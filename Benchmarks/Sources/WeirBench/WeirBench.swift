@@ -7,7 +7,8 @@ struct WeirBench: AsyncParsableCommand {
         commandName: "weir-bench",
         abstract: "Measures Weir against its peers, both in one run.",
         subcommands: [
-            Core.self, Network.self, JSON.self, Binary.self, Recovery.self, NexmarkCommand.self,
+            Core.self, Network.self, JSON.self, Binary.self, Operators.self, Recovery.self,
+            NexmarkCommand.self,
             NexmarkEventsCommand.self, List.self,
             GenerateTCP.self, GenerateWebSocket.self, GenerateEcho.self, GenerateHTTP.self,
             GenerateIdle.self, IdleServer.self,
@@ -46,6 +47,14 @@ extension WeirBench {
         @OptionGroup var options: MeasurementOptions
 
         func run() async throws { try await options.measure(.binary) }
+    }
+
+    struct Operators: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Each operator by itself, between a source and a sink.")
+        @OptionGroup var options: MeasurementOptions
+
+        func run() async throws { try await options.measure(.operators) }
     }
 
     struct List: ParsableCommand {

@@ -1,10 +1,11 @@
 /// One comparison: a workload, the sides that run it, and the bars that Weir has to reach.
 struct Benchmark: Sendable {
-    enum Group: String, Sendable, CaseIterable {
+    enum Group: String, Codable, Sendable, CaseIterable {
         case core
         case network
         case json
         case binary
+        case operators
     }
 
     /// The name used in the bars and on the command line, as in "C1".

@@ -15,7 +15,7 @@ enum Catalogue {
             .binaryFlatDecoding, .binaryFlatEncoding, .binaryNestedDecoding,
             .binaryNestedEncoding, .binaryStateDecoding, .binaryStateEncoding,
         ]
-        return (core + network + json + binary).filter {
+        return (core + network + json + binary + Benchmark.eachOperator).filter {
             switch $0.metric {
             case .allocations: cmeasure_counts_allocations()
             case .memory: ProcessMemory.current() != nil

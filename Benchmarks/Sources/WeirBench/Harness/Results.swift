@@ -12,6 +12,7 @@ struct Report: Codable {
 /// What a benchmark's sides measured.
 struct BenchmarkResult: Codable {
     let id: String
+    let group: Benchmark.Group
     let title: String
     let workload: String
     let unit: String
@@ -96,6 +97,7 @@ struct Spread: Codable {
 extension BenchmarkResult {
     init(_ benchmark: Benchmark, samples: [[Sample]]) {
         id = benchmark.id
+        group = benchmark.group
         title = benchmark.title
         workload = benchmark.workload
         unit = benchmark.metric.unit

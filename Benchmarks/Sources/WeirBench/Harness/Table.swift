@@ -5,8 +5,15 @@ extension Report {
     var table: String {
         let load = loadAfter.map { $0.formatted3 }.joined(separator: " ")
         var lines = [machine.summary, "load after the last benchmark \(load)", ""]
-        for benchmark in benchmarks {
+        for benchmark in benchmarks where benchmark.group != .operators {
             lines.append(contentsOf: benchmark.table)
+            lines.append("")
+        }
+        let operators = benchmarks.filter { $0.group == .operators }
+        if !operators.isEmpty {
+            let header = ["operator", "", "events"] + BenchmarkResult.operatorColumns
+            let rows = [header] + operators.flatMap(\.operatorRows)
+            lines.append(contentsOf: BenchmarkResult.align(rows, textColumns: [0, 1]))
             lines.append("")
         }
         return lines.joined(separator: "\n")
@@ -14,10 +21,25 @@ extension Report {
 }
 
 extension BenchmarkResult {
+    /// The columns of the one table of all operators, behind name, title and events.
+    fileprivate static let operatorColumns = [
+        "ns/event", "min–max", "CPU ns/event", "min–max", "alloc/event",
+    ]
+
+    fileprivate var operatorRows: [[String]] {
+        sides.map { side in
+            [
+                id, title, "\(side.events)", side.figure.median.formatted3, side.figure.range,
+                side.cpuNanosecondsPerEvent.median.formatted3, side.cpuNanosecondsPerEvent.range,
+                side.allocationsPerEvent?.median.formatted3 ?? "–",
+            ]
+        }
+    }
+
     fileprivate var table: [String] {
         let heading = "\(id)  \(title)" + (peersOnly ? "  [peers only: nothing is compared]" : "")
         let rows = [header] + sides.map { $0.row(showsWall: showsWall) }
-        return [heading] + Self.align(rows) + notes
+        return [heading] + Self.align(rows, textColumns: [0, 7]) + notes
     }
 
     /// Beside the processor time that is compared stands the wall time, else the other way round.
@@ -36,13 +58,13 @@ extension BenchmarkResult {
     }
 
     /// Pads each column to its widest cell; figures to the right, names to the left.
-    private static func align(_ rows: [[String]]) -> [String] {
+    fileprivate static func align(_ rows: [[String]], textColumns: Set<Int>) -> [String] {
         let columns = rows.first?.count ?? 0
         let widths = (0..<columns).map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
             let cells = row.enumerated().map { column, cell in
                 let padding = String(repeating: " ", count: widths[column] - cell.count)
-                return column == 0 || column == 7 ? cell + padding : padding + cell
+                return textColumns.contains(column) ? cell + padding : padding + cell
             }
             return "    " + cells.joined(separator: "  ")
         }

@@ -19,7 +19,8 @@ extension Topology {
 
     /// Runs the topology until all its streams have ended.
     ///
-    /// Under a ServiceLifecycle `ServiceGroup` a graceful shutdown drains; cancelling the task cancels.
+    /// Under a ServiceLifecycle `ServiceGroup` a graceful shutdown drains, or suspends a run with a store; cancelling
+    /// the task cancels.
     ///
     /// - Throws: ``TopologyError``, what opening a sink throws, or the ``StageFailure`` with which the root
     ///   supervisor gave up.

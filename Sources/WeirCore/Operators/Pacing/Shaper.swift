@@ -35,7 +35,13 @@ final class Shaper<Element: Sendable>: AsyncWork {
     var receiver: Receiver<Element> {
         Receiver(
             batch: { [self] batch in
-                for index in batch.elements.indices {
+                var passed = 0
+                if waiting.isEmpty {
+                    passed = bucket.take(batch.count, at: scope.now)
+                    if passed > 0 { output.defer(batch.slice(0..<passed)) }
+                }
+                if passed == batch.count { return }
+                for index in passed..<batch.count {
                     waiting.append(.event(batch.elements[index], batch.time(at: index)))
                 }
                 release()

@@ -66,27 +66,47 @@ extension KeyedStream {
                 }
             }
             scope.onPublish { (keys: table.count, timers: deadlines.index.count) }
-            deadlines.onDue { limit, units in
-                var output = Batch<Output>()
-                var left = units
-                while left > 0, let (deadline, entry) = deadlines.index.next(upTo: limit) {
-                    left -= 1
-                    try table.update(entry.key, hash: entry.hash, default: AsOfRows()) { rows in
-                        let before = rows.count
-                        defer { count.value += rows.count - before }
-                        while let event = rows.waiting.first, event.time <= deadline {
-                            let row = rows.version(at: event.time)
-                            if let joined = try combine(event.value, row) {
-                                output.append(joined, at: EventTime(nanoseconds: event.time))
-                            }
-                            rows.waiting.removeFirst()
+            // Hands over the events of a key that wait no more.
+            let take = {
+                (
+                    entry: WindowEntry<Key>, deadline: Int64, isSingle: Bool,
+                    body: (AsOfRows<Element, Row>.Timed<Element>, Row?) throws -> Void
+                ) throws in
+                var isEmpty = false
+                try table.update(entry.key, hash: entry.hash, default: AsOfRows()) { rows in
+                    let before = rows.count
+                    defer { count.value += rows.count - before }
+                    while let event = rows.next(upTo: deadline) {
+                        try body(event, rows.version(at: event.time))
+                        if isSingle, rows.hasDue(deadline) {
+                            deadlines.index.add(entry, at: deadline)
+                            break
                         }
-                        rows.forget(before: deadline)
                     }
+                    rows.forget(before: deadline)
+                    isEmpty = rows.count == 0
                 }
-                if !output.isEmpty { try downstream.batch(output) }
-                return left == 0
+                if isEmpty { table.remove(entry.key, hash: entry.hash) }
             }
+            deadlines.onDue(
+                { limit, units in
+                    var output = Batch<Output>()
+                    var left = units
+                    while left > 0, let (deadline, entry) = deadlines.index.next(upTo: limit) {
+                        left -= 1
+                        try take(entry, deadline, deadlines.isSingle) { event, row in
+                            guard let joined = try combine(event.value, row) else { return }
+                            output.append(joined, at: EventTime(nanoseconds: event.time))
+                        }
+                    }
+                    if !output.isEmpty { try downstream.batch(output) }
+                    return left == 0
+                },
+                abandon: { entry, deadline in
+                    var abandoned: Element?
+                    try? take(entry, deadline, true) { event, _ in abandoned = event.value }
+                    return abandoned
+                })
             return (
                 Receiver<Element>(
                     batch: { batch in
@@ -205,6 +225,19 @@ struct AsOfRows<Event: Sendable, Row: Sendable>: Sendable {
         let isFirst = end == 0 || waiting[end - 1].time != time
         waiting.insert(Timed(time, event), at: end)
         return isFirst
+    }
+
+    /// Whether an event waits for `deadline` or an earlier time.
+    @inlinable
+    func hasDue(_ deadline: Int64) -> Bool {
+        guard let first = waiting.first else { return false }
+        return first.time <= deadline
+    }
+
+    /// Takes out the first event that waits for `deadline` or an earlier time.
+    @inlinable
+    mutating func next(upTo deadline: Int64) -> Timed<Event>? {
+        hasDue(deadline) ? waiting.removeFirst() : nil
     }
 
     /// Forgets the versions that were over at `time`.

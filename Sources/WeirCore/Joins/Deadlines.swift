@@ -5,6 +5,7 @@ final class Deadlines<Key: Hashable & Codable & Sendable>: TransactionParticipan
     @usableFromInline let index = WindowIndex<Key>()
     private let forward: (Signal) throws -> Void
     private var fire: ((_ limit: Int64, _ units: Int) throws -> Bool)?
+    private var abandon: ((WindowEntry<Key>, _ deadline: Int64) -> (any Sendable)?)?
     private var latePending = 0
 
     @usableFromInline
@@ -18,10 +19,23 @@ final class Deadlines<Key: Hashable & Codable & Sendable>: TransactionParticipan
     /// Up to where event time has come.
     @usableFromInline var limit: Int64 { scope.watermark.nanoseconds }
 
-    /// Says how entries are fired: at most `units`; it returns whether there are more.
+    /// Whether each result is a unit of its own, since the one that fails is being looked for.
+    @usableFromInline var isSingle: Bool { scope.portion == 1 }
+
+    /// Says how entries are fired.
+    ///
+    /// - Parameters:
+    ///   - fire: Fires at most `units` and returns whether there are more; with ``isSingle`` a unit
+    ///     has one result at the most, and its entry is entered again for the others.
+    ///   - abandon: Does with the next unit, whose entry it gets, what `fire` does except for the
+    ///     result, and returns what that would have been made of.
     @usableFromInline
-    func onDue(_ fire: @escaping (_ limit: Int64, _ units: Int) throws -> Bool) {
+    func onDue(
+        _ fire: @escaping (_ limit: Int64, _ units: Int) throws -> Bool,
+        abandon: @escaping (WindowEntry<Key>, _ deadline: Int64) -> (any Sendable)?
+    ) {
         self.fire = fire
+        self.abandon = abandon
     }
 
     /// Sends on the rows of a batch that came behind the watermark, and counts them once it is done.
@@ -45,7 +59,9 @@ final class Deadlines<Key: Hashable & Codable & Sendable>: TransactionParticipan
                 return false
             },
             abandon: { [unowned self] in
-                index.next(upTo: limit).map { "rows of key \($0.entry.key) at \($0.deadline) ns" }
+                guard let (deadline, entry) = index.next(upTo: limit) else { return nil }
+                return abandon?(entry, deadline)
+                    ?? "rows of key \(entry.key) at \(deadline) ns"
             })
     }
 

@@ -64,18 +64,19 @@ extension KeyedStream {
                 else { return }
                 output.append(result, at: EventTime(nanoseconds: time))
             }
-            engine.deadlines.onDue { limit, units in
-                var output = Batch<Output>()
-                var left = units
-                while left > 0, let (_, entry) = engine.deadlines.index.next(upTo: limit) {
-                    left -= 1
-                    try engine.expire(entry, limit: limit) { row, other, time in
-                        try emit(row, other, time, &output)
+            engine.deadlines.onDue(
+                { limit, units in
+                    var output = Batch<Output>()
+                    var left = units
+                    while left > 0, let next = engine.deadlines.index.next(upTo: limit) {
+                        left -= 1
+                        try engine.expire(next.entry, next.deadline, limit: limit) {
+                            try emit($0, $1, $2, &output)
+                        }
                     }
-                }
-                if !output.isEmpty { try downstream.batch(output) }
-                return left == 0
-            }
+                    if !output.isEmpty { try downstream.batch(output) }
+                    return left == 0
+                }, abandon: { engine.abandon($0, $1) })
             scope.onPublish { (keys: engine.table.count, timers: engine.deadlines.index.count) }
             let left = engine.receiver(
                 keys: leftKeys, downstream, late: lateLeft,

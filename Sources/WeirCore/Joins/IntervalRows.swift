@@ -184,8 +184,13 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
     /// Forgets the rows of a key that find no partners any more.
     @inlinable
     func expire(
-        _ entry: WindowEntry<Key>, limit: Int64, _ emit: (Left?, Right?, Int64) throws -> Void
+        _ entry: WindowEntry<Key>, _ deadline: Int64, limit: Int64,
+        _ emit: (Left?, Right?, Int64) throws -> Void
     ) throws {
+        if deadlines.isSingle, let (left, right) = try takeAlone(entry, deadline) {
+            return try emit(left, right, deadline)
+        }
+        let limit = deadlines.isSingle ? deadline : limit
         guard var rows = table.remove(entry.key, hash: entry.hash) else { return }
         let backward = lower == .min ? Int64.max : -lower
         if shape.leftAlone {
@@ -206,6 +211,48 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         if rows.lefts.isEmpty, rows.rights.isEmpty { return }
         count.value += rows.lefts.count + rows.rights.count
         try table.update(entry.key, hash: entry.hash, default: rows) { _ in }
+    }
+
+    /// Takes out the first row of a key that has found no partner by the deadline; the others are
+    /// left to the same entry.
+    @inlinable
+    func takeAlone(
+        _ entry: WindowEntry<Key>, _ deadline: Int64
+    ) throws -> (left: Left?, right: Right?)? {
+        let backward = lower == .min ? Int64.max : -lower
+        let taken = try table.update(entry.key, hash: entry.hash, default: Rows()) {
+            rows -> (left: Left?, right: Right?)? in
+            if shape.leftAlone,
+                let index = rows.lefts.firstIndex(where: {
+                    !$0.hasPartner && Self.deadline($0.time, upper, grain) <= deadline
+                })
+            {
+                return (rows.lefts.remove(at: index).row, nil)
+            }
+            if shape.rightAlone,
+                let index = rows.rights.firstIndex(where: {
+                    !$0.hasPartner && Self.deadline($0.time, backward, grain) <= deadline
+                })
+            {
+                return (nil, rows.rights.remove(at: index).row)
+            }
+            return nil
+        }
+        if taken != nil {
+            count.value -= 1
+            deadlines.index.add(entry, at: deadline)
+        }
+        return taken
+    }
+
+    /// Gives up the result of the next row without a partner.
+    @inlinable
+    func abandon(_ entry: WindowEntry<Key>, _ deadline: Int64) -> (any Sendable)? {
+        var row: (any Sendable)?
+        try? expire(entry, deadline, limit: deadline) { left, right, _ in
+            if let left { row = left } else { row = right }
+        }
+        return row
     }
 }
 

@@ -48,18 +48,16 @@ extension StageActor {
             while let error = transact({ goesOn = try item.step() }) {
                 let isAlone = scope.portion == 1
                 scope.portion = 1
+                // First find the unit that fails, then do with it alone what is decided.
+                if !isAlone { continue }
                 attempts += 1
                 let verdict = scope.verdict(on: error)
                 if decidesAboutUnit(verdict) {
-                    // First find the unit that fails, then do with it alone what was decided.
-                    if !isAlone { continue }
                     if let unit = item.abandon() {
                         goesOn = true
                         switch verdict {
                         case .skip: metrics.countDropped(1, reason: .skipped)
-                        case .emit(let emit):
-                            let time = scope.timeOfEvent
-                            if let second = transact({ try emit(time) }) { throw second }
+                        case .emit(let emit): try await replace(unit, emit)
                         default: giveUp(unit, error, 1)
                         }
                         endTrial(isPoison: true)
@@ -89,6 +87,33 @@ extension StageActor {
                 scope.removeBacklogItem()
             }
             if scope.readyEvents >= environment.batchSize { try await flush() }
+        }
+    }
+
+    /// Sends on what replaces a unit; when what follows the replacement in this stage fails in its turn, that is
+    /// treated like an event that fails, with the failure of the unit as its first.
+    private func replace(
+        _ unit: AbandonedUnit, _ replacement: @escaping (EventTime) throws -> Void
+    ) async throws {
+        let time = scope.timeOfEvent
+        var emit = replacement
+        var attempts = 1
+        while let error = transact({ try emit(time) }) {
+            attempts += 1
+            let isPoison = attempts >= supervisor.attempts
+            var escalates = isPoison && supervisor.poison.kind == .escalate
+            switch scope.verdict(on: error) {
+            case .skip: return metrics.countDropped(1, reason: .skipped)
+            case .deadLetter: return giveUp(unit, error, attempts)
+            case .emit(let other) where !isPoison:
+                emit = other
+                continue
+            case .escalate: escalates = true
+            case .restart, .emit: break
+            }
+            if isPoison, !escalates { return giveUp(unit, error, attempts) }
+            try await restart(after: error, escalating: escalates, trial: Self.alone)
+            if escalates { attempts = 0 }
         }
     }
 

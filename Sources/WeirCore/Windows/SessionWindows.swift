@@ -248,7 +248,8 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     func fireEarly(_ entry: WindowEntry<Key>, into output: inout Results) throws {
         var isEmpty = false
         try table.update(entry.key, hash: entry.hash, default: []) { sessions in
-            for index in sessions.indices where sessions[index].news > 0 {
+            // Each session with news has an entry of its own.
+            if let index = sessions.firstIndex(where: { $0.news > 0 }) {
                 emit(entry.key, &sessions[index], into: &output)
             }
             isEmpty = sessions.isEmpty

@@ -102,6 +102,8 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
     private var earlyAlarm: StageTimer?
     private var fireDue: ((_ limit: Int64, _ units: Int) throws -> Bool)?
     private var fireEarly: ((_ units: Int) throws -> Bool)?
+    private var abandon: ((_ limit: Int64) -> String?)?
+    private var abandonEarly: (() -> String?)?
     private var end: (() throws -> Void)?
     private let forward: (Signal) throws -> Void
 
@@ -130,10 +132,14 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
     @usableFromInline
     func connect(
         fireDue: @escaping (_ limit: Int64, _ units: Int) throws -> Bool,
-        fireEarly: @escaping (_ units: Int) throws -> Bool, end: @escaping () throws -> Void
+        fireEarly: @escaping (_ units: Int) throws -> Bool,
+        abandon: @escaping (_ limit: Int64) -> String?,
+        abandonEarly: @escaping () -> String?, end: @escaping () throws -> Void
     ) {
         self.fireDue = fireDue
         self.fireEarly = fireEarly
+        self.abandon = abandon
+        self.abandonEarly = abandonEarly
         self.end = end
     }
 
@@ -200,19 +206,16 @@ final class WindowCore<Key: Hashable & Codable & Sendable, Element: Sendable> {
                 if let signal { try pass(signal) }
                 return false
             },
-            abandon: { [unowned self] in
-                firing.next(upTo: limit).map {
-                    "window of key \($0.entry.key) at \($0.deadline) ns"
-                }
-            })
+            abandon: { [unowned self] in abandon?(limit) })
     }
 
     private func fireChanged() {
-        scope.enqueue({ [unowned self] in
-            if let fireEarly, try fireEarly(max(1, scope.portion)) { return true }
-            arm()
-            return false
-        })
+        scope.enqueue(
+            { [unowned self] in
+                if let fireEarly, try fireEarly(max(1, scope.portion)) { return true }
+                arm()
+                return false
+            }, abandon: { [unowned self] in abandonEarly?() })
     }
 
     private func pass(_ signal: Signal) throws {
@@ -273,6 +276,19 @@ extension WindowCore {
                 }
                 if !output.isEmpty { try downstream.batch(output) }
                 return left == 0
+            },
+            // The windows go on as if the result had been given.
+            abandon: { limit in
+                guard let (deadline, entry) = firing.next(upTo: limit) else { return nil }
+                var unsent = Batch<Windowed<Key, Engine.Value>>()
+                try? engine.fire(entry, deadline: deadline, watermark: limit, into: &unsent)
+                return "window of key \(entry.key) at \(deadline) ns"
+            },
+            abandonEarly: {
+                guard let (_, entry) = changed.next(upTo: .max) else { return nil }
+                var unsent = Batch<Windowed<Key, Engine.Value>>()
+                try? engine.fireEarly(entry, into: &unsent)
+                return "early result of key \(entry.key)"
             }, end: { try engine.end() })
         scope.onPublish { (keys: engine.keyCount, timers: firing.count) }
         return Receiver(

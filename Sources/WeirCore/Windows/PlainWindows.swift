@@ -60,7 +60,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         if case .tumbling(let size, let offset) = kind {
             if time < recentStart || time >= recentEnd {
                 recentStart = WindowArithmetic.start(of: time, size: size, offset: offset)
-                recentEnd = WindowArithmetic.add(recentStart, size)
+                recentEnd = WindowArithmetic.end(of: time, size: size, offset: offset)
             }
             if recentEnd &- 1 > watermark, trigger.count == nil {
                 return try put(events, from: first, hash: hash)
@@ -121,20 +121,27 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
             return try put(element, key, hash, at: time, end: recentEnd, watermark, &output)
         case .sliding(let size, let slide, let offset):
             var isTaken = false
-            var start = WindowArithmetic.start(of: time, size: slide, offset: offset)
-            while start > .min, WindowArithmetic.add(start, size) > time {
-                let end = WindowArithmetic.add(start, size)
+            var ahead = size &- WindowArithmetic.past(time, size: slide, offset: offset)
+            var later: Int64?
+            while ahead > 0 {
+                let end = WindowArithmetic.add(time, ahead)
+                ahead &-= slide
+                // Those that would end behind the end of time are one.
+                if end == later { continue }
+                later = end
                 if try put(element, key, hash, at: time, end: end, watermark, &output) {
                     isTaken = true
                 }
-                start = WindowArithmetic.add(start, -slide)
             }
             return isTaken
         case .cumulative(let size, let step, let offset):
             var isTaken = false
-            let start = WindowArithmetic.start(of: time, size: size, offset: offset)
-            for number in ((time &- start) / step &+ 1)...(size / step) {
-                let end = WindowArithmetic.add(start, number &* step)
+            let past = WindowArithmetic.past(time, size: size, offset: offset)
+            var earlier: Int64?
+            for number in (past / step &+ 1)...(size / step) {
+                let end = WindowArithmetic.add(time, number &* step &- past)
+                if end == earlier { break }
+                earlier = end
                 if try put(element, key, hash, at: time, end: end, watermark, &output) {
                     isTaken = true
                 }
@@ -152,7 +159,7 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         _ element: Element, _ key: Key, _ hash: UInt64, at time: Int64, end: Int64,
         _ watermark: Int64, _ output: inout Results
     ) throws -> Bool {
-        let deadline = end &- 1
+        let deadline = isGlobal ? .max : end &- 1
         if WindowArithmetic.add(deadline, lateness) <= watermark { return false }
         let id = WindowKey(key, end)
         var isNew = false

@@ -57,7 +57,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
                     if session.entered < .max {
                         core.firing.add(entry, at: session.entered)
                     } else {
-                        let deadline = WindowArithmetic.add(session.latest, gap &- 1)
+                        let deadline = Self.deadline(session.latest, gap: gap)
                         core.dropping.add(entry, at: WindowArithmetic.add(deadline, lateness))
                     }
                     if isTriggered, session.news > 0 { core.changed.add(entry, at: 0) }
@@ -68,8 +68,12 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
     }
 
     @inlinable
-    func deadline(of session: Session) -> Int64 {
-        WindowArithmetic.add(session.latest, gap &- 1)
+    func deadline(of session: Session) -> Int64 { Self.deadline(session.latest, gap: gap) }
+
+    /// When a session with its latest event at `time` is over; `.max` stands for one that has fired.
+    @inlinable
+    static func deadline(_ time: Int64, gap: Int64) -> Int64 {
+        min(WindowArithmetic.add(time, gap &- 1), .max &- 1)
     }
 
     @inlinable
@@ -130,8 +134,9 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
         while start > 0, WindowArithmetic.add(sessions[start - 1].latest, gap) > time {
             start -= 1
         }
-        if start == end {
-            let over = WindowArithmetic.add(WindowArithmetic.add(time, gap &- 1), lateness)
+        let isNew = start == end
+        if isNew {
+            let over = WindowArithmetic.add(Self.deadline(time, gap: gap), lateness)
             if over <= watermark { return false }
             sessions.insert(Session(time, fold.initial()), at: start)
             end += 1
@@ -146,7 +151,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
         let deadline = self.deadline(of: sessions[start])
         if deadline <= watermark {
             emit(key, &sessions[start], into: &output)
-            if deadline > endBefore || sessions[start].entered == .max {
+            if deadline > endBefore || isNew {
                 sessions[start].entered = .max
                 dropping.add(
                     WindowEntry(key: key, hash: hash, mark: 0),

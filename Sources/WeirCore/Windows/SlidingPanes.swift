@@ -134,7 +134,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
         if pane.start < state.covered { state.forgetStacks() }
         var end = pane.firstEnd
         if let over { end = max(end, firstEnd(after: over)) }
-        if end <= pane.lastEnd, end < state.nextEnd ?? .max {
+        if end <= pane.lastEnd, end > over ?? .min, state.nextEnd.map({ end < $0 }) ?? true {
             state.nextEnd = end
             firing.add(WindowEntry(key: key, hash: hash, mark: end), at: end &- 1)
         }
@@ -179,6 +179,7 @@ final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
                 }
                 emit(key, end, total, &output)
             }
+            if end == .max { return }
             end = WindowArithmetic.add(end, slide)
         }
     }
@@ -340,10 +341,10 @@ struct SlidingPane {
     @inlinable
     init(at time: Int64, size: Int64, slide: Int64, offset: Int64, length: Int64) {
         start = WindowArithmetic.start(of: time, size: length, offset: offset)
-        end = WindowArithmetic.add(start, length)
+        end = WindowArithmetic.end(of: time, size: length, offset: offset)
         firstEnd = Self.firstEnd(after: start, size: size, slide: slide, offset: offset)
         lastEnd = WindowArithmetic.add(
-            WindowArithmetic.start(of: start, size: slide, offset: offset), size)
+            start, size &- WindowArithmetic.past(start, size: slide, offset: offset))
     }
 
     @inlinable
@@ -353,8 +354,7 @@ struct SlidingPane {
     /// The end of the earliest window that ends behind `time`.
     @inlinable
     static func firstEnd(after time: Int64, size: Int64, slide: Int64, offset: Int64) -> Int64 {
-        let before = WindowArithmetic.start(
-            of: WindowArithmetic.add(time, -size), size: slide, offset: offset)
-        return WindowArithmetic.add(WindowArithmetic.add(before, slide), size)
+        // Ends are as far from multiples of the slide as the offset and the size are together.
+        WindowArithmetic.end(of: time, size: slide, offset: offset % slide &+ size % slide)
     }
 }

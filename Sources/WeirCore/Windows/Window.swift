@@ -153,11 +153,23 @@ enum WindowArithmetic {
     /// The latest multiple of `size`, shifted by `offset`, that is not later than `time`.
     @inlinable
     static func start(of time: Int64, size: Int64, offset: Int64) -> Int64 {
+        add(time, -past(time, size: size, offset: offset))
+    }
+
+    /// How long before `time` that was: 0 up to `size`.
+    @inlinable
+    static func past(_ time: Int64, size: Int64, offset: Int64) -> Int64 {
         var past = time % size &- offset % size
         if past < 0 { past &+= size }
         if past < 0 { past &+= size }
         if past >= size { past &-= size }
-        return add(time, -past)
+        return past
+    }
+
+    /// The earliest multiple of `size`, shifted by `offset`, that is later than `time`.
+    @inlinable
+    static func end(of time: Int64, size: Int64, offset: Int64) -> Int64 {
+        add(time, size &- past(time, size: size, offset: offset))
     }
 
     @inlinable

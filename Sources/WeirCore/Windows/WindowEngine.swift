@@ -66,6 +66,8 @@ extension KeyedWindowEngine {
 }
 
 /// A batch on its way into windows.
+///
+/// No window ends behind the end of time: what happens then counts as if it happened just before.
 @usableFromInline
 struct WindowEvents<Key: Hashable & Codable & Sendable, Element: Sendable> {
     @usableFromInline let batch: Batch<Element>
@@ -82,7 +84,7 @@ struct WindowEvents<Key: Hashable & Codable & Sendable, Element: Sendable> {
 
     @inlinable
     @inline(__always)
-    func time(at index: Int) -> Int64 { now ?? batch.times[index].nanoseconds }
+    func time(at index: Int) -> Int64 { now ?? min(batch.times[index].nanoseconds, .max &- 1) }
 }
 
 /// What all windows share: deadlines, time, portions of firings, late events.

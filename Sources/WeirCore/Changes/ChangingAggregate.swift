@@ -96,7 +96,8 @@ extension KeyedStream {
 extension KeyedChanges {
     /// Applies an aggregate to the rows that each key has: it follows inserts, updates and deletes.
     ///
-    /// A key whose last row goes is deleted from the result.
+    /// A key whose last row goes is deleted from the result. Once a key's aggregate has expired, an
+    /// update of a row that was in it brings that row back, and the deletion of one changes nothing.
     ///
     /// - Parameters:
     ///   - aggregate: What is computed; one that can take rows out again, such as `.count()`,
@@ -119,7 +120,8 @@ extension KeyedChanges {
                 at: SourceLocation(file, line), initial: aggregate.initial(),
                 result: { aggregate.result(of: $0) },
                 step: { change, state in
-                    if let row = change.before {
+                    // A row that has expired can't be taken out.
+                    if let row = change.before, state.rows > 0 {
                         var gone = aggregate.initial()
                         aggregate.add(row, to: &gone)
                         aggregate.subtract(gone, from: &state.accumulator)

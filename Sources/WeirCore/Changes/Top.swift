@@ -84,33 +84,43 @@ extension KeyedChanges where Row: Equatable {
         file: StaticString = #fileID, line: UInt = #line,
         by precedes: @escaping @Sendable (Row, Row) -> Bool
     ) -> ChangeStream<Ranked<Key, Row>> {
-        let stream = changes.withState(
-            "top", name: name, ttl: ttl, isFallible: false, initial: TopRows<Row>(),
-            problem: TopRows<Row>.problem(count) ?? JoinLimit.problem(rowsPerKey),
+        let (keys, limit) = (changes.keys, max(rowsPerKey, count))
+        let problem = TopRows<Row>.problem(count) ?? JoinLimit.problem(rowsPerKey)
+        let node = changes.stage(
+            "top", name: name, traits: NodeTraits(problem: problem ?? ttl?.problem),
             at: SourceLocation(file, line)
-        ) {
-            (key: Key, change, time, top: inout TopRows, output: inout Batch<Change<Ranked>>) in
-            let visible = ContiguousArray(top.rows.prefix(count))
-            if let row = change.before {
-                // Equal rows stand side by side: the first of them goes.
-                guard let index = top.rows.firstIndex(of: row) else { return }
-                top.rows.remove(at: index)
-            }
-            if let row = change.after {
-                top.rows.insert(row, at: top.place(of: row, precedes))
-                if top.rows.count > max(rowsPerKey, count) { top.rows.removeLast() }
-            }
-            for index in 0..<max(visible.count, min(count, top.rows.count)) {
-                let before = index < visible.count ? visible[index] : nil
-                let after = index < min(count, top.rows.count) ? top.rows[index] : nil
-                if before == after { continue }
-                let change = Change(
-                    from: before.map { Ranked(key: key, rank: index + 1, row: $0) },
-                    to: after.map { Ranked(key: key, rank: index + 1, row: $0) })
-                if let change { output.append(change, at: time) }
+        ) { scope, outputs in
+            let tally = BatchTally(scope, .skipped)
+            return KeyedUpdates<Key, TopRows<Row>, Change<Ranked<Key, Row>>>(
+                scope, ttl: ttl, TopRows<Row>.self, outputs[0]
+            )
+            .receiver(keys: keys, initial: TopRows()) { key, change, time, top, output in
+                let visible = ContiguousArray(top.rows.prefix(count))
+                // Equal rows stand side by side: the first of them goes. A row that is not there,
+                // since it has expired or found no room, changes nothing that is there.
+                if let row = change.before, let index = top.rows.firstIndex(of: row) {
+                    top.rows.remove(at: index)
+                }
+                if let row = change.after {
+                    top.rows.insert(row, at: top.place(of: row, precedes))
+                    if top.rows.count > limit {
+                        top.rows.removeLast()
+                        tally.drop()
+                    }
+                }
+                for index in 0..<max(visible.count, min(count, top.rows.count)) {
+                    let before = index < visible.count ? visible[index] : nil
+                    let after = index < min(count, top.rows.count) ? top.rows[index] : nil
+                    if before == after { continue }
+                    let change = Change(
+                        from: before.map { Ranked(key: key, rank: index + 1, row: $0) },
+                        to: after.map { Ranked(key: key, rank: index + 1, row: $0) })
+                    if let change { output.append(change, at: time) }
+                }
+                return !top.rows.isEmpty
             }
         }
-        return ChangeStream(stream)
+        return ChangeStream(EventStream<Change<Ranked<Key, Row>>>(node: node))
     }
 }
 

@@ -120,7 +120,9 @@ extension KeyedStream {
                             let hash = table.hash(of: key, at: index, in: hashes)
                             let event = batch.elements[index]
                             let time = batch.time(at: index)
+                            var isEmpty = false
                             try table.update(key, hash: hash, default: AsOfRows()) { rows in
+                                defer { isEmpty = rows.count == 0 }
                                 if time.nanoseconds <= limit {
                                     late.append(event, at: time)
                                     let row = rows.version(at: time.nanoseconds)
@@ -137,6 +139,7 @@ extension KeyedStream {
                                         at: time.nanoseconds)
                                 }
                             }
+                            if isEmpty { table.remove(key, hash: hash) }
                         }
                         if !output.isEmpty { try downstream.batch(output) }
                         try deadlines.finish(late: late, to: lateEvents)

@@ -62,6 +62,7 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     ) throws -> Int {
         let key = events.keys[first]
         var next = first
+        var isEmpty = false
         try table.update(key, hash: hash, default: Panes(Pane(fold.initial()))) { panes in
             repeat {
                 let time = events.time(at: next)
@@ -72,7 +73,9 @@ final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
                 if panes.current.count == paneSize { complete(&panes, of: key, into: &output) }
                 next &+= 1
             } while next < events.keys.count && events.keys[next] == key
+            isEmpty = panes.current.count == 0 && panes.complete.isEmpty
         }
+        if isEmpty { table.remove(key, hash: hash) }
         return next
     }
 

@@ -11,7 +11,7 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
     @usableFromInline let excess: Receiver<Element>
     @usableFromInline let tally: BatchTally
     @usableFromInline let times: TransactionalValue<WaitingTimes>
-    /// The watermark that is held back, and whether the input is idle.
+    /// What has been passed on; checkpoints needn't keep it, since it may be repeated.
     @usableFromInline let signals = TransactionalValue(DelayedSignals())
     @usableFromInline let alarm = PatternAlarm()
 
@@ -162,7 +162,7 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
         switch signal {
         case .end: return try forward(signal)
         case .idle: signals.value.isIdle = true
-        case .watermark(let time): signals.value.watermark = time
+        case .watermark: break
         }
         try releaseSignals()
     }
@@ -171,19 +171,16 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
     @usableFromInline
     func releaseSignals() throws {
         let earliest = times.value.earliest()
-        if let held = signals.value.watermark {
-            var allowed = held
-            if let earliest, earliest > .min {
-                allowed = min(held, EventTime(nanoseconds: earliest - 1))
-            } else if earliest != nil, held == .max {
-                // The end waits for events without a time as well.
-                allowed = signals.value.sent
-            }
-            if allowed == held { signals.value.watermark = nil }
-            if allowed > signals.value.sent {
-                signals.value.sent = allowed
-                try forward(.watermark(allowed))
-            }
+        var allowed = scope.watermark
+        if let earliest, earliest > .min {
+            allowed = min(allowed, EventTime(nanoseconds: earliest - 1))
+        } else if earliest != nil, allowed == .max {
+            // The end waits for events without a time as well.
+            allowed = signals.value.sent
+        }
+        if allowed > signals.value.sent {
+            signals.value.sent = allowed
+            try forward(.watermark(allowed))
         }
         if earliest == nil, signals.value.isIdle {
             signals.value.isIdle = false
@@ -201,7 +198,6 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
 /// Signals that wait for events that are delayed.
 @usableFromInline
 struct DelayedSignals: Sendable {
-    @usableFromInline var watermark: EventTime?
     /// The newest watermark that has been passed on.
     @usableFromInline var sent = EventTime.min
     @usableFromInline var isIdle = false

@@ -58,6 +58,36 @@ import WeirTesting
         #expect(passed.received == ["1 3", "2 1"])
     }
 
+    @Test func `lets event time go on after a checkpoint`() throws {
+        let store = continuationStore()
+        let passed = SinkProbe<String>("passed")
+        for piece in 0..<2 {
+            let input = SourceProbe<Reading>()
+            var configuration = TopologyTest.configuration
+            configuration.store = store
+            let test = try TopologyTest(
+                Topology("kept") {
+                    EventStream("in", from: input.source)
+                        .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key)
+                        .rateLimit(events: 1, per: .seconds(1), mode: .delay(), name: "limit")
+                        .passed
+                        .keyed(by: \.key).window(.tumbling(.seconds(10))).aggregate(.count())
+                        .map { "\($0.key) \($0.value)" }.sink(passed.sink)
+                }, configuration: configuration)
+            if piece == 0 {
+                for number in 0..<3 { input.send(Reading(1, number, at: Double(number))) }
+                input.send(Reading(2, 9, at: 20))
+                try test.run()
+                try test.perform { [running = test.running] in _ = try await running.suspend() }
+                #expect(passed.received == [])
+            } else {
+                // No event comes, and so no newer watermark.
+                try test.advance(by: .seconds(5))
+                #expect(passed.received == ["1 3"])
+            }
+        }
+    }
+
     @Test func `waits at the end for what is delayed, and puts aside what finds no room`() throws {
         let input = SourceProbe<Reading>()
         let (passed, excess) = (SinkProbe<Int>("passed"), SinkProbe<Int>("excess"))

@@ -16,9 +16,10 @@ extension IngestJournal {
             journalOptions.segmentBytes = min(
                 options.segmentBytes, max(4_096, options.journalBytes / 8))
             // Room for a segment that is begun at the bound, and for the tables.
+            let keyBytes = min(options.requestKeys, .max / 4 / RequestKeyTable.encodedLength)
             journalOptions.maximumBytes =
-                options.journalBytes + journalOptions.segmentBytes + 32 << 20
-                + options.requestKeys * RequestKeyTable.encodedLength
+                min(options.journalBytes, .max / 4) + journalOptions.segmentBytes + 32 << 20
+                + keyBytes * RequestKeyTable.encodedLength
             journalOptions.firstPosition = first
             journalOptions.maximumRecordBytes = 1 << 30
             journalOptions.maximumPendingBytes = 2 << 30

@@ -27,7 +27,7 @@ struct ProducerTable: RecordedTable {
     private(set) var forgotten = 0
 
     init(limit: Int) {
-        self.limit = max(1, limit)
+        self.limit = min(max(1, limit), .max / 4)
     }
 
     var count: Int { entries.count }

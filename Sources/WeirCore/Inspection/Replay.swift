@@ -245,8 +245,8 @@ final class Replay {
             pacing = (time, now)
             return
         }
-        let due =
-            pacing.real + Int64(Double(pacing.time.duration(to: time).nanosecondsClamped) / speed)
+        let passed = Double(pacing.time.duration(to: time).nanosecondsClamped) / speed
+        let due = pacing.real + Int64(min(max(passed, 0), 0x1p61))
         if due > now { Self.sleep(nanoseconds: due - now) }
     }
 

@@ -219,7 +219,9 @@ struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Senda
 
     @inlinable
     func combine(_ other: Rows, into rows: inout Rows) {
-        let (lefts, rights) = (maximum - rows.lefts.count, maximum - rows.rights.count)
+        // A checkpoint may have more than the bound allows now.
+        let lefts = max(0, maximum - rows.lefts.count)
+        let rights = max(0, maximum - rows.rights.count)
         rows.lefts.append(contentsOf: other.lefts.prefix(lefts))
         rows.rights.append(contentsOf: other.rights.prefix(rights))
         rows.omitted +=

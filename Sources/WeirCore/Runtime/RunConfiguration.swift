@@ -2,10 +2,12 @@ public import Logging
 
 /// How a topology is run.
 public struct RunConfiguration: Sendable {
-    /// The largest number of events in a batch.
+    /// The largest number of events in a batch, 1 to 1,000,000; what lies outside of that counts as the nearest of them.
     ///
     /// Default 1,024.
-    public var batchSize = 1_024
+    public var batchSize = 1_024 {
+        didSet { batchSize = Self.batchSize(batchSize) }
+    }
 
     /// The number of instances of a keyed stage that doesn't say its own; at most 128, the number of key groups.
     ///
@@ -77,11 +79,13 @@ public struct RunConfiguration: Sendable {
         batchSize: Int = 1_024, parallelism: Int = 1, logger: Logger = Logger(label: "weir"),
         seed: UInt64? = nil, store: StateStore? = nil, stateBackend: StateBackend? = nil
     ) {
-        self.batchSize = max(1, batchSize)
+        self.batchSize = Self.batchSize(batchSize)
         self.parallelism = max(1, parallelism)
         self.logger = logger
         self.store = store
         if let seed { self.seed = seed }
         if let stateBackend { self.stateBackend = stateBackend }
     }
+
+    private static func batchSize(_ size: Int) -> Int { min(max(1, size), 1_000_000) }
 }

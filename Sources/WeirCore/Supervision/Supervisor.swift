@@ -49,7 +49,8 @@ public struct Supervisor: Sendable, Hashable {
             let limit = Double(maximum.nanosecondsClamped)
             for _ in 1..<max(previous, 1) where nanoseconds < limit { nanoseconds *= factor }
             nanoseconds = min(nanoseconds, limit)
-            return .nanoseconds(Int64(nanoseconds * (1 - jitter * random)))
+            nanoseconds *= 1 - jitter * random
+            return .nanoseconds(Int64(min(nanoseconds, 0x1p62)))
         }
     }
 

@@ -57,17 +57,23 @@ extension EventTime: InstantProtocol {
 }
 
 extension Duration {
-    /// A duration of whole minutes.
+    /// A duration of whole minutes; it saturates.
     @inlinable
-    public static func minutes(_ count: Int) -> Duration { .seconds(60 * count) }
+    public static func minutes(_ count: Int) -> Duration { seconds(count, times: 60) }
 
-    /// A duration of whole hours.
+    /// A duration of whole hours; it saturates.
     @inlinable
-    public static func hours(_ count: Int) -> Duration { .seconds(3_600 * count) }
+    public static func hours(_ count: Int) -> Duration { seconds(count, times: 3_600) }
 
-    /// A duration of whole days of 24 hours.
+    /// A duration of whole days of 24 hours; it saturates.
     @inlinable
-    public static func days(_ count: Int) -> Duration { .seconds(86_400 * count) }
+    public static func days(_ count: Int) -> Duration { seconds(count, times: 86_400) }
+
+    @inlinable
+    static func seconds(_ count: Int, times factor: Int) -> Duration {
+        let (product, overflow) = count.multipliedReportingOverflow(by: factor)
+        return .seconds(overflow ? (count < 0 ? .min : .max) : product)
+    }
 
     /// This duration in whole nanoseconds, clamped to `Int64`.
     @inlinable

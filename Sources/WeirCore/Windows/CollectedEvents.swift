@@ -36,7 +36,8 @@ struct CollectFold<Element: Sendable>: WindowFold, Sendable {
     func combine(
         _ other: CollectedEvents<Element>, into collected: inout CollectedEvents<Element>
     ) {
-        let room = maximum - collected.events.count
+        // A checkpoint may have more than the bound allows now.
+        let room = max(0, maximum - collected.events.count)
         collected.events.append(contentsOf: other.events.prefix(room))
         collected.omitted += other.omitted + max(0, other.events.count - room)
     }

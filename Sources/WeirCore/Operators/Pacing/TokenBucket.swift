@@ -40,7 +40,8 @@ package struct TokenBucket: Sendable, Codable {
     /// Keeps what share of the tokens it has and gets the rate of another bucket.
     package mutating func takeLimits(of other: TokenBucket) {
         if cost != other.cost {
-            credit = Int64(Double(credit) / Double(cost) * Double(other.cost))
+            let share = Double(credit) / Double(cost) * Double(other.cost)
+            credit = share < Double(other.full) ? Int64(share) : other.full
         }
         (cost, gain, full) = (other.cost, other.gain, other.full)
         credit = min(max(0, credit), full)

@@ -28,7 +28,7 @@ package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
     ///   - lifetime: For how long, either way from the time at which a key was first seen; nil for ever.
     @usableFromInline
     package init(limit: Int, lifetime: Duration?) {
-        self.limit = max(1, limit)
+        self.limit = min(max(1, limit), .max / 4)
         self.lifetime = lifetime?.nanosecondsClamped
     }
 

@@ -16,7 +16,7 @@ package struct LineSplitter: Sendable {
 
     /// - Parameter limit: The longest line in bytes, its end not counted, at least 1.
     package init(limit: Int) {
-        self.limit = max(1, limit)
+        self.limit = min(max(1, limit), .max - 1)
     }
 
     /// Whether a line has begun and not ended.

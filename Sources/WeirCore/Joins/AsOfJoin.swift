@@ -58,9 +58,15 @@ extension KeyedStream {
             }
             let tally = BatchTally(scope, .skipped)
             let count = scope.makeCount(.joinRows)
+            let waitingPeak = scope.makePeak(
+                .joinKeyWaiting, limit: waitingPerKey, .joinKeyWaitingLimit)
+            let versionsPeak = scope.makePeak(
+                .joinKeyRows, limit: versionsPerKey, .joinKeyRowsLimit)
             let table = scope.makeTable(Key.self, AsOfRows<Element, Row>.self) { table, group in
                 table.forEach(inGroup: group) { key, rows, _ in
                     count.value += rows.count
+                    waitingPeak.note(rows.waiting.count)
+                    versionsPeak.note(rows.versions.count)
                     let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
                     for event in rows.waiting { deadlines.index.add(entry, at: event.time) }
                 }
@@ -138,6 +144,7 @@ extension KeyedStream {
                                         WindowEntry(key: key, hash: hash, mark: 0),
                                         at: time.nanoseconds)
                                 }
+                                waitingPeak.note(rows.waiting.count)
                             }
                             if isEmpty { table.remove(key, hash: hash) }
                         }
@@ -167,6 +174,7 @@ extension KeyedStream {
                                     rows.versions.removeFirst(
                                         rows.versions.count - versionsPerKey)
                                 }
+                                versionsPeak.note(rows.versions.count)
                             }
                         }
                         try deadlines.finish(late: late, to: lateRows)

@@ -36,6 +36,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
     @usableFromInline let limit: Int
     @usableFromInline let tally: BatchTally
     @usableFromInline let count: StateCount
+    @usableFromInline let peak: RecentPeak
 
     @inlinable
     init(
@@ -58,9 +59,12 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         tally = BatchTally(scope, .skipped)
         let count = scope.makeCount(.joinRows)
         self.count = count
+        let peak = scope.makePeak(.joinKeyRows, limit: limit, .joinKeyRowsLimit)
+        self.peak = peak
         table = scope.makeTable(Key.self, Rows.self) { table, group in
             table.forEach(inGroup: group) { key, rows, _ in
                 count.value += rows.lefts.count + rows.rights.count
+                peak.note(max(rows.lefts.count, rows.rights.count))
                 var entered = Set<Int64>()
                 let entry = WindowEntry(key: key, hash: stableHash(key), mark: 0)
                 for row in rows.lefts {
@@ -141,6 +145,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
             }
             rows.lefts.append(Timed(time: time, row: row, hasPartner: hasPartner))
             count.value += 1
+            peak.note(rows.lefts.count)
             enter(key, hash, Self.deadline(time, upper, grain), &rows)
         }
     }
@@ -170,6 +175,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
             }
             rows.rights.append(Timed(time: time, row: row, hasPartner: hasPartner))
             count.value += 1
+            peak.note(rows.rights.count)
             enter(key, hash, Self.deadline(time, lower == .min ? .max : -lower, grain), &rows)
         }
     }

@@ -51,11 +51,15 @@ extension KeyedStream {
         ) { scope, outputs in
             if Failure.self != Never.self { scope.markFallible() }
             let count = scope.makeCount(.joinRows)
+            let peak = scope.makePeak(.joinKeyRows, limit: rowsPerKey, .joinKeyRowsLimit)
             let updates = KeyedUpdates<Key, JoinRows<Element, Other>, Output>(
                 scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0],
-                onRestore: { count.value += $0.count }, onExpire: { count.value -= $0.count })
+                onRestore: {
+                    count.value += $0.count
+                    peak.note(max($0.lefts.count, $0.rights.count))
+                }, onExpire: { count.value -= $0.count })
             let tally = BatchTally(scope, .skipped)
-            let rule = JoinMeeting(limit: rowsPerKey, tally: tally, count: count)
+            let rule = JoinMeeting(limit: rowsPerKey, tally: tally, count: count, peak: peak)
             let left = updates.receiver(
                 keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
             ) { _, row, time, rows, output in
@@ -91,12 +95,14 @@ struct JoinMeeting {
     @usableFromInline let tally: BatchTally
     /// The rows of all keys.
     @usableFromInline let count: StateCount
+    @usableFromInline let peak: RecentPeak
 
     @inlinable
-    init(limit: Int, tally: BatchTally, count: StateCount) {
+    init(limit: Int, tally: BatchTally, count: StateCount, peak: RecentPeak) {
         self.limit = limit
         self.tally = tally
         self.count = count
+        self.peak = peak
     }
 
     /// Calls `body` with each partner of a row, then keeps the row if it may find more.
@@ -125,6 +131,7 @@ struct JoinMeeting {
         if isUnique, !areUnique { partners = [] }
         if own.count < limit {
             own.append(row)
+            peak.note(own.count)
         } else {
             tally.giveUp(row, JoinLimit.full(limit))
         }

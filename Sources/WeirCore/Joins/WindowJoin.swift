@@ -136,7 +136,8 @@ struct WindowJoinInput<Key: Hashable & Codable & Sendable, Left: Sendable, Right
             late: late.left.isEmpty && late.right.isEmpty ? [] : [lateRows(late.left, late.right)],
             forward: results.signal)
         let fold = JoinFold<Key, Left, Right>(
-            maximum: maximum, count: scope.makeCount(.joinRows))
+            maximum: maximum, count: scope.makeCount(.joinRows),
+            peak: scope.makePeak(.joinKeyRows, limit: maximum, .joinKeyRowsLimit))
         let keys: @Sendable (Batch<Self>) -> ContiguousArray<Key> = { batch in
             batch.elements.mapped { $0.key }
         }
@@ -190,15 +191,22 @@ struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Senda
     @usableFromInline typealias Rows = JoinRows<Left, Right>
     @usableFromInline let maximum: Int
     @usableFromInline let count: StateCount
+    @usableFromInline let peak: RecentPeak
 
     @inlinable
-    init(maximum: Int, count: StateCount) {
+    init(maximum: Int, count: StateCount, peak: RecentPeak) {
         self.maximum = maximum
         self.count = count
+        self.peak = peak
     }
 
     @inlinable var counts: Bool { true }
-    @inlinable func entered(_ rows: Rows) { count.value += rows.count }
+    @inlinable
+    func entered(_ rows: Rows) {
+        count.value += rows.count
+        peak.note(max(rows.lefts.count, rows.rights.count))
+    }
+
     @inlinable func left(_ rows: Rows) { count.value -= rows.count }
 
     @inlinable var combines: Bool { true }
@@ -210,9 +218,11 @@ struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Senda
         case .left(let row):
             guard rows.lefts.count < maximum else { return rows.omitted += 1 }
             rows.lefts.append(row)
+            peak.note(rows.lefts.count)
         case .right(let row):
             guard rows.rights.count < maximum else { return rows.omitted += 1 }
             rows.rights.append(row)
+            peak.note(rows.rights.count)
         }
         count.value += 1
     }
@@ -227,6 +237,7 @@ struct JoinFold<Key: Hashable & Codable & Sendable, Left: Sendable, Right: Senda
         rows.omitted +=
             other.omitted + max(0, other.lefts.count - lefts)
             + max(0, other.rights.count - rights)
+        peak.note(max(rows.lefts.count, rows.rights.count))
     }
 
     @inlinable func result(of rows: Rows) -> Rows { rows }

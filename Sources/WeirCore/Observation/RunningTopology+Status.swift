@@ -69,7 +69,9 @@ extension RunningTopology {
     private func gauges(_ metrics: [StageMetrics]) -> [String: Double] {
         var sums: [String: Double] = [:]
         for instance in metrics {
-            for (gauge, value) in instance.shownGauges { sums[gauge.name, default: 0] += value }
+            for (gauge, value) in instance.shownGauges {
+                sums[gauge.name] = gauge.combine(sums[gauge.name], value)
+            }
         }
         return sums
     }

@@ -6,15 +6,34 @@ package struct StageGauge: Hashable, Sendable {
     package let help: String
     /// Whether it only grows.
     package let isCounter: Bool
+    /// Whether of several instances or operators the largest one counts, not the sum.
+    package let isMaximum: Bool
 
-    init(_ name: String, _ help: String, isCounter: Bool = false) {
+    init(_ name: String, _ help: String, isCounter: Bool = false, isMaximum: Bool = false) {
         self.name = name
         self.help = help
         self.isCounter = isCounter
+        self.isMaximum = isMaximum
+    }
+
+    /// The number of two instances or operators together.
+    func combine(_ first: Double?, _ second: Double) -> Double {
+        guard let first else { return second }
+        return isMaximum ? max(first, second) : first + second
     }
 
     @usableFromInline package static let joinRows = StageGauge(
         "weir_join_rows", "Rows and waiting events that a join keeps.")
+    @usableFromInline package static let joinKeyRows = StageGauge(
+        "weir_join_key_rows", "Rows of the fullest key on a side of a join, of those that got one.",
+        isMaximum: true)
+    @usableFromInline package static let joinKeyRowsLimit = StageGauge(
+        "weir_join_key_rows_limit", "Rows of a key on a side of a join that are kept.",
+        isMaximum: true)
+    @usableFromInline package static let joinKeyWaiting = StageGauge(
+        "weir_join_key_waiting", "Events of the fullest key that wait in a join.", isMaximum: true)
+    @usableFromInline package static let joinKeyWaitingLimit = StageGauge(
+        "weir_join_key_waiting_limit", "Events of a key that may wait in a join.", isMaximum: true)
     @usableFromInline package static let partialMatches = StageGauge(
         "weir_pattern_partial_matches", "Partial matches of a pattern.")
     @usableFromInline package static let expired = StageGauge(

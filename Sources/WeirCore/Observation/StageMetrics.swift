@@ -81,7 +81,7 @@ package final class StageMetrics: Sendable {
     package var shownGauges: [StageGauge: Double] {
         let (published, live) = gauges.withLock { ($0.published, $0.live) }
         var values = published
-        for (gauge, value) in live { values[gauge, default: 0] += value() }
+        for (gauge, value) in live { values[gauge] = gauge.combine(values[gauge], value()) }
         return values
     }
 

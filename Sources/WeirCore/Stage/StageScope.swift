@@ -316,7 +316,9 @@ package final class StageScope {
 
     private func publishShown() {
         var values: [StageGauge: Double] = [:]
-        for (gauge, value) in shown { values[gauge, default: 0] += Double(value()) }
+        for (gauge, value) in shown {
+            values[gauge] = gauge.combine(values[gauge], Double(value()))
+        }
         metrics.publish(values)
     }
 

@@ -82,6 +82,80 @@ import WeirTesting
         try test.finish()
     }
 
+    @Test func `tell how near the fullest key of a join is to its bound`() throws {
+        let (left, right) = (SourceProbe<Reading>(), SourceProbe<Reading>())
+        let test = try TopologyTest(
+            Topology("bounds") {
+                let lefts = keyed("left", left)
+                let rights = keyed("right", right)
+                lefts.join(
+                    rights, within: .zero ... .seconds(500), .inner, rowsPerKey: 5, name: "interval"
+                ) { left, right in left.value + right.value }
+                .sink(Sink<Int>.discard.named("a"))
+                lefts.join(asOf: rights, waitingPerKey: 6, versionsPerKey: 7, name: "versions") {
+                    left, _ in left.value
+                }.sink(Sink<Int>.discard.named("b"))
+                lefts.join(rights, rowsPerKey: 8, name: "regular") { $0.value + $1.value }
+                    .sink(Sink<Int>.discard.named("c"))
+                lefts.window(.tumbling(.seconds(500)))
+                    .join(rights, .inner, rowsPerWindow: 9, name: "window") { $0.value + $1.value }
+                    .sink(Sink<Windowed<Int, Int>>.discard.named("d"))
+            })
+        let limits = [
+            ("interval", "rows", 5.0), ("versions", "waiting", 6), ("versions", "rows", 7),
+            ("regular", "rows", 8), ("window", "rows", 9),
+        ]
+        // Five keys with a row each, and two more rows of one of them.
+        for key in 0..<5 { left.send(Reading(key, at: Double(key + 1))) }
+        for second in 6..<8 { left.send(Reading(3, at: Double(second))) }
+        right.send(Reading(4, at: 1), Reading(4, at: 1.5))
+        try test.run()
+        for (stage, what, limit) in limits {
+            let name = "weir_join_key_\(what)"
+            let expected = stage == "versions" && what == "rows" ? 2.0 : 3
+            #expect(gauge(test, stage, name) == expected, "\(stage) \(what)")
+            #expect(gauge(test, stage, "\(name)_limit") == limit, "\(stage) \(what)")
+        }
+        for second in 8..<30 { left.send(Reading(3, at: Double(second))) }
+        try test.run()
+        for (stage, what, limit) in limits where what == "waiting" || stage != "versions" {
+            #expect(gauge(test, stage, "weir_join_key_\(what)") == limit, "\(stage) \(what)")
+        }
+        left.finish()
+        right.finish()
+        try test.finish()
+    }
+
+    @Test func `of the fullest key are those of the largest instance, and lately`() throws {
+        let (left, right) = (SourceProbe<Reading>(), SourceProbe<Reading>())
+        var configuration = TopologyTest.configuration
+        configuration.parallelism = 2
+        let test = try TopologyTest(
+            Topology("lately") {
+                keyed("left", left).join(
+                    keyed("right", right), within: .zero ... .seconds(1), .inner, name: "interval"
+                ) { left, right in left.value + right.value }.sink(Sink<Int>.discard)
+            }, configuration: configuration)
+        func rows() -> Double? { gauge(test, "interval", "weir_join_key_rows") }
+        for key in 0..<40 { left.send(Reading(key, at: 1), Reading(key, at: 1)) }
+        try test.run()
+        #expect(rows() == 2)
+        for round in 2..<6 {
+            try test.advance(by: .seconds(61))
+            // Brings event time on, so that the rows of the round before are over.
+            left.send(Reading(99, at: Double(round * 100 - 50)))
+            right.send(Reading(99, at: Double(round * 100 - 50)))
+            try test.run()
+            for key in 0..<40 { left.send(Reading(key, at: Double(round * 100))) }
+            right.send(Reading(0, at: Double(round * 100)))
+            try test.run()
+        }
+        #expect(rows() == 1)
+        left.finish()
+        right.finish()
+        try test.finish()
+    }
+
     @Test(EveryStateBackend())
     func `count the rows of a join until their time is over`() throws {
         let (left, right) = (SourceProbe<Reading>(), SourceProbe<Reading>())

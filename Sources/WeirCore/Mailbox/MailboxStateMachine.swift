@@ -56,7 +56,8 @@ package struct MailboxStateMachine: Sendable {
     package let overflow: OverflowPolicy
 
     package init(policy: MailboxPolicy, lanes layout: MailboxLanes.Layout? = nil) {
-        capacity = max(1, policy.capacity)
+        // More than memory holds, and so few that those of all instances can be added up.
+        capacity = min(max(1, policy.capacity), 1 << 48)
         overflow = policy.overflow
         lanes = layout.map { MailboxLanes(policy: policy, layout: $0) }
         if layout != nil {
@@ -70,10 +71,7 @@ package struct MailboxStateMachine: Sendable {
     }
 
     /// How many events fit into all of it.
-    package var totalCapacity: Int {
-        let (total, isTooBig) = capacity.multipliedReportingOverflow(by: lanes?.count ?? 1)
-        return isTooBig ? .max : total
-    }
+    package var totalCapacity: Int { capacity * (lanes?.count ?? 1) }
 
     /// Whether a delivery of this weight may enter now, behind nobody who waits.
     package func hasRoom(for weight: Int) -> Bool {

@@ -57,7 +57,8 @@ import WeirTesting
         let service = CheckpointService(
             store: continuationStore(), topology: "t",
             clock: VirtualClock(startingAt: EventTime()),
-            logger: TopologyTest.configuration.logger, executor: nil)
+            logger: TopologyTest.configuration.logger,
+            instruments: RunInstruments(), executor: nil)
         let id = CheckpointService.InstanceID(stage: "s", instance: 0)
         func part(hasEnded: Bool) -> Manifest.Part {
             Manifest.Part(

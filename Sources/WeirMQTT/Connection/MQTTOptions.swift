@@ -143,8 +143,8 @@ struct MQTTEndpoint: Sendable, Hashable {
     }
 
     private static func wrong(_ url: String) -> MQTTError {
-        // A user and password before an '@' are not repeated.
-        let shown = url.contains("@") ? "the address" : "'\(url)'"
+        // A user and password before an '@' are not repeated, nor is a query.
+        let shown = url.contains("@") ? "the address" : "'\(url.prefix { $0 != "?" })'"
         return MQTTError(
             "\(shown) is none of a broker: write mqtt://host:1883 or mqtts://host:8883, and user "
                 + "and password into the options", isPermanent: true)

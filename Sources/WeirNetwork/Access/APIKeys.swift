@@ -1,4 +1,5 @@
 import COpenSSL
+public import Logging
 
 #if canImport(Glibc)
     import Glibc
@@ -63,27 +64,44 @@ public struct APIKeys: Authenticator {
     /// Salted keys that can be had: each of them is tried for each request.
     public static let saltedMax = 1_000
 
-    private let plain: [[UInt8]: Entry]
-    private let salted: [Entry]
+    private let store: KeyStore
 
     /// Knows these keys.
     ///
     /// - Throws: ``NetworkError/Code/invalidArgument`` for more salted ones than ``saltedMax``.
     public init(_ entries: [Entry]) throws(NetworkError) {
-        salted = entries.filter { !$0.salt.isEmpty }
-        guard salted.count <= Self.saltedMax else {
-            throw NetworkError(
-                .invalidArgument,
-                "\(salted.count) salted keys are more than \(Self.saltedMax); leave the salt out")
-        }
-        plain = Dictionary(
-            entries.filter(\.salt.isEmpty).map { ($0.digest, $0) }, uniquingKeysWith: { $1 })
+        store = try KeyStore(entries)
     }
 
     /// Reads keys from a file: a line `NAME ROLE,ROLE sha256:[SALT:]HEX` each; `#` begins a comment.
     ///
+    /// When the file has changed it is read again. A key that is not in it any more counts no more, and who
+    /// has come with it and is still connected is disconnected within a second. A file that cannot be
+    /// used changes nothing, and the log says so. Replace the file as a whole, by renaming: half of one revokes
+    /// what is in the other half.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - reloadInterval: Looks at most this often, when somebody comes or is connected, whether
+    ///     the file has changed; 10 s by default, nil for never.
+    ///   - logger: Where it is told that the file was read again, or could not be.
     /// - Throws: ``NetworkError/Code/invalidArgument`` with the line that is wrong.
-    public init(file path: String) throws(NetworkError) {
+    public init(
+        file path: String, reloadInterval: Duration? = .seconds(10),
+        logger: Logger = Logger(label: "weir.network")
+    ) throws(NetworkError) {
+        store = try KeyStore(
+            KeyStore.File(path: path, interval: reloadInterval, logger: logger))
+    }
+
+    /// Reads the file again; from any thread.
+    ///
+    /// Does nothing for keys that are from no file.
+    ///
+    /// - Throws: ``NetworkError/Code/invalidArgument``: nothing has changed then.
+    public func reload() throws(NetworkError) { try store.reload() }
+
+    static func entries(inFile path: String) throws(NetworkError) -> [Entry] {
         let text = try SecretFile.read(path)
         var entries: [Entry] = []
         for (index, line) in text.split(
@@ -94,7 +112,7 @@ public struct APIKeys: Authenticator {
             if parts.isEmpty || parts[0].hasPrefix("#") { continue }
             entries.append(try Self.entry(parts, "\(path), line \(index + 1)"))
         }
-        try self.init(entries)
+        return entries
     }
 
     private static func entry(_ parts: [Substring], _ place: String) throws(NetworkError) -> Entry {
@@ -131,21 +149,24 @@ public struct APIKeys: Authenticator {
     public func authenticate(_ credentials: Credentials) -> AuthenticationVerdict {
         guard let key = credentials.apiKey ?? credentials.bearerToken else { return .notMine }
         let isForKeysOnly = credentials.apiKey != nil
-        guard !key.isEmpty, key.utf8.count <= Credentials.tokenBytesMax, let entry = find(key)
+        guard !key.isEmpty, key.utf8.count <= Credentials.tokenBytesMax, let known = find(key)
         else {
             return isForKeysOnly ? .refused(.invalid) : .notMine
         }
-        return .accepted(Identity(entry.name, roles: entry.roles, method: "api-key"))
+        var identity = Identity(known.entry.name, roles: known.entry.roles, method: "api-key")
+        if store.mayChange { identity.standing.counts = { [store] in store.counts(known) } }
+        return .accepted(identity)
     }
 
-    /// Finds the entry of a key; takes the same time whichever salted one it is.
-    private func find(_ key: String) -> Entry? {
+    /// Finds a key; takes the same time whichever salted one it is.
+    private func find(_ key: String) -> KeyStore.Known? {
         let bytes = Array(key.utf8)
+        let table = store.current
         // Whoever could steer this look-up by its time would have to invert SHA-256 first.
-        var found = plain[SHA256Digest.of([], bytes)]
-        for entry in salted {
-            let digest = SHA256Digest.of(entry.salt, bytes)
-            if SHA256Digest.areEqual(digest, entry.digest) { found = entry }
+        var found = table.plain[SHA256Digest.of([], bytes)]
+        for known in table.salted {
+            let digest = SHA256Digest.of(known.entry.salt, bytes)
+            if SHA256Digest.areEqual(digest, known.entry.digest) { found = known }
         }
         return found
     }

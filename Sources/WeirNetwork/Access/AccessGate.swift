@@ -11,8 +11,9 @@ final class AccessGate {
     private var buckets: [String: TokenBucket] = [:]
     private var pendingCount = 0
     private var refusalLog = LogBudget()
-    private var expiring: [ObjectIdentifier: (deadline: UInt64, close: () -> Void)] = [:]
+    private var expiring: [ObjectIdentifier: Watched] = [:]
     private var timer: LoopTimer?
+    private var isTicking = false
 
     init(
         _ control: AccessControl, connectionRate: RateLimit?, _ counters: ServerCounterCells,
@@ -167,46 +168,74 @@ final class AccessGate {
 
     // MARK: The end of what was shown
 
-    /// Has a connection closed when its identity ends.
+    /// A connection whose identity may end.
+    private struct Watched {
+        let deadline: UInt64
+        let standing: CredentialStanding
+        let close: () -> Void
+
+        func isOver(at now: UInt64) -> Bool {
+            if deadline <= now { return true }
+            return !(standing.counts?() ?? true)
+        }
+    }
+
+    /// Has a connection closed when its identity ends, or what was shown counts no more.
     func watch(_ connection: TCPConnection, _ identity: Identity, _ close: @escaping () -> Void) {
-        guard let end = identity.expiresAt else { return }
-        let seconds = UInt64(max(0, end - HTTPDate.now()))
-        let (milliseconds, overflows) = seconds.multipliedReportingOverflow(by: 1_000)
-        guard !overflows, milliseconds < .max / 2 else { return }
-        expiring[ObjectIdentifier(connection)] = (loop.now + milliseconds, close)
-        armTimer()
+        var deadline = UInt64.max
+        if let end = identity.expiresAt {
+            let seconds = UInt64(max(0, end - HTTPDate.now()))
+            let (milliseconds, overflows) = seconds.multipliedReportingOverflow(by: 1_000)
+            if !overflows, milliseconds < .max / 2 { deadline = loop.now + milliseconds }
+        }
+        if deadline == .max, identity.standing.counts == nil { return }
+        expiring[ObjectIdentifier(connection)] = Watched(
+            deadline: deadline, standing: identity.standing, close: close)
+        startTicking()
     }
 
     /// The connection is gone.
     func forget(_ connection: TCPConnection) {
         if expiring.isEmpty { return }
         expiring[ObjectIdentifier(connection)] = nil
-        if expiring.isEmpty { timer?.stop() }
+        if expiring.isEmpty { stopTicking() }
     }
 
-    private func armTimer() {
-        guard let next = expiring.values.lazy.map(\.deadline).min() else { return }
+    /// One look a second is enough, and bounds what many of them cost; whoever comes leaves it alone.
+    private func startTicking() {
+        if isTicking { return }
         if timer == nil {
             timer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in closeExpired() }
         }
-        // One look a second is enough, and bounds what many of them cost.
-        timer?.start(after: .milliseconds(max(1_000, next > loop.now ? next - loop.now : 0)))
+        guard let timer else { return }
+        timer.start(after: Self.lookInterval, every: Self.lookInterval)
+        isTicking = true
+    }
+
+    private static let lookInterval = Duration.seconds(1)
+
+    private func stopTicking() {
+        timer?.stop()
+        isTicking = false
     }
 
     private func closeExpired() {
-        let over = expiring.filter { $0.value.deadline <= loop.now }
-        for (key, entry) in over {
-            expiring[key] = nil
+        let now = loop.now
+        let over = expiring.filter { $0.value.isOver(at: now) }.keys
+        for key in over {
+            // Closing one may have ended others.
+            guard let entry = expiring.removeValue(forKey: key) else { continue }
             counters.countAccessRefused(.expired)
             entry.close()
         }
-        armTimer()
+        if expiring.isEmpty { stopTicking() }
     }
 
     /// Lets go of the timer.
     func close() {
         timer?.close()
         timer = nil
+        isTicking = false
         expiring.removeAll()
     }
 }

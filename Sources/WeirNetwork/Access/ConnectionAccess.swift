@@ -13,8 +13,10 @@ final class ConnectionAccess {
     }
 
     func become(_ identity: Identity?) {
-        if identity != nil, identity == self.identity { return }
+        let isSame = identity != nil && identity == self.identity
+        // The same by another key: that one has to count from now on.
         self.identity = identity
+        if isSame { return }
         identityBucket = identity.flatMap { gate.bucket(of: $0) }
     }
 

@@ -43,6 +43,10 @@ public struct Identity: Sendable, Hashable, Codable, CustomStringConvertible {
     public let expiresAt: Int?
     /// Further facts for a decoder, such as a tenant; at most 16, of 255 bytes each.
     public let attributes: [String: String]
+    /// Whether what was shown may be taken away, and still counts; lasts as long as the process.
+    var standing = CredentialStanding()
+
+    private enum CodingKeys: String, CodingKey { case name, roles, method, expiresAt, attributes }
 
     /// Names of attributes that are kept, and the bytes of each and of its value.
     private static let attributesMax = 16

@@ -13,7 +13,8 @@ public import WeirCore
 /// ```
 ///
 /// For all sources, sinks and pages of that host and port, TCP sources included; those take
-/// `access`, `rate`, `headTimeout` for the first frame, and what `listener` has.
+/// `access`, `rate`, `headTimeout` for the first frame, `idleTimeout`, `messageTimeout`, and what
+/// `listener` has.
 public struct ServerSettings: TopologyComponent, CheckedComponent {
     let host: String
     let port: Int

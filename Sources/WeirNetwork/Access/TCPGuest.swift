@@ -21,7 +21,7 @@ final class TCPGuest {
     private let logger: Logger
     private var enter: ((TCPGuest) -> Void)?
     private var timer: LoopTimer?
-    private var reader: (any FrameReading)?
+    private(set) var reader: (any FrameReading)?
     private var onBatchEnd: () -> Void = {}
     private var onClosed: ((any Error)?) -> Void = { _ in }
 
@@ -35,8 +35,6 @@ final class TCPGuest {
         self.logger = logger
         self.enter = enter
     }
-
-    var hasReader: Bool { reader != nil }
 
     /// Looks at the certificate, then waits for the first frame.
     func begin() {

@@ -4,6 +4,7 @@ import HTTPTypes
 final class EventBroadcast {
     private let options: ServerSentEventOptions
     private let run: String
+    private let loop: Loop
     private var clients: [ObjectIdentifier: EventClient] = [:]
     private var kept: [SharedBytes] = []
     private var head = 0
@@ -11,12 +12,15 @@ final class EventBroadcast {
     /// The number of the next event; that of the oldest kept one is less by what is kept.
     private var next = 0
     private var timer: LoopTimer?
-    private var hasSent = false
+    private var isTimerRunning = false
+    /// When all clients were sent something, in the loop's milliseconds.
+    private var lastSentAt: UInt64 = 0
     private var isClosed = false
 
-    init(_ options: ServerSentEventOptions, run: String) {
+    init(_ options: ServerSentEventOptions, run: String, on loop: Loop) {
         self.options = options
         self.run = run
+        self.loop = loop
     }
 
     /// Decides about a request.
@@ -51,23 +55,32 @@ final class EventBroadcast {
         connection.beginStream(response, client)
         connection.tcp.write("retry: \(options.retry.milliseconds)\n\n")
         if let lastEventID {
-            var first = kept.count
-            if let number = number(of: lastEventID), number < next {
-                first = max(head, kept.count - (next - 1 - number))
-                if next - 1 - number > kept.count - head { connection.tcp.write(": missed\n\n") }
-            } else {
-                first = head
-                connection.tcp.write(": missed\n\n")
-            }
-            connection.tcp.corked {
-                for event in kept[first...] {
-                    // Bounded by what is kept, which the write limit needn't cover.
-                    if connection.tcp.write(event) == .refused { connection.tcp.writeAnyway(event) }
+            let known = number(of: lastEventID).flatMap { $0 < next ? $0 : nil }
+            let first = max(oldest, known.map { $0 + 1 } ?? oldest)
+            if known.map({ $0 + 1 < oldest }) ?? true { connection.tcp.write(": missed\n\n") }
+            client.missing = first
+        }
+        clients[ObjectIdentifier(client)] = client
+        replay(to: client, connection)
+        keepAlive()
+    }
+
+    /// The number of the oldest event that is kept; that of the next one when there is none.
+    private var oldest: Int { next - (kept.count - head) }
+
+    /// Sends what a client still misses as far as its connection takes it; then it gets what comes.
+    func replay(to client: EventClient, _ connection: HTTPServerConnection) {
+        guard var number = client.missing else { return }
+        connection.tcp.corked {
+            while number < next {
+                switch connection.tcp.write(kept[kept.count - (next - number)]) {
+                case .sent, .queued: number += 1
+                case .refused, .closed: return
                 }
             }
         }
-        clients[ObjectIdentifier(client)] = client
-        keepAlive(connection.tcp.loop)
+        // What comes next must not find the queue full of this.
+        client.missing = number < next || connection.tcp.queuedByteCount > 0 ? number : nil
     }
 
     /// The number in an identifier of this run.
@@ -81,10 +94,16 @@ final class EventBroadcast {
 
     func remove(_ client: EventClient) {
         clients[ObjectIdentifier(client)] = nil
-        if clients.isEmpty { timer?.stop() }
+        if clients.isEmpty {
+            timer?.stop()
+            isTimerRunning = false
+        }
     }
 
     /// Sends events to all clients; returns how many could not be given to a client.
+    ///
+    /// A client that still gets what it has missed finds these among what is kept; one that misses more than
+    /// is kept is too slow.
     func send(_ payloads: [[UInt8]]) -> Int {
         if payloads.isEmpty { return 0 }
         var all: [UInt8] = []
@@ -99,10 +118,19 @@ final class EventBroadcast {
             next += 1
             if options.replayCount > 0 { keep(SharedBytes(all[start...])) }
         }
-        hasSent = true
         let bytes = SharedBytes(all)
+        lastSentAt = loop.now
         var dropped = 0
-        for client in Array(clients.values) where !client.send(bytes) { dropped += payloads.count }
+        for client in Array(clients.values) {
+            if let missing = client.missing {
+                if missing < oldest {
+                    dropped += oldest - missing
+                    client.isTooSlow()
+                }
+            } else if !client.send(bytes) {
+                dropped += payloads.count
+            }
+        }
         return dropped
     }
 
@@ -121,20 +149,29 @@ final class EventBroadcast {
         }
     }
 
-    private func keepAlive(_ loop: Loop) {
+    /// Sees to it that the clients get something in time, those that are there already too.
+    func keepAlive() {
+        if isTimerRunning { return }
         if timer == nil {
-            timer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in sendComment() }
+            timer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in lookAtTime() }
         }
-        timer?.start(after: options.keepAlive, every: options.keepAlive)
+        guard let timer else { return }
+        lastSentAt = loop.now
+        timer.start(after: options.keepAlive)
+        isTimerRunning = true
     }
 
-    private func sendComment() {
-        if hasSent {
-            hasSent = false
-            return
+    private func lookAtTime() {
+        let now = loop.now
+        let interval = options.keepAlive.milliseconds
+        if now - lastSentAt >= interval {
+            let comment = SharedBytes(":\n\n".utf8)
+            lastSentAt = now
+            for client in Array(clients.values) where client.missing == nil {
+                _ = client.send(comment)
+            }
         }
-        let comment = SharedBytes(":\n\n".utf8)
-        for client in Array(clients.values) { _ = client.send(comment) }
+        if isTimerRunning { timer?.start(after: .milliseconds(lastSentAt + interval - now)) }
     }
 
     /// Ends all streams.
@@ -142,6 +179,7 @@ final class EventBroadcast {
         isClosed = true
         timer?.close()
         timer = nil
+        isTimerRunning = false
         for client in Array(clients.values) { client.close() }
         clients.removeAll()
     }
@@ -152,6 +190,8 @@ final class EventClient: HTTPBodyReceiver {
     private let broadcast: EventBroadcast
     private let lastEventID: String?
     private weak var connection: HTTPServerConnection?
+    /// The number of the next event that it has missed; nil once it gets events as they come.
+    var missing: Int?
 
     init(_ broadcast: EventBroadcast, lastEventID: String?) {
         self.broadcast = broadcast
@@ -172,14 +212,20 @@ final class EventClient: HTTPBodyReceiver {
         guard let connection else { return false }
         switch connection.tcp.write(bytes) {
         case .sent, .queued: return true
-        case .refused:
-            connection.core.counters.slowConsumersClosed.add(1)
-            connection.tcp.close(NetworkError(.timedOut, "the listener reads too slowly"))
-        case .closed: break
+        case .refused: isTooSlow()
+        case .closed: broadcast.remove(self)
         }
-        broadcast.remove(self)
         return false
     }
+
+    func isTooSlow() {
+        broadcast.remove(self)
+        guard let connection else { return }
+        connection.core.counters.slowConsumersClosed.add(1)
+        connection.tcp.close(NetworkError(.timedOut, "the listener reads too slowly"))
+    }
+
+    func drained(_ connection: HTTPServerConnection) { broadcast.replay(to: self, connection) }
 
     func close() { connection?.close() }
 

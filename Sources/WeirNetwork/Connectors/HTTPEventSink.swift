@@ -65,7 +65,7 @@ extension Sink {
             let broadcast = context.resources.shared("events \(shared.name)\(path)") {
                 // Names this run, so that identifiers of an earlier one aren't taken for its own.
                 let run = String(context.now.nanoseconds / 1_000_000, radix: 36)
-                return LoopBound(EventBroadcast(options, run: run), on: loop)
+                return LoopBound(EventBroadcast(options, run: run, on: loop), on: loop)
             } close: { broadcast in
                 try? await loop.run { broadcast.value.close() }
             }

@@ -16,9 +16,12 @@ public struct ServerSentEventSourceOptions: Sendable {
     public var eventNames: Set<String>?
     /// Bytes of one event, beyond which the connection is made anew; 1 MiB by default.
     public var maximumEventLength = 1 << 20
-    /// The first pause before it connects again; 1 s by default, or what the server asks for.
+    /// The first pause before it connects again; 1 s by default.
+    ///
+    /// A server may ask for another, of 100 ms at least and ``longestPause`` at most. Pauses double,
+    /// and vary at random by half.
     public var firstPause: Duration = .seconds(1)
-    /// The longest pause: each is twice the one before; 30 s by default.
+    /// The longest pause; 30 s by default.
     public var longestPause: Duration = .seconds(30)
     /// Time for connecting; 10 s by default.
     public var connectTimeout: Duration = .seconds(10)
@@ -68,7 +71,8 @@ extension Source {
             } close: { _ in
             }
             let loop = try Loop.shared()
-            var pause = options.firstPause
+            var pauses = EventStreamPauses(options)
+            var generator = SystemRandomNumberGenerator()
             while true {
                 let session = try await loop.run {
                     LoopBound(EventSession(inlet, decoder, options, memory, loop), on: loop)
@@ -82,7 +86,8 @@ extension Source {
                 case .ended: return
                 case .failed(let error): throw error
                 case .lost(let error, let hadEvents):
-                    if hadEvents { pause = memory.retry ?? options.firstPause }
+                    if hadEvents { pauses.succeeded(askedFor: memory.retry) }
+                    let pause = pauses.next(using: &generator)
                     inlet.context.logger.info(
                         "the event stream is lost; connecting again",
                         metadata: [
@@ -90,10 +95,36 @@ extension Source {
                             "after": "\(pause)",
                         ])
                     guard (try? await inlet.context.sleep(for: pause)) != nil else { return }
-                    pause = min(pause * 2, options.longestPause)
                 }
             }
         }
+    }
+}
+
+/// The pauses before a stream is connected again: they double, and vary at random by half.
+struct EventStreamPauses {
+    /// A server that asks for no pause at all would be asked in a tight loop.
+    private static let shortestPause = Duration.milliseconds(100)
+
+    private let first: Duration
+    private let longest: Duration
+    private var pause: Duration
+
+    init(_ options: ServerSentEventSourceOptions) {
+        first = options.firstPause
+        longest = options.longestPause
+        pause = first
+    }
+
+    /// The connection was of use: the next pause is what the server asks for, within bounds.
+    mutating func succeeded(askedFor retry: Duration?) {
+        pause = retry.map { min(max($0, min(Self.shortestPause, first)), longest) } ?? first
+    }
+
+    mutating func next(using generator: inout some RandomNumberGenerator) -> Duration {
+        let delay = pause * Double.random(in: 0.5...1.5, using: &generator)
+        pause = min(pause * 2, longest)
+        return min(delay, longest)
     }
 }
 

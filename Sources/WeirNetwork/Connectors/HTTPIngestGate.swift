@@ -227,6 +227,10 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
         _ message: UnsafeRawBufferPointer, by append: EventAppender<Element>.One,
         _ party: any HTTPIngestParty
     ) throws {
+        if hasClosed {
+            party.refused(stopping)
+            return
+        }
         try append(message, &gathered)
         parties.append((party, 1, message.count))
         if isFlushDue { return }

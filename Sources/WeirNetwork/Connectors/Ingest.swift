@@ -19,9 +19,11 @@ final class Ingest<Element: Sendable>: MessageIntake {
     private var stuck: Batch<Element>?
     private(set) var hasFailed = false
     var sender: NumberedSender?
-    /// The numbers of the last message in `open` and in `stuck`.
+    /// The numbers of the last message in `open` and in `stuck`, and of the last that the producer
+    /// need not bring again.
     private var lastTaken: UInt64 = 0
     private var lastOffered: UInt64 = 0
+    private var lastAccepted: UInt64 = 0
 
     init(
         _ inlet: Inlet<Element>, decoder: EventDecoder<Element>, from info: ConnectionInfo,
@@ -78,9 +80,9 @@ final class Ingest<Element: Sendable>: MessageIntake {
     /// `.stop` when the mailbox is full: the connection is resumed later.
     func pass() -> Flow {
         if stuck != nil { return .stop }
-        let hasNews = lastTaken > lastOffered
-        if let sender, hasNews { _ = sender.accept(upTo: lastTaken) }
-        lastOffered = lastTaken
+        acceptOpen()
+        let hasNews = lastAccepted > lastOffered
+        lastOffered = lastAccepted
         if open.isEmpty {
             // All of it went to the dead letters.
             if hasNews { acknowledge() }
@@ -90,6 +92,20 @@ final class Ingest<Element: Sendable>: MessageIntake {
         open = Batch()
         expected = min(batch.count, batchSize)
         return offer(batch)
+    }
+
+    /// Takes note of what has been read.
+    ///
+    /// What a newer connection of the producer brings again is dropped: nobody was told that it is
+    /// safe.
+    private func acceptOpen() {
+        guard lastTaken > lastAccepted else { return }
+        if let sender, !sender.accept(upTo: lastTaken) {
+            open = Batch()
+            lastTaken = lastAccepted
+        } else {
+            lastAccepted = lastTaken
+        }
     }
 
     private func acknowledge() {
@@ -130,10 +146,10 @@ final class Ingest<Element: Sendable>: MessageIntake {
         inlet.whenSpace { loop.execute { later.value.resume?() } }
     }
 
-    /// The connection is closed: what has been read still goes on.
+    /// The connection is closed: what has been read still goes on, before newer connections are read.
     func connectionClosed() {
         resume = nil
-        _ = pass()
+        if pass() == .stop { acceptOpen() }
     }
 
     /// Whether something has been read that could not be passed on yet.
@@ -142,9 +158,10 @@ final class Ingest<Element: Sendable>: MessageIntake {
     /// What has been read and could not be passed on, for a source that ends.
     func takeRest() -> IngestRest<Element> {
         var rest = IngestRest<Element>()
+        acceptOpen()
         rest.batch = stuck ?? Batch()
         rest.batch.append(contentsOf: open)
-        if let sender, lastTaken > 0 { rest.last.append((sender, lastTaken)) }
+        if let sender, lastAccepted > 0 { rest.last.append((sender, lastAccepted)) }
         stuck = nil
         open = Batch()
         return rest

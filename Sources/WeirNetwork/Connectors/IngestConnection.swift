@@ -6,12 +6,21 @@ protocol IngestPeer: AnyObject {
     var dialect: AcknowledgingDialect { get }
     func pause()
     func resume()
+    /// Gives what has been read and waits for room, and pauses.
+    func giveLast()
     /// Sends a message of the acknowledging protocol.
     func send(_ text: String)
     /// Sends an error of the acknowledging protocol and closes.
     func refuse(_ reason: String)
-    /// Closes because the source ends.
+    /// What the peer has taken too long for; nil when it is in time.
+    func overdue(_ limits: SilenceLimits) -> SilenceLimits.Overdue?
+    /// Closes, for a reason that is none of the protocol's.
     func goAway()
+}
+
+extension IngestPeer {
+    func giveLast() {}
+    func overdue(_ limits: SilenceLimits) -> SilenceLimits.Overdue? { nil }
 }
 
 /// One connection of a source: the protocol it speaks, and where its messages go; used on its loop
@@ -31,7 +40,7 @@ final class IngestConnection {
     let intake: any MessageIntake
     private let registry: ProducerRegistry
     private let isDurable: Bool
-    private let origin: String
+    let origin: String
     private let loop: Loop
     private let logger: Logger
     private var state: State
@@ -41,6 +50,12 @@ final class IngestConnection {
     private var last: UInt64 = 0
     private var duplicates = 0
     private let rate: IngestRate?
+    /// Set while the connection has brought more than it may.
+    private var isTooFast = false
+    /// Set while what it brings finds no room.
+    private var isFull = false
+    /// Set when the source reads no more.
+    private var isQuiet = false
 
     enum Opening { case plain, acknowledging, firstFrameTells }
 
@@ -119,23 +134,45 @@ final class IngestConnection {
         registry.countDuplicates(duplicates)
         duplicates = 0
         if case .ended = state { return .proceed }
-        let flow = intake.pass()
-        switch rate?.check(resume: { [weak peer] in peer?.resume() }) {
-        case nil, .within?: return flow
-        case .wait?: return .stop
+        if intake.pass() == .stop { isFull = true }
+        let verdict = rate?.check { [weak self] in
+            self?.isTooFast = false
+            self?.goOn()
+        }
+        switch verdict {
+        case nil, .within?: break
+        case .wait?: isTooFast = true
         case .refuse?: return fail("it sends more events than it may")
         }
+        return isFull || isTooFast ? .stop : .proceed
     }
 
-    /// The source stops reading: no timer lets the connection go on.
-    func keepsQuiet() { rate?.close() }
+    /// There is room for what the connection brings, or there is none.
+    func setFull(_ isFull: Bool) {
+        self.isFull = isFull
+        if isFull { peer.pause() } else { goOn() }
+    }
+
+    /// Reads on, unless something else keeps the connection from that.
+    private func goOn() {
+        if !isFull, !isTooFast, !isQuiet { peer.resume() }
+    }
+
+    /// The source takes what has been read, and no more: neither time nor room lets it go on.
+    func keepsQuiet() {
+        isQuiet = true
+        rate?.close()
+        peer.pause()
+        peer.giveLast()
+    }
 
     /// The connection is closed.
     func closed() {
         rate?.close()
         _ = pass()
-        end()
+        // The producer's session has to be open for this.
         intake.connectionClosed()
+        end()
     }
 
     // MARK: The acknowledging protocol

@@ -197,6 +197,13 @@ extension PrometheusText {
             ),
         ]
         for (name, help, count) in counts { add(name, .counter, help, labels, count) }
+        let timeouts = [("idle", counters.idleTimeouts), ("message", counters.messageTimeouts)]
+        for (kind, count) in timeouts {
+            add(
+                "weir_connection_timeouts_total", .counter,
+                "Connections closed because the peer was silent, or did not end a message.",
+                labels + [("kind", kind)], count)
+        }
     }
 
     /// Adds what access control has refused.

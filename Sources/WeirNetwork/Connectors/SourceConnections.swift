@@ -36,6 +36,7 @@ final class SourceConnections<Element: Sendable> {
         let origin = info.description
         let intake: any MessageIntake
         var direct: Ingest<Element>?
+        weak var added: IngestConnection?
         if let journal {
             let context = inlet.context
             // What a decoder asks about the connection has to be there when the record is decoded.
@@ -46,7 +47,7 @@ final class SourceConnections<Element: Sendable> {
             }
         } else {
             let ingest = Ingest(inlet, decoder: decoder, from: info, loop: loop) {
-                [weak peer] in peer?.resume()
+                added?.setFull(false)
             }
             direct = ingest
             intake = ingest
@@ -54,17 +55,19 @@ final class SourceConnections<Element: Sendable> {
         let connection = IngestConnection(
             peer, intake: intake, opening: opening, origin: origin, registry: registry,
             isDurable: journal != nil, loop: loop, logger: inlet.context.logger, access: access)
+        added = connection
         open[ObjectIdentifier(key)] = connection
         if let direct, departed.hasRest {
-            peer.pause()
+            connection.setFull(true)
             direct.resumeWhenSpace()
-        } else if journal?.isOpen ?? true {
-            peer.resume()
         } else {
-            peer.pause()
+            connection.setFull(!(journal?.isOpen ?? true))
         }
         return connection
     }
+
+    /// The connections there are.
+    var all: [IngestConnection] { Array(open.values) }
 
     subscript(key: AnyObject) -> IngestConnection? { open[ObjectIdentifier(key)] }
 
@@ -78,10 +81,8 @@ final class SourceConnections<Element: Sendable> {
     /// Lets all connections be read, or none, as the journal says.
     func followJournal() {
         guard let journal, !hasStopped else { return }
-        let isOpen = journal.isOpen
-        for connection in open.values {
-            if isOpen { connection.peer.resume() } else { connection.peer.pause() }
-        }
+        let isFull = !journal.isOpen
+        for connection in open.values { connection.setFull(isFull) }
     }
 
     /// Reads no more, and returns what has been read and not passed on.
@@ -90,7 +91,6 @@ final class SourceConnections<Element: Sendable> {
         var rest = departed.takeRest()
         for connection in open.values {
             connection.keepsQuiet()
-            connection.peer.pause()
             if let ingest = connection.intake as? Ingest<Element> {
                 rest.append(ingest.takeRest())
             } else {

@@ -66,6 +66,8 @@ public struct StreamFraming: Sendable {
 protocol FrameReading: AnyObject {
     func resume()
     var connection: TCPConnection { get }
+    /// Bytes of a frame that is not complete.
+    var carriedByteCount: Int { get }
     /// Who gets the frames from the next one on.
     var consumer: FrameConsumer { get set }
 }

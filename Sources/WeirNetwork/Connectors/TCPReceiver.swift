@@ -46,11 +46,13 @@ final class TCPReceiver<Element: Sendable>: Sendable {
                 tcp, peer, from: info, opening: .firstFrameTells, access: tcp.access)
         else { return }
         let onFrames = { [unowned tcp] (frames: Messages) throws -> Flow in
+            peer.hasFrames = true
             let flow = connection.take(frames, isCutOff: tcp.hasReachedEnd)
             if connection.intake.hasFailed { throw FramingError("the stage has stopped") }
             return flow
         }
         let onBatchEnd = { [unowned tcp] in
+            peer.noteRead()
             if connection.pass() == .stop { tcp.pauseReading() }
         }
         let onClosed = { [unowned tcp] (error: (any Error)?) in
@@ -63,24 +65,32 @@ final class TCPReceiver<Element: Sendable>: Sendable {
                 "connection closed: its bytes can't be cut into messages",
                 metadata: ["origin": "\(origin)", "error": "\(error)"])
         }
-        if let guest, guest.hasReader {
+        if let guest, let reader = guest.reader {
             guest.handOver(onFrames, onBatchEnd, onClosed)
+            peer.begin(reader)
         } else {
-            _ = framing.makeReader(tcp, .many(onFrames), onBatchEnd, onClosed)
+            peer.begin(framing.makeReader(tcp, .many(onFrames), onBatchEnd, onClosed))
         }
-        peer.begin()
     }
 }
 
 final class TCPPeer: IngestPeer {
     private let tcp: TCPConnection
     private let framing: StreamFraming
-    private var hasReader = false
+    /// What cuts frames; kept by the connection.
+    private weak var reader: (any FrameReading)?
     private var mayRead = false
+    /// Whether the read under way has brought a frame.
+    var hasFrames = false
+    private var unfinished = UnfinishedMessage()
+    /// What had come when the peer was looked at, and since when it is no more.
+    private var seenByteCount = 0
+    private var quietSince: UInt64
 
     init(_ tcp: TCPConnection, _ framing: StreamFraming) {
         self.tcp = tcp
         self.framing = framing
+        quietSince = tcp.readingTime
     }
 
     var dialect: AcknowledgingDialect { .words }
@@ -92,13 +102,37 @@ final class TCPPeer: IngestPeer {
 
     func resume() {
         mayRead = true
-        if hasReader { tcp.resumeReading() }
+        if reader != nil { tcp.resumeReading() }
     }
 
+    func giveLast() { tcp.offerLast() }
+
     /// The connection has what reads it.
-    func begin() {
-        hasReader = true
+    func begin(_ reader: any FrameReading) {
+        self.reader = reader
         if mayRead { tcp.resumeReading() }
+    }
+
+    /// All that one read has brought is taken: a frame may have begun.
+    func noteRead() {
+        unfinished.note(
+            isWithin: reader?.carriedByteCount ?? 0 > 0, hasCompleted: hasFrames,
+            at: tcp.readingTime)
+        hasFrames = false
+    }
+
+    func overdue(_ limits: SilenceLimits) -> SilenceLimits.Overdue? {
+        guard tcp.isOpen else { return nil }
+        let now = tcp.readingTime
+        if tcp.receivedByteCount != seenByteCount {
+            seenByteCount = tcp.receivedByteCount
+            quietSince = now
+        }
+        if let limit = limits.message, unfinished.isOverdue(after: limit.milliseconds, at: now) {
+            return .message
+        }
+        if let limit = limits.idle, now - quietSince >= limit.milliseconds { return .idle }
+        return nil
     }
 
     func send(_ text: String) {

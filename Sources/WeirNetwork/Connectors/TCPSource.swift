@@ -54,6 +54,7 @@ extension Source {
             try await source.run {
                 let access = service.access
                 service.setAcceptor { receiver.accept($0, access) }
+                service.watch { source.connections.value.all }
             } close: {
                 service.setAcceptor(nil)
             }
@@ -78,6 +79,9 @@ final class TCPService: ListenerCounting {
         var acceptor: ((TCPConnection) -> Void)?
         /// Connections from before the source runs.
         var waiting: [TCPConnection] = []
+        let watch: SilenceWatch
+
+        init(_ watch: SilenceWatch) { self.watch = watch }
     }
 
     private init(
@@ -96,7 +100,9 @@ final class TCPService: ListenerCounting {
         firstFrameTimeout = settings.headTimeout
         self.tls = tls
         self.endpoint = endpoint
-        state = LoopBound(State(), on: loop)
+        let limits = SilenceLimits(idle: settings.idleTimeout, message: settings.messageTimeout)
+        let watch = SilenceWatch(limits, cells, settings.logger, endpoint.name, on: loop)
+        state = LoopBound(State(watch), on: loop)
     }
 
     static func of(
@@ -168,7 +174,13 @@ final class TCPService: ListenerCounting {
         for connection in waiting { state.value.acceptor?(connection) }
     }
 
+    /// On the loop: closes connections that take too long.
+    func watch(_ connections: @escaping () -> [IngestConnection]) {
+        state.value.watch.start(connections)
+    }
+
     private func close() {
+        state.value.watch.stop()
         state.value.listener?.close()
         state.value.listener = nil
         for connection in state.value.waiting { connection.close() }

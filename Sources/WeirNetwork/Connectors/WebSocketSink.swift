@@ -27,31 +27,31 @@ extension Sink {
         Sink("webSocket", endpoint: "webSocket \(host):\(port)\(path)") { context in
             let shared = try SharedServer.of(
                 context.resources, host: host, port: port, tls: tls, logger: context.logger)
-            let clients = LoopBound(BroadcastClients(), on: shared.server.loop)
+            let loop = shared.server.loop
+            // They outlive the writer, which is made anew when the stage restarts.
+            let clients = context.resources.shared("clients \(shared.name)\(path)") {
+                LoopBound(BroadcastClients(), on: loop)
+            } close: { clients in
+                try? await loop.run { clients.value.close() }
+            }
             shared.server.addWebSocket(path, roles: .read) {
                 options.decide($0, for: clients.value)
             }
             try await shared.start()
-            return BroadcastWriter(
-                server: shared.server, path: path, clients: clients, encoder: encoder,
-                context: context)
+            return BroadcastWriter(clients, encoder: encoder, context: context)
         }
     }
 }
 
 private final class BroadcastWriter<Element: Sendable>: SinkWriter {
-    private let server: NetworkServer
-    private let path: String
     private let clients: LoopBound<BroadcastClients>
     private let context: SinkContext
     private var encoder: MessageEncoder<Element>
 
     init(
-        server: NetworkServer, path: String, clients: LoopBound<BroadcastClients>,
-        encoder: EventEncoder<Element>, context: SinkContext
+        _ clients: LoopBound<BroadcastClients>, encoder: EventEncoder<Element>,
+        context: SinkContext
     ) {
-        self.server = server
-        self.path = path
         self.clients = clients
         self.context = context
         self.encoder = MessageEncoder(encoder, context)
@@ -61,14 +61,8 @@ private final class BroadcastWriter<Element: Sendable>: SinkWriter {
         let messages = encoder.frames(of: batch)
         // Waiting for the loop keeps what lies between us bounded by one batch.
         let clients = clients
-        let dropped = try await server.loop.run { clients.value.send(messages) }
+        let dropped = try await clients.loop.run { clients.value.send(messages) }
         if dropped > 0 { context.countDropped(dropped) }
-    }
-
-    func close() async throws {
-        server.removeRoute(path)
-        let clients = clients
-        try await server.loop.run { clients.value.close() }
     }
 }
 

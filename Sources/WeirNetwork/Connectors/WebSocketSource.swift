@@ -66,7 +66,7 @@ extension Source {
             try await source.run {
                 gate.value.open(to: receiver.value)
             } close: {
-                shared.server.removeRoute(path)
+                gate.value.close()
             }
         }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
@@ -76,6 +76,8 @@ extension Source {
 private final class WebSocketGate: WebSocketHandler {
     private var receiver: (any WebSocketHandler)?
     private var waiting: [WebSocketConnection] = []
+    /// Set while the source has ended, and is not begun again.
+    private var hasClosed = false
 
     /// The gate of a path in a run.
     static func of(
@@ -91,12 +93,17 @@ private final class WebSocketGate: WebSocketHandler {
     static func accept(
         _ request: WebSocketRequest, _ gate: LoopBound<WebSocketGate>, _ options: WebSocketOptions
     ) -> WebSocketDecision {
+        if gate.value.hasClosed { return .refuse(503, "the source does not run at the moment") }
         var options = options
         options.subprotocols.insert(AcknowledgingProtocol.subprotocol, at: 0)
         return options.decide(request, for: gate.value)
     }
 
+    /// Takes no more connections; those that are open stay with their receiver.
+    func close() { hasClosed = true }
+
     func open(to receiver: any WebSocketHandler) {
+        hasClosed = false
         self.receiver = receiver
         for connection in waiting { receiver.opened(connection) }
         waiting.removeAll()
@@ -174,6 +181,7 @@ private final class WebSocketPeer: IngestPeer {
     var dialect: AcknowledgingDialect { .json }
     func pause() { connection.pause() }
     func resume() { connection.resume() }
+    func giveLast() { connection.tcp.offerLast() }
     func send(_ text: String) { connection.send(text) }
 
     func refuse(_ reason: String) {

@@ -53,6 +53,9 @@ public final class FramedReader<Cutter: Framing>: TCPConnectionHandler {
     /// Bytes of incomplete frames and of frames that wait, all that is held for this connection.
     public var heldByteCount: Int { framing.carriedByteCount + connection.heldByteCount }
 
+    /// Bytes of a frame that is not complete.
+    var carriedByteCount: Int { framing.carriedByteCount }
+
     /// Goes on: first with the bytes that are held, then with the socket.
     public func resume() { connection.resumeReading() }
 

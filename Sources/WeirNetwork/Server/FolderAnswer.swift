@@ -57,6 +57,7 @@ final class FolderAnswer: HTTPBodyReceiver {
             return
         }
         self.file = file
+        connection.beginPieces()
         readOn(connection)
     }
 

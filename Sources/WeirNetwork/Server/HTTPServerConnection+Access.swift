@@ -6,7 +6,7 @@ extension HTTPServerConnection {
             forget(gate)
             return true
         }
-        let required = gate.control.requirement(name, own)
+        let required = requirement(name, own, gate)
         guard gate.asks, !required.isEmpty else {
             forget(gate)
             return mayBring(request, own)
@@ -72,6 +72,15 @@ extension HTTPServerConnection {
         } else {
             tcp.access = gate.makeAccess(nil)
         }
+    }
+
+    /// What a path needs; one that shows a folder's index also needs what the index does.
+    private func requirement(
+        _ name: String, _ own: AccessRoles, _ gate: AccessGate
+    ) -> AccessRoles {
+        let required = gate.control.requirement(name, own)
+        guard name.hasSuffix("/"), server.endpoint(name) == nil else { return required }
+        return required.union(gate.control.requirement(name + StaticFolder.indexName, own))
     }
 
     /// What a request needs by itself, and the path that says whether it needs something else.

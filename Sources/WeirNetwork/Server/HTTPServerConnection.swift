@@ -37,6 +37,8 @@ final class HTTPServerConnection: TCPConnectionHandler {
     var minorVersion = 1
     /// Whether the peer has ended its side, or the server is about to stop.
     var closesAfterAnswer = false
+    /// Whether the head of an answer that takes its time is written: only its body may follow.
+    private var hasBegunAnswer = false
     private var isReceiving = false
     /// Set while the receiver doesn't take what has come.
     private var pausedSince: UInt64?
@@ -105,6 +107,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
 
     private func begin(_ request: HTTPRequestScan) throws(HTTPError) {
         requestNumber &+= 1
+        hasBegunAnswer = false
         keepsAlive = request.keepsAlive && !closesAfterAnswer
         isHEAD = request.isHEAD
         minorVersion = request.minorVersion
@@ -242,7 +245,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
             core.counters.bodyTimeouts.add(1)
             finish(HTTPProblem(408, "the request's body took too long"))
         case .answering:
-            let isReading = tcp.queuedByteCount > 0
+            let isReading = hasBegunAnswer || tcp.queuedByteCount > 0
             if isReading, hasProgress(in: core.times.answer) {
                 clock.set(after: core.times.answer)
                 return
@@ -255,6 +258,13 @@ final class HTTPServerConnection: TCPConnectionHandler {
             }
         case .streaming, .over: break
         }
+    }
+
+    /// The head of an answer is written whose body comes in pieces: from now on the peer's pace counts.
+    func beginPieces() {
+        hasBegunAnswer = true
+        _ = clock.hasProgress(tcp.sentByteCount)
+        clock.set(after: core.times.answer)
     }
 
     /// Whether the peer has taken enough since the last look, that many milliseconds ago.

@@ -43,6 +43,17 @@ public final class NetworkServer: Sendable {
         public var minimumBodyRate = 512
         /// Time for a handler to answer, and for the peer to read on; 60 s by default.
         public var answerTimeout: Duration = .seconds(60)
+        /// Time without a byte after which a connection of a TCP source is closed; 1 hour by default,
+        /// nil for never.
+        ///
+        /// Time during which the source itself doesn't read does not count. HTTP has
+        /// ``keepAliveTimeout``, and a WebSocket's peer is pinged.
+        public var idleTimeout: Duration? = .seconds(3_600)
+        /// Time for a WebSocket message or a frame of a TCP source that has begun to be complete; 60 s
+        /// by default, nil for any.
+        ///
+        /// Time during which the server itself doesn't read does not count.
+        public var messageTimeout: Duration? = .seconds(60)
         /// Times and limits of WebSocket connections.
         public var webSocket = WebSocketConnection.Configuration()
 

@@ -1,3 +1,5 @@
+import Logging
+
 /// The part of a server that lives on its loop: the listener and the open connections.
 final class ServerCore {
     let configuration: NetworkServer.Configuration
@@ -6,6 +8,8 @@ final class ServerCore {
     private var connections: [ObjectIdentifier: TCPConnection] = [:]
     private var stopWaiters: [() -> Void] = []
     private var stopTimer: LoopTimer?
+    private var messageTimer: LoopTimer?
+    private var messageLog = LogBudget()
     private var isStarting = false
     let times: Times
     /// Who may do what, and how much; nil when everybody may do everything.
@@ -52,8 +56,32 @@ final class ServerCore {
             listener?.onChange = { [self, weak listener] in
                 if let listener { counters.count(listener) }
             }
+            if listener != nil { watchMessages(on: server.loop) }
             completion(result.map(\.address))
         }
+    }
+
+    /// Closes WebSockets whose peers don't end a message; one timer looks at all of them.
+    private func watchMessages(on loop: Loop) {
+        let limits = SilenceLimits(message: configuration.messageTimeout)
+        guard let limit = limits.message?.milliseconds, let interval = limits.lookInterval else {
+            return
+        }
+        messageTimer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in
+            for tcp in connections.values {
+                guard let webSocket = tcp.handler as? WebSocketConnection else { continue }
+                if webSocket.closeIfLate(after: limit) { tookTooLong(tcp) }
+            }
+        }
+        messageTimer?.start(after: interval, every: interval)
+    }
+
+    private func tookTooLong(_ tcp: TCPConnection) {
+        counters.messageTimeouts.add(1)
+        guard messageLog.take(at: tcp.loop.now) else { return }
+        configuration.logger.notice(
+            "connection closed: a message that had begun did not end in time",
+            metadata: ["origin": "\(tcp.remoteAddress?.description ?? "unknown")"])
     }
 
     private func accept(_ tcp: TCPConnection, _ server: NetworkServer) {
@@ -76,6 +104,8 @@ final class ServerCore {
     func stop(_ deadline: Duration, _ completion: @escaping () -> Void) {
         listener?.close()
         listener = nil
+        messageTimer?.close()
+        messageTimer = nil
         gate?.close()
         if connections.isEmpty {
             completion()

@@ -42,6 +42,10 @@ public struct ServerCounters: Sendable, Hashable {
     public var bodyTimeouts = 0
     /// Requests whose answer took too long.
     public var answerTimeouts = 0
+    /// Connections of TCP and Unix sources closed because nothing came for too long.
+    public var idleTimeouts = 0
+    /// Connections closed because a frame or a WebSocket message that had begun did not end in time.
+    public var messageTimeouts = 0
     /// Requests, connections and events refused by access control, by the reason.
     ///
     /// The words are those of ``AccessRefusal``; `rate` counts how often somebody was over a limit.
@@ -94,6 +98,8 @@ final class ServerCounterCells: Sendable {
     let originsRefused = Cell()
     let bodyTimeouts = Cell()
     let answerTimeouts = Cell()
+    let idleTimeouts = Cell()
+    let messageTimeouts = Cell()
     private let accessRefused = Mutex<[String: Int]>([:])
     private let rejected = Mutex<[Int: Int]>([:])
     private let protocolErrors = Mutex<[Int: Int]>([:])
@@ -148,6 +154,7 @@ final class ServerCounterCells: Sendable {
             slowConsumersClosed: slowConsumersClosed.current, headTimeouts: headTimeouts.current,
             originsRefused: originsRefused.current,
             bodyTimeouts: bodyTimeouts.current, answerTimeouts: answerTimeouts.current,
+            idleTimeouts: idleTimeouts.current, messageTimeouts: messageTimeouts.current,
             accessRefused: accessRefused.withLock { $0 },
             rejected: rejected.withLock { $0 },
             protocolErrors: protocolErrors.withLock { $0 })

@@ -33,6 +33,9 @@ public struct StaticFolder: Sendable {
             FolderAnswer(self, names, request, connection.tcp.loop), HTTPBodyLimits())
     }
 
+    /// The file that a path shows which ends with `/`.
+    static let indexName = "index.html"
+
     /// The parts of a path, decoded; `nil` for one that is not served.
     static func names(in path: String) -> [String]? {
         var names: [String] = []
@@ -41,7 +44,7 @@ public struct StaticFolder: Sendable {
             guard let name = decoded(part) else { return nil }
             names.append(name)
         }
-        if names.last == "" { names[names.count - 1] = "index.html" }
+        if names.last == "" { names[names.count - 1] = indexName }
         let isServed = names.allSatisfy { name in
             !name.isEmpty && !name.hasPrefix(".") && !name.utf8.contains(where: isForbidden)
         }

@@ -50,13 +50,29 @@ public final class TCPConnection {
         self.loop = socket.loop
         self.socket = socket
         lastReadAt = loop.now
+        pausedAt = loop.now
         socket.connection = self
     }
 
     // MARK: Reading
 
     /// Whether reading is paused, by ``pauseReading()`` or by a handler that was full.
-    public private(set) var isReadingPaused = true
+    public private(set) var isReadingPaused = true {
+        didSet {
+            if isReadingPaused == oldValue { return }
+            if isReadingPaused {
+                pausedAt = loop.now
+            } else {
+                pausedTime += loop.now - pausedAt
+            }
+        }
+    }
+    /// When reading was paused, and how long it was before that, in the loop's milliseconds.
+    private var pausedAt: UInt64
+    private var pausedTime: UInt64 = 0
+
+    /// A clock of milliseconds that stands still while reading is paused.
+    var readingTime: UInt64 { (isReadingPaused ? pausedAt : loop.now) - pausedTime }
 
     /// Bytes held back for a handler that was full; at most one read buffer (64 KiB).
     ///
@@ -90,6 +106,25 @@ public final class TCPConnection {
             deliver(UnsafeMutableRawBufferPointer(rebasing: held[heldOffset...]), isHeld: true)
         }
     }
+
+    /// Offers all that is held, however often the handler says that it is full, and reads no more.
+    ///
+    /// For a handler that ends: it takes what has been read, or it is lost.
+    func offerLast() {
+        loop.preconditionOnLoop()
+        if isDelivering { return }
+        // Each round uses a byte at least.
+        var rounds = 0
+        while phase == .open, held != nil || tls?.hasMore == true, rounds < Self.roundsMax {
+            rounds += 1
+            isReadingPaused = false
+            offerHeld()
+            if let tls, tls.hasMore { decryptHeld(tls) }
+        }
+        if phase == .open { pauseReading() }
+    }
+
+    private static let roundsMax = 4 * LoopScratch.readCapacity
 
     /// Runs a handler's user; pauses when it is full, unless it was resumed meanwhile.
     func pausing(_ body: () throws -> Flow) rethrows -> Flow {

@@ -46,17 +46,7 @@ extension TLSMaterial {
 
     /// What tells one state of a file from the next; nil without a file.
     var stamp: [Int]? {
-        guard let path else { return nil }
-        var status = stat()
-        guard stat(path, &status) == 0 else { return [] }
-        #if canImport(Darwin)
-            let time = status.st_mtimespec
-        #else
-            let time = status.st_mtim
-        #endif
-        return [
-            Int(status.st_ino), Int(status.st_size), Int(time.tv_sec), Int(time.tv_nsec),
-        ]
+        path.map { FileStamp.of($0) }
     }
 }
 
@@ -102,5 +92,22 @@ enum PEM {
         if written == text.count { return output }
         BIO_free(output)
         return nil
+    }
+}
+
+/// What changes with a file, as far as can be told without reading it.
+enum FileStamp {
+    /// Empty for a file that isn't there.
+    static func of(_ path: String) -> [Int] {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return [] }
+        #if canImport(Darwin)
+            let time = status.st_mtimespec
+        #else
+            let time = status.st_mtim
+        #endif
+        return [
+            Int(status.st_ino), Int(status.st_size), Int(time.tv_sec), Int(time.tv_nsec),
+        ]
     }
 }

@@ -9,6 +9,12 @@ public struct UnixSocketOptions: Sendable, Hashable {
     ///
     /// Those beyond are closed at once.
     public var maximumConnections = 10_000
+    /// Time without a byte after which a connection is closed; 1 hour by default, nil for never.
+    ///
+    /// Time during which the source itself doesn't read does not count, here and below.
+    public var idleTimeout: Duration? = .seconds(3_600)
+    /// Time for a message that has begun to be complete; 60 s by default, nil for any.
+    public var messageTimeout: Duration? = .seconds(60)
 
     /// Creates the default options.
     public init() {}
@@ -58,6 +64,7 @@ extension Source {
             let info = ConnectionInfo(remoteAddress: "unix:\(path)")
             try await source.run {
                 service.setAcceptor { receiver.accept($0, nil, from: info) }
+                service.watch { source.connections.value.all }
             } close: {
                 service.setAcceptor(nil)
             }
@@ -78,19 +85,25 @@ private final class UnixService: ListenerCounting {
         var acceptor: ((TCPConnection) -> Void)?
         /// Connections from before the source runs.
         var waiting: [TCPConnection] = []
+        let watch: SilenceWatch
+
+        init(_ watch: SilenceWatch) { self.watch = watch }
     }
 
-    private init(loop: Loop, path: String) {
+    private init(loop: Loop, path: String, _ options: UnixSocketOptions, _ logger: Logger) {
         self.loop = loop
         name = "unix:\(path)"
-        state = LoopBound(State(), on: loop)
+        let limits = SilenceLimits(idle: options.idleTimeout, message: options.messageTimeout)
+        let watch = SilenceWatch(limits, cells, logger, name, on: loop)
+        state = LoopBound(State(watch), on: loop)
     }
 
     static func of(
         _ context: SourceContext, path: String, options: UnixSocketOptions
     ) async throws -> UnixService {
         let service = try context.resources.shared("unix \(path)") {
-            UnixService(loop: try Loop.shared(), path: path)
+            UnixService(
+                loop: try Loop.shared(), path: path, options, context.logger)
         } close: { service in
             // The file has to be gone when the run has ended.
             try? await service.loop.run { service.close() }
@@ -126,7 +139,13 @@ private final class UnixService: ListenerCounting {
         for connection in waiting { state.value.acceptor?(connection) }
     }
 
+    /// On the loop: closes connections that take too long.
+    func watch(_ connections: @escaping () -> [IngestConnection]) {
+        state.value.watch.start(connections)
+    }
+
     private func close() {
+        state.value.watch.stop()
         state.value.listener?.close()
         state.value.listener = nil
         for connection in state.value.waiting { connection.close() }

@@ -45,6 +45,10 @@ public final class WebSocketConnection {
     private var state = State.open
     private var isAwaitingPong = false
     private var isTooSlow = false
+    private var unfinished = UnfinishedMessage()
+    /// What the read under way has completed.
+    private var hasMessage = false
+    private var hasControl = false
     /// What the parser keeps, as of the last read: a handler may ask while it parses.
     private var carriedByteCount = 0
 
@@ -238,6 +242,7 @@ public final class WebSocketConnection {
     private func take(_ event: WebSocketEvent) -> Flow {
         switch event {
         case .message(let kind, let bytes):
+            hasMessage = true
             guard state == .open else { return .proceed }
             counters?.messagesIn.add(1)
             guard let handler else { return .proceed }
@@ -245,16 +250,36 @@ public final class WebSocketConnection {
             // Once we close, the peer's answer must not wait behind messages nobody takes.
             return state == .open ? flow : .proceed
         case .ping(let payload):
+            hasControl = true
             // A pong that finds the queue full is left out; the peer's next ping gets one.
             if state == .open { _ = writeFrame(WebSocketOpcode.pong, payload) }
         case .pong:
-            break
+            hasControl = true
         case .close(let code, let reason):
             if state == .open { writeClose(code, reason) }
             tcp.closeGracefully(within: configuration.closeTimeout)
             end(code, reason, wasClean: true)
         }
         return .proceed
+    }
+
+    /// Takes note of when what is not complete has begun.
+    private func noteRead() {
+        let isWithinMessage = parser.isWithinMessage
+        // Control frames between the parts of a message give it no more time.
+        unfinished.note(
+            isWithin: isWithinMessage || parser.isWithinFrame,
+            hasCompleted: hasMessage || hasControl && !isWithinMessage, at: tcp.readingTime)
+        (hasMessage, hasControl) = (false, false)
+    }
+
+    /// Closes when a message has begun that many milliseconds ago and is not complete; true if so.
+    func closeIfLate(after limit: UInt64) -> Bool {
+        guard state == .open, unfinished.isOverdue(after: limit, at: tcp.readingTime) else {
+            return false
+        }
+        close(.policyViolation, reason: "a message that has begun takes too long")
+        return true
     }
 
     private func timeIsOver() {
@@ -297,7 +322,10 @@ extension WebSocketConnection: TCPConnectionHandler {
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
         isAwaitingPong = false
-        defer { carriedByteCount = parser.carriedByteCount }
+        defer {
+            carriedByteCount = parser.carriedByteCount
+            noteRead()
+        }
         do {
             return try parser.consume(bytes) { event in take(event) }
         } catch {

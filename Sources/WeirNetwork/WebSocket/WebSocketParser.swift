@@ -36,6 +36,12 @@ public struct WebSocketParser {
     /// Bytes of incomplete messages that are kept.
     public var carriedByteCount: Int { header.count + message.count + control.count }
 
+    /// Whether a message has begun that is not complete.
+    var isWithinMessage: Bool { messageKind != nil }
+
+    /// Whether a frame has begun that is not complete.
+    var isWithinFrame: Bool { header.count > 0 || frame != nil }
+
     /// Reads frames and gives what they say to `onEvent`; returns how many bytes are used up.
     ///
     /// That is all of them unless `onEvent` answers ``Flow/stop``: then the rest is to be passed to

@@ -21,6 +21,29 @@ import WeirTestSupport
         return test
     }
 
+    @Test func `guards a folder's index under all its names`() async throws {
+        let files = try Folder()
+        try FileManager.default.createDirectory(
+            atPath: "\(files.path)/admin", withIntermediateDirectories: true)
+        for name in ["index.html", "admin/index.html", "admin/a.txt"] {
+            try "x".write(toFile: "\(files.path)/\(name)", atomically: false, encoding: .utf8)
+        }
+        let test = try await start {
+            $0.routes["/app/admin/index.html"] = .operate
+        }
+        test.server.addFolder("/app/", StaticFolder(files.path))
+        for path in ["/app/admin/index.html", "/app/admin/", "/app/%61dmin/", "/app/admin/?x"] {
+            #expect(try await ask(test.address, path, token: "anna:read").status == 403, "\(path)")
+        }
+        #expect(
+            try await ask(test.address, "/app/admin/index.html", token: "anna:operate").status
+                == 200)
+        for path in ["/app/", "/app/index.html", "/app/admin/a.txt"] {
+            #expect(try await ask(test.address, path, token: "anna:read").status == 200, "\(path)")
+        }
+        await test.stop()
+    }
+
     @Test func `asks for credentials and says how to show them`() async throws {
         let lines = Recorder<String>()
         let test = try await start(lines)

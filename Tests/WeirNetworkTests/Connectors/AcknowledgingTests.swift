@@ -226,6 +226,23 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         try await running.drain()
     }
 
+    @Test func `refuses an acknowledgement of what nobody may send`() throws {
+        let most = AcknowledgingProtocol.maximumSequence
+        for dialect in [AcknowledgingDialect.words, .json] {
+            func answer(_ number: UInt64) throws -> AcknowledgingAnswer {
+                let bytes = Array(dialect.acknowledgement(number).utf8)
+                return try bytes.withUnsafeBytes { try dialect.answer($0) }
+            }
+            #expect(try answer(most) == .ack(most))
+            for number in [most + 1, .max] {
+                #expect(throws: AcknowledgingProtocolError.self) { try answer(number) }
+            }
+        }
+        let window = SenderWindow(AcknowledgedSender.Configuration())
+        #expect(window.begin(at: most, isFirst: true) == nil)
+        #expect(window.take(atMost: 1).messages.isEmpty)
+    }
+
     @Test func `speaks JSON over a WebSocket and closes with 1008 for a mistake`() async throws {
         let seen = Recorder<Int>()
         let running = try await Topology("json") {
@@ -254,6 +271,19 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
                 == #"{"error":"message 4 of producer 'till-7' does not follow 2: 3 is missing"}"#)
         #expect(await closures.wait(for: 1)[0].code == .policyViolation)
         try await running.drain()
+    }
+
+    @Test func `keeps the query of an address out of errors, since it may be secret`() async throws
+    {
+        let test = try await TestServer()
+        test.server.addWebSocket("/plain") { _ in .accept(Echo(Recorder(), Recorder())) }
+        let error = await #expect(throws: NetworkError.self) {
+            _ = try await AcknowledgedSender.connect(
+                to: "ws://\(test.address)/plain?key=5ecret", producer: "p")
+        }
+        #expect(error?.message.contains("/plain doesn't speak weir.ack.v1") == true)
+        #expect(error.map { "\($0)".contains("5ecret") } == false)
+        await test.stop()
     }
 
     @Test func `acknowledges nothing while the disk is full, and goes on when it has room`()

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import WeirCore
 import WeirTestSupport
@@ -100,6 +101,46 @@ import WeirTestSupport
         try await second.client.send(Reading(id: 2, value: 2).json)
         #expect(Set(await all.texts.wait(for: 2)).count == 2)
         try await running.drain()
+    }
+
+    @Test func `that restart leave clients and other routes alone`() async throws {
+        struct Broken: Error {}
+        let all = Supervisor(.oneForAll, name: "all", intensity: 100, backoff: .none)
+        let fails = Mutex(true)
+        let topology = Topology("restart") {
+            WebPage("/in", port: 0, .text("page in"))
+            WebPage("/out", port: 0, .text("page out"))
+            EventStream("in", from: .webSocket("/in", port: 0, as: Reading.self)).supervised(all)
+                .map { reading in
+                    if reading.id == 2, fails.withLock({ exchange(&$0, with: false) }) {
+                        throw Broken()
+                    }
+                    return reading
+                }
+                .supervised(all)
+                .sink(.webSocket("/out", port: 0)).supervised(all)
+        }
+        let running = try await topology.start(.quiet())
+        let address = try running.web
+        let output = try await Listener(address, "/out")
+        let input = try await Listener(address, "/in")
+        for id in 1...2 { try await input.client.send(Reading(id: id, value: 1).json) }
+        // The stage and its source; the sink restarts with the next event.
+        while running.status().stage("in")?.restarts ?? 0 < 2 { await Task.yield() }
+        // Refused while the source does not run, taken when it does.
+        var again: Listener?
+        while again == nil { again = try? await Listener(address, "/in") }
+        try await again?.client.send(Reading(id: 3, value: 1).json)
+        _ = await output.texts.wait {
+            !output.closures.values.isEmpty || $0.contains { $0.contains(#""id":3"#) }
+        }
+        #expect(output.closures.values.isEmpty)
+        for path in ["/in", "/out"] {
+            let (status, body, _) = try await ask(address, path)
+            #expect(status == 200 && body == "page \(path.dropFirst())")
+        }
+        try await running.drain()
+        #expect(await output.closures.wait(for: 1)[0].code == .goingAway)
     }
 
     @Test func `refuse to start when the port is in use`() async throws {

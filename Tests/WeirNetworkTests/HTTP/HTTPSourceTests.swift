@@ -210,6 +210,33 @@ struct PostClient {
         try await drained
     }
 
+    @Test func `refuses a document at once whose end comes too late`() async throws {
+        let seen = Recorder<Int>()
+        let running = try await Topology("late") {
+            EventStream("in", from: .http("/in", port: 0, as: Reading.self)).map(\.id)
+                .sink(seen.sink)
+        }.start(.quiet())
+        let address = try running.web
+        let loop = try Loop.shared()
+        let body = Reading(id: 1, value: 1).json
+        let late = try await RawClient.connect(to: address, on: loop)
+        try await late.send(
+            "POST /in HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n" + body.prefix(4))
+        let lines = try await RawClient.connect(to: address, on: loop)
+        try await lines.send(
+            "POST /in HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-ndjson\r\n"
+                + "Content-Length: 9999\r\n\r\n" + Reading(id: 2, value: 1).json + "\n")
+        #expect(await seen.wait(for: 1) == [2])
+        async let drained: Void = running.drain()
+        // This answer tells that the source has closed.
+        #expect(PostClient.answers(await lines.receiveText()).map(\.status) == [503])
+        try await late.send(String(body.dropFirst(4)))
+        #expect(PostClient.answers(await late.receiveText()).map(\.status) == [503])
+        try await drained
+        #expect(seen.values == [2])
+    }
+
     @Test func `gives every request of many connections its own answer`() async throws {
         let seen = Recorder<Int>()
         var options = HTTPIngestOptions()

@@ -192,6 +192,34 @@ import WeirTestSupport
         await server.stop()
     }
 
+    @Test func `are asked for again after pauses within bounds`() {
+        var generator = SplitMix64(seed: 7)
+        var options = ServerSentEventSourceOptions()
+        options.longestPause = .seconds(20)
+        for retry in [0, 1, 999_999_999] as [Int] {
+            var pauses = EventStreamPauses(options)
+            for _ in 0..<1_000 {
+                pauses.succeeded(askedFor: .milliseconds(retry))
+                let pause = pauses.next(using: &generator)
+                #expect(pause >= .milliseconds(50) && pause <= .seconds(20))
+            }
+        }
+        // What a server may ask for, without a wait of all clients for the same time.
+        var pauses = EventStreamPauses(options)
+        let drawn = (0..<100).map { _ in
+            pauses.succeeded(askedFor: .seconds(4))
+            return pauses.next(using: &generator)
+        }
+        #expect(drawn.allSatisfy { (.seconds(2) ... .seconds(6)).contains($0) })
+        #expect(Set(drawn).count > 10)
+        // They double up to the longest.
+        var longest = Duration.zero
+        for _ in 0..<100 { longest = max(longest, pauses.next(using: &generator)) }
+        #expect(longest <= .seconds(20) && longest > .seconds(10))
+        pauses.succeeded(askedFor: nil)
+        #expect(pauses.next(using: &generator) <= .milliseconds(1_500))
+    }
+
     @Test func `come from one topology into another`() async throws {
         let sender = try await start()
         let address = try sender.web

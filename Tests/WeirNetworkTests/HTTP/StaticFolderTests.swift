@@ -68,6 +68,80 @@ import WeirTestSupport
         #expect(text(Array(answer.prefix(600))).contains("Content-Length: 3000000\r\n"))
     }
 
+    /// A server that answers with a file larger than kernels keep, and the connections it answers on.
+    private func serveHuge(
+        _ answering: Recorder<LoopBound<HTTPServerConnection>>
+    ) async throws -> (TestServer, size: Int) {
+        let size = 32 << 20
+        let path = folder + "/huge.bin"
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.truncate(atOffset: UInt64(size))
+        try file.close()
+        let test = try await TestServer { $0.minimumBodyRate = 0 }
+        let (folder, loop) = (StaticFolder(folder), test.loop)
+        test.server.addResponder("GET", "/huge", roles: []) { request, connection in
+            guard let head = try? HTTPRequestHead(request) else {
+                return .refuse(HTTPProblem(400, "no head"))
+            }
+            answering.append(LoopBound(connection, on: loop))
+            return .receive(
+                FolderAnswer(folder, ["huge.bin"], head, loop), HTTPBodyLimits())
+        }
+        return (test, size)
+    }
+
+    private func headLength(of answer: [UInt8]) -> Int {
+        text(Array(answer.prefix(600))).split(separator: "\r\n\r\n")[0].utf8.count + 4
+    }
+
+    /// Whether there is an `H`, as an answer begins with it, in a file of zeros.
+    private func holdsText(_ body: ArraySlice<UInt8>) -> Bool {
+        body.withUnsafeBytes { bytes in
+            bytes.baseAddress.map { memchr($0, 0x48, bytes.count) != nil } ?? false
+        }
+    }
+
+    private static let hugeRequest = "GET /huge HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+    @Test func `sends a file beyond the time for an answer as long as the peer reads`() async throws
+    {
+        let answering = Recorder<LoopBound<HTTPServerConnection>>()
+        let (test, size) = try await serveHuge(answering)
+        let client = try await RawClient.connect(to: test.address, on: test.loop)
+        try await client.send(Self.hugeRequest)
+        let connection = await answering.wait(for: 1)[0]
+        for count in [1 << 20, 16 << 20] {
+            _ = await client.receive(count: count)
+            // The time is over, and the peer has read since the last look.
+            try await test.loop.run { connection.value.clock.onFire() }
+        }
+        let answer = await client.receive()
+        let head = headLength(of: answer)
+        #expect(answer.count == head + size && !holdsText(answer[head...]))
+        #expect(test.server.counters.answerTimeouts == 0)
+        await test.stop()
+    }
+
+    @Test func `cuts a file whose peer reads no more, without a word in it`() async throws {
+        let answering = Recorder<LoopBound<HTTPServerConnection>>()
+        let (test, size) = try await serveHuge(answering)
+        let client = try await RawClient.connect(
+            to: test.address, on: test.loop, isReading: false)
+        try await client.send(Self.hugeRequest)
+        let connection = await answering.wait(for: 1)[0]
+        while test.server.counters.answerTimeouts == 0 {
+            try await test.loop.run {
+                let connection = connection.value
+                if connection.tcp.sentByteCount > 0 { connection.clock.onFire() }
+            }
+        }
+        try await client.startReading()
+        let answer = await client.receive()
+        #expect(answer.count < size && !holdsText(answer[headLength(of: answer)...]))
+        await test.stop()
+    }
+
     @Test func `says when the client has the file already`() async throws {
         let first = text(try await get("/files/"))
         let tag = first.split(separator: "ETag: ")[1].prefix { $0 != "\r\n" }

@@ -12,7 +12,8 @@ final class RawClient: Sendable {
 
     /// Connects; a client that does not read leaves what it is sent in the kernel.
     static func connect(
-        to address: SocketAddress, on loop: Loop, isReading: Bool = true
+        to address: SocketAddress, on loop: Loop, isReading: Bool = true,
+        sending bytes: [UInt8] = []
     ) async throws -> RawClient {
         let sink: LoopBound<Sink> = try await withCheckedThrowingContinuation { continuation in
             loop.execute {
@@ -21,6 +22,9 @@ final class RawClient: Sendable {
                         with: result.mapError { $0 }.map { connection in
                             let sink = Sink(connection)
                             connection.handler = sink
+                            if !bytes.isEmpty {
+                                _ = bytes.withUnsafeBytes { connection.write($0) }
+                            }
                             if isReading { connection.resumeReading() }
                             return LoopBound(sink, on: loop)
                         })
@@ -29,6 +33,17 @@ final class RawClient: Sendable {
         }
         // Made here: the thread sanitizer does not see that a continuation hands objects over.
         return RawClient(sink)
+    }
+
+    /// Connects to a Unix socket.
+    static func connect(toUnix path: String, on loop: Loop) async throws -> RawClient {
+        RawClient(
+            try await loop.run {
+                let sink = Sink(try TCPConnection.connect(toUnix: path, on: loop))
+                sink.connection.handler = sink
+                sink.connection.resumeReading()
+                return LoopBound(sink, on: loop)
+            })
     }
 
     func send(_ bytes: [UInt8]) async throws {

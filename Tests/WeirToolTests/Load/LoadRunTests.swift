@@ -23,6 +23,30 @@ import Weir
         await target.stop()
     }
 
+    @Test func `ends although the target closes before the first message is due`() async throws {
+        let loop = try Loop(name: "closing")
+        let listener: LoopBound<TCPListener> = try await withCheckedThrowingContinuation {
+            continuation in
+            loop.execute {
+                TCPListener.listen(.init(), on: loop) { connection in
+                    connection.close()
+                } completion: { result in
+                    continuation.resume(
+                        with: result.map { LoopBound($0, on: loop) }.mapError { $0 })
+                }
+            }
+        }
+        let address = try await loop.run { listener.value.address }
+        for _ in 0..<5 {
+            var plan = LoadPlan(target: try LoadTarget("tcp://\(address)"))
+            (plan.connections, plan.rate, plan.messages) = (1, 1_000, 10)
+            // Where even connecting fails, it says so.
+            let report = try? await LoadRun(plan).run()
+            #expect(report?.answered ?? 0 == 0)
+        }
+        await loop.stop()
+    }
+
     @Test(arguments: [true, false])
     func `sends lines over TCP, with and without answers`(echoes: Bool) async throws {
         let target = try await TestTarget(

@@ -52,7 +52,7 @@ enum AcknowledgingDialect: Sendable {
         if self == .words { return try AcknowledgingProtocol.answer(frame) }
         if let answer = try? JSONEventDecoder().decode(Answer.self, from: frame) {
             if let error = answer.error { return .error(error) }
-            if let number = answer.ack { return .ack(number) }
+            if let number = answer.ack { return .ack(try AcknowledgingProtocol.checked(number)) }
         }
         throw AcknowledgingProtocolError("the server's answer has neither ack nor error")
     }

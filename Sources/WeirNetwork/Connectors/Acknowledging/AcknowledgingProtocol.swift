@@ -65,12 +65,23 @@ enum AcknowledgingProtocol {
         return (number, UnsafeRawBufferPointer(rebasing: frame[(index + 1)...]))
     }
 
+    /// A number that a server has said; one beyond all messages is refused, since others follow it.
+    static func checked(_ number: UInt64) throws(AcknowledgingProtocolError) -> UInt64 {
+        guard number <= maximumSequence else {
+            throw AcknowledgingProtocolError(
+                "\(number) is above the largest sequence number, \(maximumSequence)")
+        }
+        return number
+    }
+
     /// Reads a server's frame of the TCP form.
     static func answer(
         _ frame: UnsafeRawBufferPointer
     ) throws(AcknowledgingProtocolError) -> AcknowledgingAnswer {
         let text = String(decoding: frame, as: UTF8.self)
-        if text.hasPrefix("ACK "), let number = UInt64(text.dropFirst(4)) { return .ack(number) }
+        if text.hasPrefix("ACK "), let number = UInt64(text.dropFirst(4)) {
+            return .ack(try checked(number))
+        }
         if text.hasPrefix("ERR ") { return .error(String(text.dropFirst(4))) }
         throw AcknowledgingProtocolError("the server's answer is neither ACK nor ERR")
     }

@@ -55,11 +55,12 @@ final class WebSocketWire: SenderWire, WebSocketHandler {
             case .success(let connection):
                 guard connection.subprotocol == AcknowledgingProtocol.subprotocol else {
                     connection.close()
+                    let name = (try? NetworkURL(url, .webSocket))?.publicName ?? "the source"
                     completion(
                         .failure(
                             NetworkError(
                                 .protocolViolation,
-                                "\(url) doesn't speak \(AcknowledgingProtocol.subprotocol)")))
+                                "\(name) doesn't speak \(AcknowledgingProtocol.subprotocol)")))
                     return
                 }
                 wire.connection = connection

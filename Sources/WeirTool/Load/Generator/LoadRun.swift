@@ -89,7 +89,8 @@ final class LoadRun: Sendable {
         let startedAt = MonotonicTime.secondsSince1970 + Double(Self.leadNanoseconds) / 1e9
         try await send(from: start, onSecond)
         let used = ProcessorTime.current.nanoseconds - processor.nanoseconds
-        let wall = MonotonicTime.now - start + Self.leadNanoseconds
+        // It may be over before the first message is due.
+        let wall = MonotonicTime.now + Self.leadNanoseconds - start
         let (record, acknowledged) = try await loop.run {
             (generator.value.record, generator.value.acknowledged)
         }

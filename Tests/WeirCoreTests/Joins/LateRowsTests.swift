@@ -20,6 +20,7 @@ import WeirTesting
 
         init(
             supervisor: Supervisor = Supervisor(backoff: .none),
+            onLate: @escaping @Sendable (JoinRow) throws -> Void = { _ in },
             _ join: @escaping (Rows, Rows, LateRows<JoinRow, JoinRow>) -> EventStream<[Int]>
         ) throws {
             let (lefts, rights, results) = (lefts, rights, results)
@@ -32,7 +33,11 @@ import WeirTesting
                         .eventTime(\.at, .monotonic.neverIdle)
                     let late = LateRows<JoinRow, JoinRow>()
                     join(left.keyed(by: \.key), right.keyed(by: \.key), late).sink(results.sink)
-                    late.left.sink(lateLefts.sink)
+                    late.left.map { (row) throws in
+                        try onLate(row)
+                        return row
+                    }
+                    .sink(lateLefts.sink)
                     late.right.sink(lateRights.sink)
                 })
         }
@@ -189,6 +194,45 @@ import WeirTesting
                 == (kind == "as of" ? [1, 3, 5] : [1, 5]))
         #expect(joining.lateRights.received.map(\.id) == [6])
         #expect(joining.lateCount == joining.lateLefts.received.count + 1)
+    }
+
+    @Test(arguments: ["interval", "window", "as of"])
+    func `come once when what takes them fails`(_ kind: String) throws {
+        let failures = Mutex(0)
+        // Behind the results of the batch and its first late row.
+        let joining = try Joining(
+            supervisor: Supervisor(intensity: 10, within: .seconds(60), backoff: .none),
+            onLate: { row in
+                guard row.id == 5 else { return }
+                let fails = failures.withLock { count in
+                    count += 1
+                    return count <= 2
+                }
+                if fails { throw Unexpected() }
+            }
+        ) { left, right, late in
+            switch kind {
+            case "interval":
+                left.join(right, within: .seconds(-9) ... .seconds(9), .inner, late: late) {
+                    pair($0, $1)
+                }
+            case "as of": left.join(asOf: right, late: late) { pair($0, $1) }
+            default:
+                left.window(.tumbling(.seconds(10))).join(right, .inner, late: late) {
+                    pair($0, $1)
+                }
+                .map(\.value)
+            }
+        }
+        joining.rights.send(JoinRow(0, 4, at: 23))
+        try joining.send(at: 25, left: [], right: [])
+        joining.lefts.send(Self.lateLeft, JoinRow(0, 3, at: 26), JoinRow(0, 5, at: 4))
+        try joining.test.run()
+        try joining.finish()
+        #expect(failures.withLock { $0 } > 2)
+        #expect(joining.results.received.count { $0 == [3, 4] } == 1)
+        #expect(joining.lateLefts.received.map(\.id).sorted() == [1, 5])
+        #expect(joining.lateCount == 2)
     }
 
     @Test func `belong to one join`() {

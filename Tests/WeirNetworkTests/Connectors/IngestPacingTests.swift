@@ -41,7 +41,9 @@ import WeirTestSupport
                 .open, connectionRate: rate, ServerCounterCells(), logger, loop)
             connection = IngestConnection(
                 peer, intake: intake, opening: .plain, origin: "test",
-                registry: ProducerRegistry(stage: "test", logger: logger), isDurable: false,
+                registry: ProducerRegistry(
+                    stage: "test", logger: logger, instruments: RunInstruments()),
+                isDurable: false,
                 loop: loop, logger: logger, access: gate.makeAccess(nil))
             later = try LoopTimer(on: loop) {}
         }

@@ -1,4 +1,3 @@
-import Synchronization
 package import Weir
 
 /// A query of Nexmark as a topology, with what becomes of its results.
@@ -57,81 +56,5 @@ package struct QueryRun: Sendable {
         }
         self.results = results
         topology = Topology("nexmark-\(name)") { pipelines }
-    }
-}
-
-/// The results of a query: how many there were, and if they are kept, the rows that are left.
-package final class QueryResults: Sendable {
-    private struct Kept: Sendable {
-        var count = 0
-        var header = ""
-        /// How often each row is there.
-        var rows: [[UInt8]: Int] = [:]
-    }
-
-    private let keepsRows: Bool
-    private let kept = Mutex(Kept())
-
-    init(keepsRows: Bool) { self.keepsRows = keepsRows }
-
-    /// How many results there were; of results that change, how many changes.
-    package var count: Int { kept.withLock { $0.count } }
-
-    /// The header and the rows that are left, sorted by their bytes.
-    package var lines: [[UInt8]] {
-        kept.withLock { kept in
-            let rows = kept.rows.flatMap { row, count in
-                [[UInt8]](repeating: row, count: max(0, count))
-            }
-            return [Array(kept.header.utf8)]
-                + rows.sorted { $0.lexicographicallyPrecedes($1) }
-        }
-    }
-
-    /// Writes the rows that are left.
-    package func write(to path: String) throws {
-        let lines = lines
-        let file = try LineFile(path, header: String(decoding: lines[0], as: UTF8.self))
-        for line in lines.dropFirst() { try file.write(line) }
-        try file.close()
-    }
-
-    private static func line(_ row: some ResultRow) -> [UInt8] {
-        var writer = RowWriter()
-        row.write(to: &writer)
-        return writer.bytes
-    }
-
-    func take<Row: ResultRow>(_ stream: EventStream<Row>) -> Pipeline {
-        kept.withLock { $0.header = Row.header }
-        return stream.sink(
-            .forEachBatch { [self] batch in
-                let lines = keepsRows ? batch.elements.map { Self.line($0) } : []
-                kept.withLock { kept in
-                    kept.count += batch.count
-                    for line in lines { kept.rows[line, default: 0] += 1 }
-                }
-            })
-    }
-
-    func take<Row: ResultRow>(_ stream: ChangeStream<Row>) -> Pipeline {
-        kept.withLock { $0.header = Row.header }
-        return stream.sink(
-            .forEachBatch { [self] batch in
-                var lines: [([UInt8], Int)] = []
-                if keepsRows {
-                    for change in batch.elements {
-                        if let row = change.before { lines.append((Self.line(row), -1)) }
-                        if let row = change.after { lines.append((Self.line(row), 1)) }
-                    }
-                }
-                kept.withLock { [lines] kept in
-                    kept.count += batch.count
-                    for (line, count) in lines {
-                        let left = kept.rows[line, default: 0] + count
-                        kept.rows[line] = left == 0 ? nil : left
-                    }
-                }
-            })
     }
 }

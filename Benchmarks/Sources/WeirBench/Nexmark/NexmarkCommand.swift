@@ -27,6 +27,12 @@ struct NexmarkCommand: AsyncParsableCommand {
     @Option(help: "A directory for checkpoints, with one for each query in it; none without it.")
     var store: String?
 
+    @Option(help: "Seconds from one checkpoint to the next.")
+    var checkpointEvery = 10.0
+
+    @Option(help: "Kill the process behind so many events of --input, and a checkpoint.")
+    var killBehind: Int?
+
     @Option(help: "A directory with person.csv, auction.csv and bid.csv, read instead.")
     var input: String?
 
@@ -60,6 +66,9 @@ struct NexmarkCommand: AsyncParsableCommand {
         }
         if output != nil, queries.count != 1 || queries == ["all"] || runs != 1 || compare {
             throw ValidationError("--output takes one query and one run")
+        }
+        if killBehind != nil, input == nil {
+            throw ValidationError("--kill-behind takes --input")
         }
     }
 
@@ -109,15 +118,17 @@ struct NexmarkCommand: AsyncParsableCommand {
                 loopCPUSeconds = sample.cpu.nanoseconds / 1e9
             }
         }
-        let source: Source<NexmarkEvent> =
-            prepared.map { .collection($0) } ?? .nexmark(events: events, seed: seed, rate: rate)
         guard
             let query = QueryRun(
-                name, from: source, keepsRows: output != nil, files: files ?? temporary)
+                name, from: source(name, prepared), keepsRows: output != nil,
+                files: files ?? temporary)
         else { throw ValidationError("there is no \(name)") }
         var configuration = RunConfiguration(parallelism: parallelism, seed: 1)
         // A store belongs to one topology.
-        if let store { configuration.store = .directory("\(store)/\(name)") }
+        if let store {
+            configuration.store = .directory(
+                "\(store)/\(name)", checkpointEvery: .seconds(checkpointEvery))
+        }
         let watch = Stopwatch()
         try await query.topology.run(configuration)
         let count = prepared?.count ?? events
@@ -127,6 +138,21 @@ struct NexmarkCommand: AsyncParsableCommand {
             name: name, events: count, results: query.results.count,
             seconds: sample.wallNanoseconds / 1e9, cpuSeconds: sample.cpu.nanoseconds / 1e9,
             loopSeconds: loopSeconds, loopCPUSeconds: loopCPUSeconds, loopResults: loopResults)
+    }
+
+    private func source(
+        _ name: String, _ prepared: ContiguousArray<NexmarkEvent>?
+    ) -> Source<NexmarkEvent> {
+        guard let prepared else { return .nexmark(events: events, seed: seed, rate: rate) }
+        guard let killBehind else { return .collection(prepared) }
+        let checkpoints = store.map { "\($0)/\(name)/checkpoints" }
+        return .collection(prepared, killedBehind: killBehind) {
+            guard let checkpoints else { return true }
+            let all = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
+            return all.contains {
+                FileManager.default.fileExists(atPath: "\(checkpoints)/\($0)/MANIFEST")
+            }
+        }
     }
 
     private func temporaryDirectory() -> String {

@@ -70,6 +70,29 @@ extension Benchmark {
                 return [input.sink(pairs) { $0 }]
             },
             operatorBenchmark(
+                "interval-join-late",
+                "eventTime, join(within:late:): every tenth row is, none has a partner",
+                events: 400_000
+            ) { events in
+                var result = OperatorResult()
+                for id in 0..<events.count { result.addUncounted(OperatorEvent(id).value) }
+                return result
+            } topology: { input in
+                let time: @Sendable (OperatorEvent) -> EventTime = {
+                    $0.id % 10 == 9 ? EventTime(nanoseconds: 0) : $0.time
+                }
+                let late = LateRows<OperatorEvent, OperatorEvent>()
+                let rows = input.left.eventTime(time, .monotonic).keyed(by: { 2 * $0.key }).join(
+                    input.right.eventTime(time, .monotonic).keyed(by: { 2 * $0.key + 1 }),
+                    within: .zero ... .milliseconds(500), .full, late: late
+                ) { left, right in (left?.value ?? 0) &+ (right?.value ?? 0) }
+                return [
+                    input.sink(rows, adding: { $0.addUncounted($1) }),
+                    input.sink(late.left, adding: { $0.addUncounted($1.value) }),
+                    input.sink(late.right, adding: { $0.addUncounted($1.value) }),
+                ]
+            },
+            operatorBenchmark(
                 "asOf-join", "eventTime, join(asOf:): as many versions as events", events: 400_000
             ) {
                 events in

@@ -351,10 +351,7 @@ package struct MailboxStateMachine: Sendable {
         held.removeAll()
         depth = 0
         heldDepth = 0
-        var resumed: [Waiter] = []
-        // Not `Array(waiters)`, which writes into the storage that all empty arrays share.
-        for waiter in waiters { resumed.append(waiter) }
-        for waiter in heldWaiters { resumed.append(waiter) }
+        let resumed = waiters.array + heldWaiters.array
         waiters.removeAll()
         heldWaiters.removeAll()
         return (takeConsumer(), resumed, discarded)

@@ -13,7 +13,6 @@ final class AccessGate {
     private var refusalLog = LogBudget()
     private var expiring: [ObjectIdentifier: Watched] = [:]
     private var timer: LoopTimer?
-    private var isTicking = false
 
     init(
         _ control: AccessControl, connectionRate: RateLimit?, _ counters: ServerCounterCells,
@@ -198,26 +197,19 @@ final class AccessGate {
     func forget(_ connection: TCPConnection) {
         if expiring.isEmpty { return }
         expiring[ObjectIdentifier(connection)] = nil
-        if expiring.isEmpty { stopTicking() }
+        if expiring.isEmpty { timer?.stop() }
     }
 
     /// One look a second is enough, and bounds what many of them cost; whoever comes leaves it alone.
     private func startTicking() {
-        if isTicking { return }
         if timer == nil {
             timer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in closeExpired() }
         }
-        guard let timer else { return }
+        guard let timer, !timer.isActive else { return }
         timer.start(after: Self.lookInterval, every: Self.lookInterval)
-        isTicking = true
     }
 
     private static let lookInterval = Duration.seconds(1)
-
-    private func stopTicking() {
-        timer?.stop()
-        isTicking = false
-    }
 
     private func closeExpired() {
         let now = loop.now
@@ -228,14 +220,13 @@ final class AccessGate {
             counters.countAccessRefused(.expired)
             entry.close()
         }
-        if expiring.isEmpty { stopTicking() }
+        if expiring.isEmpty { timer?.stop() }
     }
 
     /// Lets go of the timer.
     func close() {
         timer?.close()
         timer = nil
-        isTicking = false
         expiring.removeAll()
     }
 }

@@ -45,7 +45,6 @@ final class KeyStore: Sendable {
         /// The file as it was when the table was read.
         var stamp: [Int]
         var lookedAt: ContinuousClock.Instant
-        var hasWarned = false
     }
 
     /// A file of keys and how often it is looked at; never when that is nil.
@@ -57,6 +56,7 @@ final class KeyStore: Sendable {
 
     private let file: File?
     private let state: Mutex<State>
+    private let warning = ReloadWarning()
 
     /// Keeps keys that stay as they are.
     init(_ entries: [APIKeys.Entry]) throws(NetworkError) {
@@ -101,9 +101,9 @@ final class KeyStore: Sendable {
             state.table = fresh
             state.stamp = stamp
             state.lookedAt = .now
-            state.hasWarned = false
             return gone.count
         }
+        warning.takeBack()
         file.logger.info(
             "API keys were read again",
             metadata: ["keys": "\(entries.count)", "revoked": "\(revoked)"])
@@ -121,15 +121,7 @@ final class KeyStore: Sendable {
         do {
             try reload()
         } catch {
-            let isFirst = state.withLock { state in
-                defer { state.hasWarned = true }
-                return !state.hasWarned
-            }
-            if isFirst {
-                file.logger.warning(
-                    "the API keys cannot be read again; the old ones stay",
-                    metadata: ["error": "\(error)"])
-            }
+            warning.give(error, about: "the API keys", to: file.logger)
         }
     }
 }

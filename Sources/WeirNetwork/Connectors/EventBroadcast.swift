@@ -12,7 +12,6 @@ final class EventBroadcast {
     /// The number of the next event; that of the oldest kept one is less by what is kept.
     private var next = 0
     private var timer: LoopTimer?
-    private var isTimerRunning = false
     /// When all clients were sent something, in the loop's milliseconds.
     private var lastSentAt: UInt64 = 0
     private var isClosed = false
@@ -94,10 +93,7 @@ final class EventBroadcast {
 
     func remove(_ client: EventClient) {
         clients[ObjectIdentifier(client)] = nil
-        if clients.isEmpty {
-            timer?.stop()
-            isTimerRunning = false
-        }
+        if clients.isEmpty { timer?.stop() }
     }
 
     /// Sends events to all clients; returns how many could not be given to a client.
@@ -151,14 +147,12 @@ final class EventBroadcast {
 
     /// Sees to it that the clients get something in time, those that are there already too.
     func keepAlive() {
-        if isTimerRunning { return }
         if timer == nil {
             timer = try? LoopTimer(on: loop) { [unowned(unsafe) self] in lookAtTime() }
         }
-        guard let timer else { return }
+        guard let timer, !timer.isActive else { return }
         lastSentAt = loop.now
         timer.start(after: options.keepAlive)
-        isTimerRunning = true
     }
 
     private func lookAtTime() {
@@ -171,7 +165,7 @@ final class EventBroadcast {
                 _ = client.send(comment)
             }
         }
-        if isTimerRunning { timer?.start(after: .milliseconds(lastSentAt + interval - now)) }
+        if !clients.isEmpty { timer?.start(after: .milliseconds(lastSentAt + interval - now)) }
     }
 
     /// Ends all streams.
@@ -179,7 +173,6 @@ final class EventBroadcast {
         isClosed = true
         timer?.close()
         timer = nil
-        isTimerRunning = false
         for client in Array(clients.values) { client.close() }
         clients.removeAll()
     }

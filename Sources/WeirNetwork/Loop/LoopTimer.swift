@@ -22,6 +22,9 @@ public final class LoopTimer {
         handle.start(after: delay, every: interval)
     }
 
+    /// Whether it is started and its time not over.
+    var isActive: Bool { handle.isActive }
+
     /// Stops the timer; it can be started again.
     public func stop() { handle.stop() }
 
@@ -67,6 +70,8 @@ private final class TimerHandle: LoopHandle {
     func stop() {
         if !isClosing { uv_timer_stop(timer) }
     }
+
+    var isActive: Bool { !isClosing && uv_is_active(handle) != 0 }
 
     override func handleClosed() { onFire = {} }
 }

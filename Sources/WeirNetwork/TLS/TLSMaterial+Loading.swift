@@ -94,20 +94,3 @@ enum PEM {
         return nil
     }
 }
-
-/// What changes with a file, as far as can be told without reading it.
-enum FileStamp {
-    /// Empty for a file that isn't there.
-    static func of(_ path: String) -> [Int] {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return [] }
-        #if canImport(Darwin)
-            let time = status.st_mtimespec
-        #else
-            let time = status.st_mtim
-        #endif
-        return [
-            Int(status.st_ino), Int(status.st_size), Int(time.tv_sec), Int(time.tv_nsec),
-        ]
-    }
-}

@@ -14,12 +14,12 @@ public final class TLSServerContext: Sendable {
     public let configuration: TLSServerConfiguration
     private let logger: Logger
     private let state: Mutex<State>
+    private let warning = ReloadWarning()
 
     private struct State {
         var current: TLSServerState
         var checkedAt: ContinuousClock.Instant
         var madeAt: ContinuousClock.Instant
-        var hasWarned = false
     }
 
     /// Time after which the keys of session tickets are made anew, for forward secrecy.
@@ -49,8 +49,8 @@ public final class TLSServerContext: Sendable {
             state.current = fresh
             state.madeAt = .now
             state.checkedAt = .now
-            state.hasWarned = false
         }
+        warning.takeBack()
         logger.info("TLS certificates were read again")
     }
 
@@ -78,15 +78,7 @@ public final class TLSServerContext: Sendable {
         do {
             try reload()
         } catch {
-            let isFirst = state.withLock { state in
-                defer { state.hasWarned = true }
-                return !state.hasWarned
-            }
-            if isFirst {
-                logger.warning(
-                    "TLS certificates cannot be read again; the old ones stay",
-                    metadata: ["error": "\(error)"])
-            }
+            warning.give(error, about: "TLS certificates", to: logger)
         }
     }
 }

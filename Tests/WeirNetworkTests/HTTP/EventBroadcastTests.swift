@@ -110,12 +110,18 @@ import WeirTestSupport
         try await world.stop()
     }
 
-    @Test func `sends a comment in time although others come all the time`() async throws {
+    /// A listener that has its answer, and gets comments this often.
+    private func listening(keepAlive: Duration) async throws -> (World, RawClient) {
         var options = ServerSentEventOptions()
-        options.keepAlive = .milliseconds(400)
+        options.keepAlive = keepAlive
         let world = try await World(options)
         let client = try await world.listen()
         _ = await client.receive { String(decoding: $0, as: UTF8.self).contains("retry: 3000\n\n") }
+        return (world, client)
+    }
+
+    @Test func `sends a comment in time although others come all the time`() async throws {
+        let (world, client) = try await listening(keepAlive: .milliseconds(400))
         let (loop, broadcast) = (world.test.loop, world.broadcast)
         let timer = try await loop.run {
             let timer = try LoopTimer(on: loop) {}
@@ -143,11 +149,7 @@ import WeirTestSupport
     }
 
     @Test func `counts the time for a comment from the last event`() async throws {
-        var options = ServerSentEventOptions()
-        options.keepAlive = .milliseconds(400)
-        let world = try await World(options)
-        let client = try await world.listen()
-        _ = await client.receive { String(decoding: $0, as: UTF8.self).contains("retry: 3000\n\n") }
+        let (world, client) = try await listening(keepAlive: .milliseconds(400))
         let (loop, broadcast) = (world.test.loop, world.broadcast)
         let timer = try await loop.run {
             let timer = try LoopTimer(on: loop) {}

@@ -13,7 +13,7 @@ public final class WebSocketConnection {
         /// Bytes that may wait for the kernel; 1 MiB by default.
         public var writeLimit = TCPConnection.defaultWriteLimit
         /// What happens when they are more; by default the connection is closed.
-        public var slowConsumers = SlowConsumerPolicy.disconnect
+        public var slowConsumers = WriteOverflowPolicy.disconnect
         /// Compression to offer or to accept; `nil`, the default, is none.
         public var compression: WebSocketCompression?
 

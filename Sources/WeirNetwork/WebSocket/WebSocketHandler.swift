@@ -47,14 +47,14 @@ public struct WebSocketClosure: Sendable {
 }
 
 /// What happens when a connection's write queue is at its limit.
-public struct SlowConsumerPolicy: Sendable, Hashable {
+public struct WriteOverflowPolicy: Sendable, Hashable {
     private enum Choice { case disconnect, drop, report }
     private let choice: Choice
 
     /// The connection is closed with 1013; counted.
-    public static let disconnect = SlowConsumerPolicy(choice: .disconnect)
+    public static let disconnect = WriteOverflowPolicy(choice: .disconnect)
     /// The message is dropped for this connection; counted.
-    public static let dropMessage = SlowConsumerPolicy(choice: .drop)
+    public static let dropMessage = WriteOverflowPolicy(choice: .drop)
     /// Nothing is done; the sender sees ``WriteOutcome/refused`` and may wait for `drained`.
-    public static let report = SlowConsumerPolicy(choice: .report)
+    public static let report = WriteOverflowPolicy(choice: .report)
 }

@@ -117,7 +117,7 @@ import WeirTestSupport
 
     /// Sends one shared frame to a peer that does not read until the queue is full.
     private func flood(
-        _ policy: SlowConsumerPolicy
+        _ policy: WriteOverflowPolicy
     ) async throws -> (ServerCounters, [WebSocketClosure]) {
         let test = try await TestServer {
             $0.webSocket.slowConsumers = policy

@@ -96,6 +96,7 @@ public struct EventStream<Element: Sendable>: Sendable {
         }
     }
 
+    @usableFromInline
     func attribute(
         _ kind: String, _ attribute: StageAttribute, at location: SourceLocation
     ) -> EventStream<Element> {

@@ -194,6 +194,7 @@ package final class TapID: Sendable, Hashable {
 }
 
 /// A property of the stage that contains the node.
+@usableFromInline
 package enum StageAttribute: Sendable {
     case mailbox(MailboxPolicy)
     case supervisor(Supervisor)

@@ -23,7 +23,7 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     /// How far event time has come: no event with this time or an earlier one is expected any more.
     public let watermark: EventTime
 
-    @usableFromInline
+    @inlinable
     init(core: HandlerCore<Key, Output>, key: Key, hash: UInt64, eventTime: EventTime) {
         self.core = core
         batchSize = core.batchSize
@@ -81,11 +81,13 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     /// processing time that have not fired are dropped.
     ///
     /// - Complexity: O(log n) for n timers of the stage; O(1) for times that mostly increase.
+    @inlinable
     public mutating func setTimer(at time: EventTime, in domain: TimeDomain = .eventTime) {
         core.setTimer(currentKey, hash: hash, at: time, in: domain)
     }
 
     /// Cancels the timer of this key at a time; false if there was none.
+    @inlinable
     @discardableResult
     public mutating func cancelTimer(at time: EventTime, in domain: TimeDomain = .eventTime) -> Bool
     {

@@ -2,31 +2,34 @@
 /// way back.
 @usableFromInline
 final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
-    unowned let scope: StageScope
-    let downstream: Receiver<Output>
-    private let side: Receiver<SideEvent>?
+    @usableFromInline unowned let scope: StageScope
+    @usableFromInline let downstream: Receiver<Output>
+    @usableFromInline let side: Receiver<SideEvent>?
     /// As many events as the last batch has emitted, at most a batch.
     @usableFromInline var expectedOutput = 0
     /// As many events as a batch has.
     @usableFromInline let batchSize: Int
     /// Full batches that the one being handled has emitted.
     @usableFromInline var full: [Batch<Output>] = []
-    private var sidePending = Batch<SideEvent>()
-    let eventTimers: TimerQueue<Key>
-    let processingTimers: TimerQueue<Key>
+    @usableFromInline var sidePending = Batch<SideEvent>()
+    @usableFromInline let eventTimers: TimerQueue<Key>
+    @usableFromInline let processingTimers: TimerQueue<Key>
     /// The stage's: this is its head, and the stage brings its watermark back from a checkpoint.
-    @usableFromInline var watermark: EventTime { scope.watermark }
+    @inlinable var watermark: EventTime { scope.watermark }
     /// Whether there has been a timer: until then no batch needs to look for one.
-    private var hasTimers = false
+    @usableFromInline var hasTimers = false
     /// Whether timers set from now on could never fire.
-    private var isEnding = false
-    private var alarm: StageTimer?
+    @usableFromInline var isEnding = false
+    @usableFromInline var alarm: StageTimer?
     private var savedRandom: SplitMix64?
-    private var isInBatch = false
+    @usableFromInline var isInBatch = false
     /// Whether the batch has done something to the timers.
-    private var hasTouchedTimers = false
-    private var fire: (DueTimer<Key>, TimeDomain) throws -> Void = { _, _ in }
-    private var sweep: () -> Void = {}
+    @usableFromInline var hasTouchedTimers = false
+    /// Fires some of the timers of a domain that are due at a time.
+    @usableFromInline var fire: (TimerQueue<Key>, TimeDomain, EventTime) throws -> Void = {
+        _, _, _ in
+    }
+    @usableFromInline var sweep: () -> Void = {}
 
     @usableFromInline
     init(scope: StageScope, downstream: Receiver<Output>, side: [AnyReceiver]) {
@@ -47,23 +50,24 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         alarm = scope.makeTimer { [unowned self] now in fireProcessingTimers(now: now) }
     }
 
-    /// Says how a timer is handled, and how expired state is removed.
+    /// Says how a portion of the timers that are due is handled, and how expired state is removed.
     @usableFromInline
-    func onTimer(
-        _ fire: @escaping (DueTimer<Key>, TimeDomain) throws -> Void,
+    func onTimers(
+        _ fire: @escaping (TimerQueue<Key>, TimeDomain, EventTime) throws -> Void,
         sweep: @escaping () -> Void
     ) {
         self.fire = fire
         self.sweep = sweep
     }
 
-    @usableFromInline
+    @inlinable
     func emit(_ event: SideEvent, at time: EventTime) {
         if side != nil { sidePending.append(event, at: time) }
     }
 
     // MARK: Timers
 
+    @inlinable
     func setTimer(_ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain) {
         if isEnding { return }
         hasTimers = true
@@ -73,6 +77,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         _ = try? queue.schedule(key, hash: hash, at: time)
     }
 
+    @inlinable
     func cancelTimer(
         _ key: Key, hash: UInt64, at time: EventTime, in domain: TimeDomain
     ) -> Bool {
@@ -81,12 +86,14 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         return queue.cancel(key, hash: hash, at: time)
     }
 
-    private func armAlarm() {
+    @inlinable
+    func armAlarm() {
         if !hasTimers { return }
         alarm?.set(processingTimers.nextDeadline)
     }
 
-    private func fireProcessingTimers(now: EventTime) {
+    @inlinable
+    func fireProcessingTimers(now: EventTime) {
         scope.enqueue(
             { [unowned self] in
                 let hasMore = try fireDue(processingTimers, in: .processingTime, upTo: now)
@@ -96,18 +103,17 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     }
 
     /// Fires at most a portion of the timers that are due; returns whether there are more.
-    private func fireDue(
+    @inlinable
+    func fireDue(
         _ timers: TimerQueue<Key>, in domain: TimeDomain, upTo time: EventTime
     ) throws -> Bool {
         touchTimers()
-        for _ in 0..<max(1, scope.portion) {
-            guard let timer = timers.popDue(upTo: time) else { return false }
-            try fire(timer, domain)
-        }
+        try fire(timers, domain, time)
         return timers.nextDeadline.map { $0 <= time } ?? false
     }
 
-    private func abandon(_ timers: TimerQueue<Key>, upTo time: EventTime) -> (any Sendable)? {
+    @inlinable
+    func abandon(_ timers: TimerQueue<Key>, upTo time: EventTime) -> (any Sendable)? {
         touchTimers()
         guard let timer = timers.popDue(upTo: time) else { return nil }
         return "timer of key \(timer.key) at \(timer.time.nanoseconds) ns"
@@ -116,7 +122,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     // MARK: Batches and signals
 
     /// Sends on what a batch has emitted; fires the timers it has set for times that are over.
-    @usableFromInline
+    @inlinable
     func finishBatch(_ output: consuming Batch<Output>) throws {
         expectedOutput = full.isEmpty ? output.count : batchSize
         try send(output)
@@ -127,7 +133,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         sweep()
     }
 
-    @usableFromInline
+    @inlinable
     func send(_ output: consuming Batch<Output>) throws {
         if let side, !sidePending.isEmpty {
             let events = sidePending
@@ -142,7 +148,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         if !output.isEmpty { try downstream.batch(output) }
     }
 
-    @usableFromInline
+    @inlinable
     func receive(_ signal: Signal) throws {
         guard case .watermark(let time) = signal else { return try forward(signal) }
         if time == .max { isEnding = true }
@@ -154,13 +160,14 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
         }
     }
 
-    private var hasDueTimers: Bool {
+    @inlinable var hasDueTimers: Bool {
         guard let deadline = eventTimers.nextDeadline else { return false }
         return deadline <= watermark
     }
 
     /// Fires what the watermark has reached, in portions, and only then passes the watermark on.
-    private func fireEventTimers(then signal: Signal?) {
+    @inlinable
+    func fireEventTimers(then signal: Signal?) {
         scope.enqueue(
             { [unowned self] in
                 if try fireDue(eventTimers, in: .eventTime, upTo: watermark) { return true }
@@ -171,7 +178,8 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
             }, abandon: { [unowned self] in abandon(eventTimers, upTo: watermark) })
     }
 
-    private func forward(_ signal: Signal) throws {
+    @inlinable
+    func forward(_ signal: Signal) throws {
         if signal == .end { alarm?.set(nil) }
         try downstream.signal(signal)
         try side?.signal(signal)
@@ -186,7 +194,8 @@ extension HandlerCore: TransactionParticipant {
     }
 
     /// Most batches leave the timers alone, and so need nothing to undo them with.
-    private func touchTimers() {
+    @inlinable
+    func touchTimers() {
         guard isInBatch, !hasTouchedTimers else { return }
         hasTouchedTimers = true
         eventTimers.beginBatch()

@@ -54,20 +54,27 @@ extension StageScope {
             version: Handler.stateVersion, migrate: { try Handler.migrate($0, from: $1) })
         let life = StateLife(self)
         onPublish { (keys: table.count, timers: core.timerCount) }
-        core.onTimer(
-            { [unowned core] timer, domain in
+        core.onTimers(
+            { [unowned core] timers, domain, limit in
+                guard var timer = timers.popDue(upTo: limit) else { return }
                 let handler = handler()
-                let time = core.eventTime(of: timer, in: domain)
-                var context = Context(
-                    core: core, key: timer.key, hash: timer.hash, eventTime: time)
-                try table.update(
-                    timer.key, hash: timer.hash, now: life.now(at: time),
-                    default: handler.initialState(for: timer.key)
-                ) { state in
-                    try handler.onTimer(
-                        FiredTimer(time: timer.time, domain: domain), state: &state, &context)
+                var context = Context(core: core, key: timer.key, hash: 0, eventTime: .min)
+                var left = core.portion
+                while true {
+                    let time = core.eventTime(of: timer, in: domain)
+                    context.move(to: timer.key, hash: timer.hash, eventTime: time)
+                    try table.update(
+                        timer.key, hash: timer.hash, now: life.now(at: time),
+                        default: handler.initialState(for: timer.key)
+                    ) { state in
+                        try handler.onTimer(
+                            FiredTimer(time: timer.time, domain: domain), state: &state, &context)
+                    }
+                    if context.takeClear() { table.remove(timer.key, hash: timer.hash) }
+                    left -= 1
+                    guard left > 0, let next = timers.popDue(upTo: limit) else { break }
+                    timer = next
                 }
-                if context.takeClear() { table.remove(timer.key, hash: timer.hash) }
                 try core.send(context.takeOutput())
             }, sweep: { table.sweep(now: life.sweepTime) })
         return Receiver(
@@ -101,8 +108,11 @@ extension StageScope {
 extension HandlerCore {
     @usableFromInline var timerCount: Int { eventTimers.count + processingTimers.count }
 
+    /// How many timers are fired at once.
+    @inlinable var portion: Int { max(1, scope.portion) }
+
     /// The event time that what a timer emits gets.
-    @usableFromInline
+    @inlinable
     func eventTime(of timer: DueTimer<Key>, in domain: TimeDomain) -> EventTime {
         domain == .eventTime ? timer.time : watermark.advanced(byNanoseconds: 1)
     }

@@ -38,6 +38,14 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
         OverflowPolicy(kind: .spill(directory: directory, limit: max(1, bytes)))
     }
 
+    /// What arrives is merged into what waits: the first box given, which stays in the mailbox as it is returned.
+    @usableFromInline
+    static func conflating(
+        _ merge: @escaping @Sendable (_ waiting: any AnyBatch, _ arriving: any AnyBatch) -> any AnyBatch
+    ) -> OverflowPolicy {
+        OverflowPolicy(kind: .conflate(merge))
+    }
+
     /// Whether the events must be Codable.
     var needsCodable: Bool {
         if case .spill = kind { true } else { false }

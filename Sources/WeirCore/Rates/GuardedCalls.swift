@@ -80,23 +80,19 @@ extension EventStream {
         ) { scope, downstream in
             let environment = scope.environment
             let attempt = AsyncCall<Element, Output>(
-                perform: { event, _ in try await call(event) }, timeout: timeout, retry: .none,
-                clock: environment.clock, executor: environment.executor)
+                timeout: timeout, retry: .none, in: environment
+            ) { event, _ in try await call(event) }
             let gate = CircuitGate(breaker, scope)
             let request = AsyncCalls<Element, Never, Result, Result>.Request(
-                call: AsyncCall(
-                    perform: { event, context in
-                        guard let generation = try await gate.enter() else {
-                            return .rejected(event)
-                        }
-                        let (outcome, _) = await attempt.run(event, context, seed: 0)
-                        gate.report(outcome.map { _ in }, generation: generation)
-                        return .result(try outcome.get())
-                    }, timeout: nil, retry: retry, clock: environment.clock,
-                    executor: environment.executor),
-                key: nil, combine: { $1 }, inFlight: inFlight, ordered: ordered)
+                call: AsyncCall(timeout: nil, retry: retry, in: environment) { event, context in
+                    guard let generation = try await gate.enter() else {
+                        return .rejected(event)
+                    }
+                    let (outcome, _) = await attempt.run(event, context, seed: 0)
+                    gate.report(outcome.map { _ in }, generation: generation)
+                    return .result(try outcome.get())
+                }, key: nil, combine: { $1 }, inFlight: inFlight, ordered: ordered)
             let work = AsyncCalls(scope, downstream, request)
-            scope.register(work)
             return work.receiver
         }
         return GuardedCalls(calls: calls, location: location)

@@ -9,7 +9,7 @@ package final class RunEnvironment: Sendable {
     package let logger: Logger
     package let deadLetters: DeadLetterQueue
     package let batchSize: Int
-    package let executor: (any TaskExecutor)?
+    @usableFromInline package let executor: (any TaskExecutor)?
     package let faults: (any FaultInjector)?
     package let resources: RunResources
     /// Takes the run's checkpoints; nil without a store.
@@ -109,6 +109,7 @@ public final class RunResources: Sendable {
 ///
 /// A preference for "no executor" would cost every suspension of the task a search for it, so only
 /// a test's executor is passed on.
+@usableFromInline
 package func startTask<Success: Sendable>(
     on executor: (any TaskExecutor)?,
     _ operation: @escaping @Sendable () async throws -> Success

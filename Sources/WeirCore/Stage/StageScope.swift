@@ -7,11 +7,11 @@ import Synchronization
 /// they are read, or replaced by one statement that calls nothing.
 @usableFromInline
 package final class StageScope {
-    package let name: String
+    @usableFromInline package let name: String
     /// Which of the stage's parallel instances this is, from 0.
     package let instance: Int
     package let parallelism: Int
-    package let environment: RunEnvironment
+    @usableFromInline package let environment: RunEnvironment
     package let metrics: StageMetrics
 
     /// Processing time as of the delivery being handled: the only clock that handlers see.
@@ -21,7 +21,7 @@ package final class StageScope {
     /// The event time of the event that is handled alone, as far as it has got through the operators.
     @usableFromInline var timeOfEvent = EventTime.min
     /// The seeded generator of this instance.
-    package var random: SplitMix64
+    @usableFromInline package var random: SplitMix64
 
     @exclusivity(unchecked) package private(set) var participants: [any TransactionParticipant] = []
     package private(set) var restartActions: [() -> Void] = []
@@ -47,7 +47,7 @@ package final class StageScope {
     /// The supervisor's settings, for operators that try again by themselves.
     package var supervisor = Supervisor()
     /// Says that the stage is done with the call of a number, and whether the event was to blame for its failures.
-    package var endTrial: (_ trial: Int, _ isPoison: Bool) -> Void = { _, _ in }
+    @usableFromInline package var endTrial: (_ trial: Int, _ isPoison: Bool) -> Void = { _, _ in }
     /// The head input that each input channel feeds.
     package var inputOfChannel: [Int] = []
 
@@ -104,7 +104,7 @@ package final class StageScope {
     }
 
     /// A number that another run, stage or instance does not have: it is as random as the run's seed.
-    package var epoch: UInt64 {
+    @usableFromInline package var epoch: UInt64 {
         let salt = name.utf8.reduce(UInt64(instance)) { $0 &* 31 &+ UInt64($1) }
         var generator = SplitMix64(seed: environment.seed ^ 0x5EED_0F_CA11)
         var salted = SplitMix64(seed: generator.next() &+ salt)
@@ -215,7 +215,7 @@ package final class StageScope {
     }
 
     /// What brings the stage back to its asynchronous operators; callable from any thread.
-    package var wake: @Sendable () -> Void {
+    @usableFromInline package var wake: @Sendable () -> Void {
         guard let mailbox else { return {} }
         return { mailbox.wake() }
     }

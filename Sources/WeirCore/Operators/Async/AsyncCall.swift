@@ -1,15 +1,44 @@
 import Synchronization
 
 /// One call of user code outside the actor: with its tries, their waits and their timeout.
+@usableFromInline
 struct AsyncCall<Input: Sendable, Result: Sendable>: Sendable {
-    let perform: @Sendable (Input, AsyncCallContext) async throws -> Result
+    @usableFromInline let perform: @Sendable (Input, AsyncCallContext) async throws -> Result
+    @usableFromInline let isPlain: Bool
     let timeout: Duration?
     let retry: RetryPolicy
     let clock: any RuntimeClock
     let executor: (any TaskExecutor)?
 
+    /// - Parameter environment: That of the run, with its clock and where tasks run.
+    @usableFromInline
+    init(
+        timeout: Duration?, retry: RetryPolicy, in environment: RunEnvironment,
+        perform: @escaping @Sendable (Input, AsyncCallContext) async throws -> Result
+    ) {
+        self.perform = perform
+        self.timeout = timeout
+        self.retry = retry
+        clock = environment.clock
+        executor = environment.executor
+        isPlain = timeout == nil && retry.attempts <= 1
+    }
+
     /// Makes the call; returns how often it was tried besides what came of it.
+    @inlinable
     func run(
+        _ input: Input, _ context: AsyncCallContext, seed: UInt64
+    ) async -> (outcome: Swift.Result<Result, any Error>, attempts: Int) {
+        guard isPlain else { return await runWithTries(input, context, seed: seed) }
+        do {
+            return (.success(try await perform(input, context)), 1)
+        } catch {
+            return (.failure(error), 1)
+        }
+    }
+
+    @usableFromInline
+    func runWithTries(
         _ input: Input, _ context: AsyncCallContext, seed: UInt64
     ) async -> (outcome: Swift.Result<Result, any Error>, attempts: Int) {
         var random = SplitMix64(seed: seed)

@@ -1,79 +1,143 @@
-import DequeModule
+public import DequeModule
 import Logging
-import Synchronization
 
 /// The calls of an asynchronous operator: starts them within a limit, takes in what comes back,
 /// decides about failures and emits.
 ///
 /// It is the head of its stage; events that share a key share a call.
+@usableFromInline
 final class AsyncCalls<
     Element: Sendable, Key: Hashable & Sendable, Result: Sendable, Output: Sendable
 >:
     AsyncWork
 {
     /// What is asked and what becomes of the answer.
+    @usableFromInline
     struct Request {
-        let call: AsyncCall<Element, Result>
+        @usableFromInline let call: AsyncCall<Element, Result>
         /// The key under which events share a call and its result; nil when each makes its own.
-        let key: ((Element) -> Key)?
-        let combine: (Element, Result) -> Output
-        let inFlight: Int
-        let ordered: Bool
-        var cache: LookUpCache<Key, Result>?
+        @usableFromInline let key: ((Element) -> Key)?
+        @usableFromInline let combine: (Element, Result) -> Output
+        @usableFromInline let inFlight: Int
+        @usableFromInline let ordered: Bool
+        @usableFromInline let cache: LookUpCache<Key, Result>?
+
+        @inlinable
+        init(
+            call: AsyncCall<Element, Result>, key: ((Element) -> Key)?,
+            combine: @escaping (Element, Result) -> Output, inFlight: Int, ordered: Bool,
+            cache: LookUpCache<Key, Result>? = nil
+        ) {
+            self.call = call
+            self.key = key
+            self.combine = combine
+            self.inFlight = inFlight
+            self.ordered = ordered
+            self.cache = cache
+        }
     }
 
-    private typealias Order = CompletionOrder<Departing>
+    @usableFromInline typealias Order = CompletionOrder<Departing>
 
     /// What leaves in an event's place.
-    private enum Departing {
+    @usableFromInline
+    enum Departing {
         case event(Output, EventTime)
         case replacement(Element, () throws -> Void)
     }
 
-    private enum Waiting {
+    @usableFromInline
+    enum Waiting {
         case event(Element, EventTime)
         case signal(Signal)
     }
 
-    private struct Asker {
-        let event: Element
-        let time: EventTime
-        let number: CallNumber
-        let ticket: Order.Ticket
+    @usableFromInline
+    struct Asker {
+        @usableFromInline let event: Element
+        @usableFromInline let time: EventTime
+        @usableFromInline let number: CallNumber
+        @usableFromInline let ticket: Order.Ticket
+
+        @inlinable
+        init(event: Element, time: EventTime, number: CallNumber, ticket: Order.Ticket) {
+            self.event = event
+            self.time = time
+            self.number = number
+            self.ticket = ticket
+        }
     }
 
-    private struct Call {
-        let key: Key?
-        var askers: [Asker]
-        var attempts = 0
+    @usableFromInline
+    struct Call {
+        @usableFromInline let key: Key?
+        /// The event that the call is made for.
+        @usableFromInline let asker: Asker
+        /// Those that have asked the same meanwhile.
+        @usableFromInline var others: [Asker] = []
+        @usableFromInline var attempts = 0
         /// Failures since the call was last escalated.
         var failures = 0
         /// Whether the stage was restarted for it.
-        var hasRestarted = false
-        var task: Task<Void, any Error>?
+        @usableFromInline var hasRestarted = false
+
+        @inlinable
+        init(key: Key?, asker: Asker) {
+            self.key = key
+            self.asker = asker
+        }
+
+        var askers: [Asker] { [asker] + others }
     }
 
-    private struct Completion: Sendable {
-        let call: Int
-        let outcome: Swift.Result<Result, any Error>
-        let attempts: Int
+    @usableFromInline
+    struct Job: Sendable {
+        @usableFromInline let call: Int
+        @usableFromInline let event: Element
+        @usableFromInline let number: CallNumber
+        @usableFromInline let seed: UInt64
+
+        @inlinable
+        init(call: Int, event: Element, number: CallNumber, seed: UInt64) {
+            self.call = call
+            self.event = event
+            self.number = number
+            self.seed = seed
+        }
     }
 
-    private unowned let scope: StageScope
-    private let downstream: Receiver<Output>
-    private let request: Request
-    private var cache: LookUpCache<Key, Result>?
-    private var order: Order
-    private var waiting = Deque<Waiting>()
-    private var calls: [Int: Call] = [:]
-    private var callOfKey: [Key: Int] = [:]
-    private var nextCall = 0
+    @usableFromInline
+    struct Completion: Sendable {
+        @usableFromInline let call: Int
+        @usableFromInline let outcome: Swift.Result<Result, any Error>
+        @usableFromInline let attempts: Int
+
+        @inlinable
+        init(call: Int, outcome: Swift.Result<Result, any Error>, attempts: Int) {
+            self.call = call
+            self.outcome = outcome
+            self.attempts = attempts
+        }
+    }
+
+    @usableFromInline unowned let scope: StageScope
+    @usableFromInline let downstream: Receiver<Output>
+    @usableFromInline let request: Request
+    @usableFromInline var cache: LookUpCache<Key, Result>?
+    @usableFromInline var order: Order
+    @usableFromInline var waiting = Deque<Waiting>()
+    @usableFromInline var calls: [Int: Call] = [:]
+    @usableFromInline var callOfKey: [Key: Int] = [:]
+    @usableFromInline var nextCall = 0
     /// The number of the next event.
-    private var nextNumber: CallNumber
-    private var departing = Deque<Order.Departure>()
-    private var isEmitting = false
-    private let completions = CompletionInbox<Completion>()
+    @usableFromInline var nextNumber: CallNumber
+    @usableFromInline var departing = Deque<Order.Departure>()
+    @usableFromInline var isEmitting = false
+    @usableFromInline let lanes: CallLanes<Job, Completion>
+    /// What has come back and has not been looked at: the rest behind a failure that restarts the stage.
+    @usableFromInline var completions = Deque<Completion>()
 
+    @inlinable
     init(_ scope: StageScope, _ downstream: Receiver<Output>, _ request: Request) {
         self.scope = scope
         self.downstream = downstream
@@ -81,15 +145,27 @@ final class AsyncCalls<
         cache = request.cache
         order = CompletionOrder(ordered: request.ordered)
         nextNumber = CallNumber(epoch: scope.epoch)
+        let (call, stage) = (request.call, scope.name)
+        lanes = CallLanes(on: scope.environment.executor, wake: scope.wake) { job in
+            let context = AsyncCallContext(stage: stage, number: job.number)
+            let (outcome, attempts) = await call.run(job.event, context, seed: job.seed)
+            return Completion(call: job.call, outcome: outcome, attempts: attempts)
+        }
+        register()
+    }
+
+    @usableFromInline
+    func register() {
         // A checkpoint comes when no call is under way, so this is all there is.
         scope.keep(
             CheckpointedValue(
                 get: { [unowned self] in nextNumber },
                 set: { [unowned self] in nextNumber = $0 }))
         scope.onPublish { [unowned self] in (keys: self.cache?.count ?? 0, timers: 0) }
+        scope.register(self)
     }
 
-    var receiver: Receiver<Element> {
+    @inlinable var receiver: Receiver<Element> {
         Receiver(
             batch: { [self] batch in
                 for index in batch.elements.indices {
@@ -104,27 +180,35 @@ final class AsyncCalls<
             })
     }
 
-    var isIdle: Bool { waiting.isEmpty && order.isEmpty && departing.isEmpty }
+    @inlinable package var isIdle: Bool {
+        waiting.isEmpty && order.isEmpty && departing.isEmpty
+    }
 
-    var isSaturated: Bool { !waiting.isEmpty || order.openCount >= request.inFlight }
+    @inlinable package var isSaturated: Bool {
+        !waiting.isEmpty || order.openCount >= request.inFlight
+    }
 
-    func collect() throws {
-        // One at a time: a failure that restarts the stage leaves the others for the next look.
-        while let completion = completions.takeFirst() { try take(completion) }
+    @inlinable
+    package func collect() throws {
+        repeat {
+            // One at a time: a failure that restarts the stage leaves the others for the next look.
+            while let completion = completions.popFirst() { try take(completion) }
+            completions = lanes.takeCompletions()
+        } while !completions.isEmpty
         advance()
     }
 
-    func stop() async {
+    package func stop() async {
         waiting.removeAll()
-        for call in calls.values { call.task?.cancel() }
-        for call in calls.values { _ = await call.task?.result }
+        await lanes.stop()
         calls.removeAll()
     }
 
     // MARK: Starting
 
     /// Starts what there is room for and emits what is there; answers from the cache make room at once.
-    private func advance() {
+    @inlinable
+    func advance() {
         var hasRoom: Bool
         repeat {
             startCalls()
@@ -136,7 +220,8 @@ final class AsyncCalls<
         emit()
     }
 
-    private func startCalls() {
+    @inlinable
+    func startCalls() {
         while order.openCount < request.inFlight, let next = waiting.popFirst() {
             switch next {
             case .signal(let signal): order.append(signal)
@@ -150,7 +235,8 @@ final class AsyncCalls<
         }
     }
 
-    private func start(_ event: Element, _ time: EventTime) {
+    @inlinable
+    func start(_ event: Element, _ time: EventTime) {
         let asker = Asker(event: event, time: time, number: nextNumber, ticket: order.open())
         nextNumber.sequence += 1
         let key = request.key?(event)
@@ -159,59 +245,56 @@ final class AsyncCalls<
                 return complete(asker, known)
             }
             if let call = callOfKey[key] {
-                calls[call]?.askers.append(asker)
+                calls[call]?.others.append(asker)
                 return
             }
         }
         let id = nextCall
         nextCall += 1
         if let key { callOfKey[key] = id }
-        calls[id] = Call(key: key, askers: [asker])
+        calls[id] = Call(key: key, asker: asker)
         launch(id, asker)
     }
 
-    private func launch(_ id: Int, _ asker: Asker) {
-        let event = asker.event
-        let context = AsyncCallContext(stage: scope.name, number: asker.number)
-        let seed = scope.random.next()
-        let call = request.call
-        let completions = completions
-        let wake = scope.wake
-        calls[id]?.task = startTask(on: scope.environment.executor) {
-            let (outcome, attempts) = await call.run(event, context, seed: seed)
-            completions.append(Completion(call: id, outcome: outcome, attempts: attempts))
-            wake()
-        }
+    @inlinable
+    func launch(_ id: Int, _ asker: Asker) {
+        lanes.launch(
+            Job(call: id, event: asker.event, number: asker.number, seed: scope.random.next()))
     }
 
     // MARK: Taking in
 
-    private func complete(_ asker: Asker, _ result: Result) {
+    @inlinable
+    func complete(_ asker: Asker, _ result: Result) {
         order.complete(asker.ticket, .event(request.combine(asker.event, result), asker.time))
     }
 
-    private func take(_ completion: Completion) throws {
+    @inlinable
+    func take(_ completion: Completion) throws {
         guard var call = calls[completion.call] else { return }
         call.attempts += completion.attempts
         switch completion.outcome {
         case .success(let result):
             forget(completion.call, call)
             if let key = call.key { cache?.insert(result, for: key, at: scope.now) }
-            for asker in call.askers { complete(asker, result) }
+            complete(call.asker, result)
+            for asker in call.others { complete(asker, result) }
             endTrial(completion.call, call, isPoison: false)
         case .failure(let error): try handle(error, completion.call, &call)
         }
     }
 
-    private func forget(_ id: Int, _ call: Call) {
+    @inlinable
+    func forget(_ id: Int, _ call: Call) {
         calls[id] = nil
         if let key = call.key { callOfKey[key] = nil }
     }
 
-    private func handle(_ error: any Error, _ id: Int, _ call: inout Call) throws {
+    @usableFromInline
+    func handle(_ error: any Error, _ id: Int, _ call: inout Call) throws {
         switch scope.verdict(on: error) {
         case .skip:
-            scope.countDropped(call.askers.count, reason: .skipped)
+            scope.countDropped(1 + call.others.count, reason: .skipped)
             endTrial(id, call, isPoison: true)
             abandon(id, call)
         case .deadLetter: giveUp(id, call, error)
@@ -239,16 +322,18 @@ final class AsyncCalls<
     }
 
     /// Number 0 is the stage's own.
-    private func trial(of id: Int) -> Int { id + 1 }
+    @inlinable
+    func trial(of id: Int) -> Int { id + 1 }
 
-    private func endTrial(_ id: Int, _ call: Call, isPoison: Bool) {
+    @inlinable
+    func endTrial(_ id: Int, _ call: Call, isPoison: Bool) {
         if call.hasRestarted { scope.endTrial(trial(of: id), isPoison) }
     }
 
     private func again(_ id: Int, _ call: inout Call) {
         call.hasRestarted = true
         calls[id] = call
-        launch(id, call.askers[0])
+        launch(id, call.asker)
     }
 
     private func giveUp(_ id: Int, _ call: Call, _ error: any Error) {
@@ -275,14 +360,16 @@ final class AsyncCalls<
 
     // MARK: Emitting
 
-    private func emit() {
+    @inlinable
+    func emit() {
         if departing.isEmpty || isEmitting { return }
         isEmitting = true
         scope.enqueue(
             { [unowned self] in try emitPortion() }, abandon: { [unowned self] in abandonFirst() })
     }
 
-    private func emitPortion() throws -> Bool {
+    @inlinable
+    func emitPortion() throws -> Bool {
         var batch = Batch<Output>()
         for item in departing.prefix(max(1, scope.portion)) {
             guard case .output(.event(let output, let time)) = item else { break }
@@ -305,7 +392,8 @@ final class AsyncCalls<
         return false
     }
 
-    private func abandonFirst() -> (any Sendable)? {
+    @usableFromInline
+    func abandonFirst() -> (any Sendable)? {
         switch departing.first {
         case .output(.event(let output, _)):
             departing.removeFirst()
@@ -315,18 +403,5 @@ final class AsyncCalls<
             return event
         case .signal, nil: return nil
         }
-    }
-}
-
-/// What has come back and waits for the actor.
-private final class CompletionInbox<Completion: Sendable>: Sendable {
-    private let queue = Mutex(Deque<Completion>())
-
-    func append(_ completion: Completion) {
-        queue.withLock { $0.append(completion) }
-    }
-
-    func takeFirst() -> Completion? {
-        queue.withLock { $0.popFirst() }
     }
 }

@@ -1,45 +1,56 @@
-import DequeModule
+public import DequeModule
 
 /// Puts what comes back from calls into the order in which it is to leave.
 ///
 /// Ordered: that of the events. Unordered: that of completion, but nothing passes a signal in either direction.
+@usableFromInline
 struct CompletionOrder<Output> {
     /// Where a call's output goes.
+    @usableFromInline
     typealias Ticket = Int
 
+    @usableFromInline
     enum Departure {
         /// The output of a call.
         case output(Output)
         case signal(Signal)
     }
 
-    private enum Slot {
+    @usableFromInline
+    enum Slot {
         case pending
         case done(Output?)
         case signal(Signal)
     }
 
     /// The calls between two signals.
-    private struct Segment {
-        var pending = 0
-        var done = Deque<Output>()
-        var end: Signal?
+    @usableFromInline
+    struct Segment {
+        @usableFromInline var pending = 0
+        @usableFromInline var done = Deque<Output>()
+        @usableFromInline var end: Signal?
+
+        @inlinable
+        init() {}
     }
 
-    private let isOrdered: Bool
-    private var slots = Deque<Slot>()
-    private var segments: Deque<Segment> = [Segment()]
+    @usableFromInline let isOrdered: Bool
+    @usableFromInline var slots = Deque<Slot>()
+    @usableFromInline var segments: Deque<Segment> = [Segment()]
     /// The ticket of the first slot or segment.
-    private var first = 0
+    @usableFromInline var first = 0
     /// Calls that have been opened and whose output has not left.
-    private(set) var openCount = 0
+    @usableFromInline var openCount = 0
 
+    @inlinable
     init(ordered: Bool) {
         isOrdered = ordered
     }
 
+    @inlinable
     var isEmpty: Bool { openCount == 0 && slots.isEmpty && segments.count == 1 }
 
+    @inlinable
     mutating func open() -> Ticket {
         openCount += 1
         if isOrdered {
@@ -51,6 +62,7 @@ struct CompletionOrder<Output> {
     }
 
     /// A call is over; nil when nothing comes of it.
+    @inlinable
     mutating func complete(_ ticket: Ticket, _ output: Output?) {
         if isOrdered {
             slots[ticket - first] = .done(output)
@@ -64,6 +76,7 @@ struct CompletionOrder<Output> {
         }
     }
 
+    @inlinable
     mutating func append(_ signal: Signal) {
         if isOrdered {
             slots.append(.signal(signal))
@@ -74,11 +87,13 @@ struct CompletionOrder<Output> {
     }
 
     /// What may leave next, if it is there.
+    @inlinable
     mutating func next() -> Departure? {
         isOrdered ? nextSlot() : nextOfSegment()
     }
 
-    private mutating func nextSlot() -> Departure? {
+    @inlinable
+    mutating func nextSlot() -> Departure? {
         while let slot = slots.first {
             switch slot {
             case .pending: return nil
@@ -96,7 +111,8 @@ struct CompletionOrder<Output> {
         return nil
     }
 
-    private mutating func nextOfSegment() -> Departure? {
+    @inlinable
+    mutating func nextOfSegment() -> Departure? {
         if let output = segments[0].done.popFirst() {
             openCount -= 1
             return .output(output)

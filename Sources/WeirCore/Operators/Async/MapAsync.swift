@@ -21,6 +21,7 @@ extension EventStream {
     /// **Emits when** a call returns, and in order when `ordered`. **Suspends upstream when** `inFlight` events are under
     /// way or the next stage is full. **Finishes when** the input has ended and all calls have returned.
     /// **Cancels when** nobody takes its events any more. **On restart** the failed call is made again.
+    @inlinable
     public func mapAsync<Output: Sendable, Failure: Error>(
         inFlight: Int = 16, ordered: Bool = true, timeout: Duration? = nil,
         retry: RetryPolicy = .none, name: String? = nil, file: StaticString = #fileID,
@@ -50,6 +51,7 @@ extension EventStream {
     /// **Emits when** a call returns, and in order when `ordered`. **Suspends upstream when** `inFlight` events are under
     /// way or the next stage is full. **Finishes when** the input has ended and all calls have returned.
     /// **Cancels when** nobody takes its events any more. **On restart** the failed call is made again with its key.
+    @inlinable
     public func mapAsync<Output: Sendable, Failure: Error>(
         inFlight: Int = 16, ordered: Bool = true, timeout: Duration? = nil,
         retry: RetryPolicy = .none, name: String? = nil, file: StaticString = #fileID,
@@ -61,10 +63,9 @@ extension EventStream {
             at: SourceLocation(file, line)
         ) { environment in
             AsyncCalls<Element, Never, Output, Output>.Request(
-                call: AsyncCall(
-                    perform: { try await call($0, $1) }, timeout: timeout, retry: retry,
-                    clock: environment.clock, executor: environment.executor),
-                key: nil, combine: { $1 }, inFlight: inFlight, ordered: ordered)
+                call: AsyncCall(timeout: timeout, retry: retry, in: environment) {
+                    try await call($0, $1)
+                }, key: nil, combine: { $1 }, inFlight: inFlight, ordered: ordered)
         }
     }
 
@@ -88,6 +89,7 @@ extension EventStream {
     /// **Emits when** the answer for an event is there, and in order when `ordered`. **Suspends upstream when**
     /// `inFlight` events are under way or the next stage is full. **Finishes when** the input has ended and all
     /// look-ups have returned. **Cancels when** nobody takes its events any more. **On restart** the answers are kept.
+    @inlinable
     public func enrich<
         Key: Hashable & Sendable, Answer: Sendable, Output: Sendable, Failure: Error
     >(
@@ -105,16 +107,15 @@ extension EventStream {
             at: SourceLocation(file, line)
         ) { environment in
             AsyncCalls<Element, Key, Answer, Output>.Request(
-                call: AsyncCall(
-                    perform: { event, _ in try await lookUp(key(event)) }, timeout: timeout,
-                    retry: retry,
-                    clock: environment.clock, executor: environment.executor),
-                key: key, combine: combine, inFlight: inFlight, ordered: ordered,
+                call: AsyncCall(timeout: timeout, retry: retry, in: environment) { event, _ in
+                    try await lookUp(key(event))
+                }, key: key, combine: combine, inFlight: inFlight, ordered: ordered,
                 cache: LookUpCache(capacity: cache, lifetime: lifetime))
         }
     }
 
-    private func asyncCalls<Key: Hashable & Sendable, Answer: Sendable, Output: Sendable>(
+    @inlinable
+    func asyncCalls<Key: Hashable & Sendable, Answer: Sendable, Output: Sendable>(
         _ kind: String, name: String?, inFlight: Int, timeout: Duration?, problem: String?,
         at location: SourceLocation,
         _ request:
@@ -129,7 +130,6 @@ extension EventStream {
             kind, name: name, boundary: true, traits: NodeTraits(problem: problem), at: location
         ) { scope, downstream in
             let calls = AsyncCalls(scope, downstream, request(scope.environment))
-            scope.register(calls)
             return calls.receiver
         }
     }

@@ -4,7 +4,7 @@ import WeirBinary
 @usableFromInline
 package final class TableGate<Element: Sendable> {
     private struct State {
-        var waiting = Batch<Element>()
+        var waitingCount = 0
         var signals = HeldSignals()
         var openChannels: Int
         var isOpen: Bool
@@ -12,6 +12,7 @@ package final class TableGate<Element: Sendable> {
 
     private let output: DeferredOutput<Element>
     private let state: TransactionalValue<State>
+    private let waiting = TransactionalQueue<Batch<Element>>()
     private let limit: Int
 
     /// - Parameter group: The key group of an event.
@@ -27,6 +28,7 @@ package final class TableGate<Element: Sendable> {
         state = TransactionalValue(State(openChannels: channels, isOpen: limit == 0))
         // An input that had ended ends anew after a restore, and an idle one is idle anew.
         scope.registerTransient(state)
+        scope.registerTransient(waiting)
         if limit > 0 { scope.keep(CheckpointedGate(self, scope, group: group)) }
         scope.onInputEnd { [unowned self] input in
             if input == 1 { tableChannelEnded() }
@@ -38,8 +40,8 @@ package final class TableGate<Element: Sendable> {
         Receiver(
             batch: { [self] batch in
                 if state.value.isOpen { return try output.send(batch) }
-                state.value.waiting.append(contentsOf: batch)
-                if state.value.waiting.count > limit { open() }
+                keep(batch)
+                if state.value.waitingCount > limit { open() }
             },
             signal: { [self] signal in
                 switch signal {
@@ -51,6 +53,12 @@ package final class TableGate<Element: Sendable> {
             })
     }
 
+    private func keep(_ batch: Batch<Element>) {
+        if batch.isEmpty { return }
+        waiting.append(batch)
+        state.value.waitingCount += batch.count
+    }
+
     private func tableChannelEnded() {
         state.value.openChannels -= 1
         if state.value.openChannels <= 0 { open() }
@@ -59,17 +67,18 @@ package final class TableGate<Element: Sendable> {
     private func open() {
         if state.value.isOpen { return }
         state.value.isOpen = true
-        output.defer(state.value.waiting)
-        state.value.waiting.removeAll()
+        for batch in waiting.contents { output.defer(batch) }
+        waiting.removeAll()
+        state.value.waitingCount = 0
         for signal in state.value.signals.release() { output.defer(signal) }
     }
 
     fileprivate var isOpen: Bool { state.value.isOpen }
-    fileprivate var waiting: Batch<Element> { state.value.waiting }
+    fileprivate var waitingBatches: some Sequence<Batch<Element>> { waiting.contents }
 
     fileprivate func restore(isOpen: Bool, _ waiting: Batch<Element>) {
         if isOpen { state.value.isOpen = true }
-        state.value.waiting.append(contentsOf: waiting)
+        keep(waiting)
     }
 }
 
@@ -78,7 +87,17 @@ private final class CheckpointedGate<Element: Sendable>: CheckpointedState {
     fileprivate struct Portion {
         var isOpen: Bool
         var elements: ContiguousArray<Element> = []
+        /// Empty as long as no event has one.
         var times: ContiguousArray<Int64> = []
+
+        mutating func append(_ event: Element, at time: EventTime) {
+            if times.isEmpty, time != .min {
+                times = ContiguousArray(
+                    repeating: EventTime.min.nanoseconds, count: elements.count)
+            }
+            elements.append(event)
+            if time != .min || !times.isEmpty { times.append(time.nanoseconds) }
+        }
     }
 
     private unowned let gate: TableGate<Element>
@@ -98,14 +117,12 @@ private final class CheckpointedGate<Element: Sendable>: CheckpointedState {
     var isKeyed: Bool { true }
 
     func beginCapture() {
-        let waiting = gate.waiting
         var portions: [Int: Portion] = [:]
-        for index in waiting.elements.indices {
-            let group = group(waiting.elements[index])
-            portions[group, default: Portion(isOpen: gate.isOpen)].elements.append(
-                waiting.elements[index])
-            if waiting.hasTimes {
-                portions[group]?.times.append(waiting.times[index].nanoseconds)
+        for batch in gate.waitingBatches {
+            for index in batch.elements.indices {
+                let event = batch.elements[index]
+                portions[group(event), default: Portion(isOpen: gate.isOpen)]
+                    .append(event, at: batch.time(at: index))
             }
         }
         frozen = groups.reversed().map { ($0, portions[$0] ?? Portion(isOpen: gate.isOpen)) }

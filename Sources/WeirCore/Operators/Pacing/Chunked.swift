@@ -34,15 +34,14 @@ extension EventStream {
 /// Fills chunks.
 final class Chunker<Element: Sendable> {
     fileprivate struct State {
-        var open: [Element] = []
-        var time = EventTime.min
-        var signals = HeldSignals()
-        var deadline: EventTime?
+        var open: [Element]
+        var progress: ChunkProgress
     }
 
     private unowned let scope: StageScope
     private let output: DeferredOutput<[Element]>
-    private let state = TransactionalValue(State())
+    private let open = TransactionalQueue<Element>()
+    private let progress = TransactionalValue(ChunkProgress())
     private let count: Int
     private let within: Duration?
     private var timer: DeadlineTimer?
@@ -54,9 +53,15 @@ final class Chunker<Element: Sendable> {
         self.count = count
         self.within = within
         output = DeferredOutput(scope, downstream)
-        scope.register(state, holding: Element.self) { [unowned self] in timer?.restored() }
+        scope.registerTransient(open)
+        scope.registerTransient(progress)
+        scope.keep(
+            value: { [open, progress] in
+                State(open: Array(open.contents), progress: progress.value)
+            }, holding: Element.self
+        ) { [unowned self] in restore($0) }
         timer = DeadlineTimer(
-            scope, deadline: { [state] in state.value.deadline },
+            scope, deadline: { [progress] in progress.value.deadline },
             action: { [unowned self] _ in closeOpen() })
     }
 
@@ -64,56 +69,74 @@ final class Chunker<Element: Sendable> {
         Receiver(
             batch: { [self] batch in
                 var chunks = Batch<[Element]>()
-                fill(&state.value, from: batch, into: &chunks)
+                fill(&progress.value, from: batch, into: &chunks)
                 if !chunks.isEmpty {
                     try output.send(chunks)
-                    if state.value.open.isEmpty {
-                        for signal in state.value.signals.release() { try output.send(signal) }
+                    if open.isEmpty {
+                        for signal in progress.value.signals.release() { try output.send(signal) }
                     }
                 }
             },
             signal: { [self] signal in
-                if state.value.open.isEmpty { return try output.send(signal) }
-                guard case .end = signal else { return state.value.signals.hold(signal) }
+                if open.isEmpty { return try output.send(signal) }
+                guard case .end = signal else { return progress.value.signals.hold(signal) }
                 closeOpen()
                 output.defer(signal)
             })
     }
 
+    private func restore(_ kept: State) {
+        open.removeAll()
+        open.append(contentsOf: kept.open)
+        progress.value = kept.progress
+        timer?.restored()
+    }
+
     private func fill(
-        _ state: inout State, from batch: Batch<Element>, into chunks: inout Batch<[Element]>
+        _ progress: inout ChunkProgress, from batch: Batch<Element>,
+        into chunks: inout Batch<[Element]>
     ) {
-        state.signals.receivedEvent()
+        progress.signals.receivedEvent()
         var start = 0
         while start < batch.count {
-            if state.open.isEmpty {
-                state.deadline = within.map { scope.now.advanced(by: $0) }
-                state.time = .min
+            if open.isEmpty {
+                progress.deadline = within.map { scope.now.advanced(by: $0) }
+                progress.time = .min
             }
             // A chunk from a checkpoint may hold more than the count that the code says now.
-            let end = min(batch.count, start + max(0, count - state.open.count))
-            state.open.append(contentsOf: batch.elements[start..<end])
+            let end = min(batch.count, start + max(0, count - open.count))
+            open.append(contentsOf: batch.elements[start..<end])
             if batch.hasTimes {
-                for index in start..<end { state.time = max(state.time, batch.times[index]) }
+                for index in start..<end { progress.time = max(progress.time, batch.times[index]) }
             }
             start = end
-            if state.open.count >= count {
-                chunks.append(state.open, at: state.time)
-                state.open = []
-                state.deadline = nil
+            if open.count >= count {
+                chunks.append(takeOpen(), at: progress.time)
+                progress.deadline = nil
             }
         }
     }
 
-    private func closeOpen() {
-        state.value.deadline = nil
-        if state.value.open.isEmpty { return }
-        var batch = Batch<[Element]>()
-        batch.append(state.value.open, at: state.value.time)
-        state.value.open = []
-        output.defer(batch)
-        for signal in state.value.signals.release() { output.defer(signal) }
+    private func takeOpen() -> [Element] {
+        defer { open.removeAll() }
+        return Array(open.contents)
     }
+
+    private func closeOpen() {
+        progress.value.deadline = nil
+        if open.isEmpty { return }
+        var batch = Batch<[Element]>()
+        batch.append(takeOpen(), at: progress.value.time)
+        output.defer(batch)
+        for signal in progress.value.signals.release() { output.defer(signal) }
+    }
+}
+
+/// What belongs to the open chunk besides its events.
+private struct ChunkProgress: Sendable, Codable {
+    var time = EventTime.min
+    var signals = HeldSignals()
+    var deadline: EventTime?
 }
 
 extension Chunker.State: Codable where Element: Codable {}

@@ -13,6 +13,7 @@ extension EventStream {
     /// **Emits when** an event arrives or the next stage has room again. **Suspends upstream** never.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
     /// **On restart** nothing changes: merged events wait in the mailbox.
+    @inlinable
     public func conflate<Merged: Sendable>(
         capacity: Int = 1, seed: @escaping @Sendable (Element) -> Merged,
         name: String? = nil, file: StaticString = #fileID, line: UInt = #line,
@@ -58,6 +59,7 @@ extension EventStream {
     ///
     /// **Emits when** an event arrives or the next stage has room again. **Suspends upstream** never.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
+    @inlinable
     public func conflate(
         capacity: Int = 1, name: String? = nil, file: StaticString = #fileID, line: UInt = #line,
         _ merge: @escaping @Sendable (_ waiting: Element, _ newer: Element) -> Element
@@ -69,6 +71,7 @@ extension EventStream {
     ///
     /// **Emits when** an event arrives or the next stage has room again. **Suspends upstream** never.
     /// **Finishes when** the input ends. **Cancels when** nobody takes its events any more.
+    @inlinable
     public func conflateToLatest(
         name: String? = nil, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
@@ -77,26 +80,33 @@ extension EventStream {
 }
 
 /// A merged event and how many it was made of.
-private struct Conflated<Value: Sendable>: Sendable {
-    var value: Value
-    var count: Int
+@usableFromInline
+struct Conflated<Value: Sendable>: Sendable {
+    @usableFromInline var value: Value
+    @usableFromInline var count: Int
+
+    @inlinable
+    init(value: Value, count: Int) {
+        self.value = value
+        self.count = count
+    }
 
     /// Merges an arriving batch into the last event that waits.
+    @inlinable
     static func policy(_ merge: @escaping @Sendable (Value, Value) -> Value) -> OverflowPolicy {
-        OverflowPolicy(
-            kind: .conflate { waiting, arriving in
-                var merged = unsafeDowncast(waiting, to: BatchBox<Conflated>.self).batch
-                let newer = unsafeDowncast(arriving, to: BatchBox<Conflated>.self).batch
-                guard let last = merged.elements.indices.last else { return arriving }
-                for index in newer.elements.indices {
-                    merged.elements[last].value = merge(
-                        merged.elements[last].value, newer.elements[index].value)
-                    merged.elements[last].count += newer.elements[index].count
-                    if newer.hasTimes, merged.hasTimes {
-                        merged.times[last] = max(merged.times[last], newer.times[index])
-                    }
+        .conflating { waiting, arriving in
+            let box = unsafeDowncast(waiting, to: BatchBox<Conflated>.self)
+            let newer = unsafeDowncast(arriving, to: BatchBox<Conflated>.self).batch
+            guard let last = box.batch.elements.indices.last else { return arriving }
+            for index in newer.elements.indices {
+                box.batch.elements[last].value = merge(
+                    box.batch.elements[last].value, newer.elements[index].value)
+                box.batch.elements[last].count += newer.elements[index].count
+                if newer.hasTimes, box.batch.hasTimes {
+                    box.batch.times[last] = max(box.batch.times[last], newer.times[index])
                 }
-                return BatchBox(merged)
-            })
+            }
+            return waiting
+        }
     }
 }

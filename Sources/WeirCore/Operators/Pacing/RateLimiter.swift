@@ -1,17 +1,14 @@
-import DequeModule
-
 /// Lets events through while there are tokens, keeps a few of the newest for the next tokens and drops the others.
 final class RateLimiter<Element: Sendable> {
     fileprivate struct State {
-        var bucket: TokenBucket
-        var waiting = Deque<TimedEvent<Element>>()
-        var signals = HeldSignals()
-        var deadline: EventTime?
+        var waiting: [TimedEvent<Element>]
+        var pace: RateLimiterPace
     }
 
     private unowned let scope: StageScope
     private let output: DeferredOutput<Element>
-    private let state: TransactionalValue<State>
+    private let waiting = TransactionalQueue<TimedEvent<Element>>()
+    private let pace: TransactionalValue<RateLimiterPace>
     private let tally: BatchTally
     private let waitingLimit: Int
     private var timer: DeadlineTimer?
@@ -23,14 +20,17 @@ final class RateLimiter<Element: Sendable> {
         self.scope = scope
         self.waitingLimit = waitingLimit
         output = DeferredOutput(scope, downstream)
-        state = TransactionalValue(State(bucket: bucket))
+        pace = TransactionalValue(RateLimiterPace(bucket: bucket))
         tally = BatchTally(scope, .throttled)
-        scope.registerTransient(state)
-        scope.keep(value: { [state] in state.value }, holding: Element.self) { [unowned self] in
-            restore($0)
-        }
+        scope.registerTransient(waiting)
+        scope.registerTransient(pace)
+        scope.keep(
+            value: { [waiting, pace] in
+                State(waiting: Array(waiting.contents), pace: pace.value)
+            }, holding: Element.self
+        ) { [unowned self] in restore($0) }
         timer = DeadlineTimer(
-            scope, deadline: { [state] in state.value.deadline },
+            scope, deadline: { [pace] in pace.value.deadline },
             action: { [unowned self] now in release(at: now) })
     }
 
@@ -41,23 +41,25 @@ final class RateLimiter<Element: Sendable> {
     }
 
     private func restore(_ kept: State) {
-        var kept = kept
-        kept.bucket.takeLimits(of: state.value.bucket)
-        state.value = kept
+        let limits = pace.value.bucket
+        pace.value = kept.pace
+        pace.value.bucket.takeLimits(of: limits)
+        waiting.removeAll()
+        waiting.append(contentsOf: kept.waiting)
         timer?.restored()
     }
 
     private func receive(_ batch: Batch<Element>) throws {
-        state.value.signals.receivedEvent()
+        pace.value.signals.receivedEvent()
         var passed = 0
-        if state.value.waiting.isEmpty {
-            passed = state.value.bucket.take(batch.count, at: scope.now)
+        if waiting.isEmpty {
+            passed = pace.value.bucket.take(batch.count, at: scope.now)
         }
         let kept = min(waitingLimit, batch.count - passed)
-        let surplus = max(0, state.value.waiting.count + kept - waitingLimit)
-        state.value.waiting.removeFirst(surplus)
+        let surplus = max(0, waiting.count + kept - waitingLimit)
+        waiting.removeFirst(surplus)
         for index in (batch.count - kept)..<batch.count {
-            state.value.waiting.append(
+            waiting.append(
                 TimedEvent(event: batch.elements[index], time: batch.time(at: index)))
         }
         tally.drop(batch.count - passed - kept + surplus)
@@ -66,34 +68,41 @@ final class RateLimiter<Element: Sendable> {
     }
 
     private func receive(_ signal: Signal) throws {
-        if state.value.waiting.isEmpty { return try output.send(signal) }
-        guard case .end = signal else { return state.value.signals.hold(signal) }
-        flush(upTo: state.value.waiting.count)
+        if waiting.isEmpty { return try output.send(signal) }
+        guard case .end = signal else { return pace.value.signals.hold(signal) }
+        flush(upTo: waiting.count)
         output.defer(signal)
     }
 
     private func release(at now: EventTime) {
-        let count = state.value.bucket.take(state.value.waiting.count, at: now)
+        let count = pace.value.bucket.take(waiting.count, at: now)
         flush(upTo: count)
     }
 
     private func flush(upTo count: Int) {
         var batch = Batch<Element>()
         for _ in 0..<count {
-            guard let first = state.value.waiting.popFirst() else { break }
+            guard let first = waiting.popFirst() else { break }
             batch.append(first.event, at: first.time)
         }
         output.defer(batch)
-        if state.value.waiting.isEmpty {
-            for signal in state.value.signals.release() { output.defer(signal) }
+        if waiting.isEmpty {
+            for signal in pace.value.signals.release() { output.defer(signal) }
         }
         setDeadline()
     }
 
     private func setDeadline() {
-        state.value.deadline =
-            state.value.waiting.isEmpty ? nil : state.value.bucket.nextToken(after: scope.now)
+        pace.value.deadline =
+            waiting.isEmpty ? nil : pace.value.bucket.nextToken(after: scope.now)
     }
+}
+
+/// What belongs to the waiting events besides themselves.
+private struct RateLimiterPace: Sendable, Codable {
+    var bucket: TokenBucket
+    var signals = HeldSignals()
+    var deadline: EventTime?
 }
 
 extension RateLimiter.State: Codable where Element: Codable {}

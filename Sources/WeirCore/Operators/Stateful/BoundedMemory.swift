@@ -1,27 +1,35 @@
-import DequeModule
+public import DequeModule
 
 /// A set of keys with the times at which they were first seen, of at most a fixed size: the oldest is forgotten first.
 @usableFromInline
 package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
-    private struct Entry {
-        var time: EventTime
-        var ticket: UInt64
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline var time: EventTime
+        @usableFromInline var ticket: UInt64
+
+        @inlinable
+        init(time: EventTime, ticket: UInt64) {
+            self.time = time
+            self.ticket = ticket
+        }
     }
 
-    private enum Change {
+    @usableFromInline
+    enum Change: Sendable {
         case stored(Key, before: Entry?)
         case forgotten(Key, Entry, ticket: UInt64)
         case skipped(Key, ticket: UInt64)
     }
 
-    private var limit: Int
-    private var lifetime: Int64?
-    private var entries: [Key: Entry] = [:]
+    @usableFromInline var limit: Int
+    @usableFromInline var lifetime: Int64?
+    @usableFromInline var entries: [Key: Entry] = [:]
     /// In the order of the tickets; a key that was stored again has an outdated place too.
-    private var order = Deque<(key: Key, ticket: UInt64)>()
-    private var nextTicket: UInt64 = 0
-    private var changes: [Change] = []
-    private var isTracking = false
+    @usableFromInline var order = Deque<(key: Key, ticket: UInt64)>()
+    @usableFromInline var nextTicket: UInt64 = 0
+    @usableFromInline var changes: [Change] = []
+    @usableFromInline var isTracking = false
 
     /// - Parameters:
     ///   - limit: How many keys are remembered.
@@ -32,12 +40,12 @@ package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
         self.lifetime = lifetime?.nanosecondsClamped
     }
 
-    @usableFromInline package var count: Int { entries.count }
+    @inlinable package var count: Int { entries.count }
 
     /// Remembers a key; false when it is known and its time not over.
     ///
     /// - Complexity: O(1), amortised.
-    @usableFromInline
+    @inlinable
     package mutating func insert(_ key: Key, at time: EventTime) -> Bool {
         let known = entries[key]
         if let known, isCurrent(known, at: time) { return false }
@@ -50,14 +58,16 @@ package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
         return true
     }
 
-    private func isCurrent(_ entry: Entry, at time: EventTime) -> Bool {
+    @inlinable
+    func isCurrent(_ entry: Entry, at time: EventTime) -> Bool {
         guard let lifetime else { return true }
         let (age, overflow) = time.nanoseconds.subtractingReportingOverflow(
             entry.time.nanoseconds)
         return !overflow && age.magnitude < lifetime.magnitude
     }
 
-    private mutating func forgetOldest() {
+    @inlinable
+    mutating func forgetOldest() {
         guard let oldest = order.popFirst() else { return }
         if let entry = entries[oldest.key], entry.ticket == oldest.ticket {
             entries[oldest.key] = nil
@@ -69,16 +79,19 @@ package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
 
     // MARK: Batches
 
+    @inlinable
     package mutating func begin() {
         isTracking = true
         changes.removeAll(keepingCapacity: true)
     }
 
+    @inlinable
     package mutating func commit() {
         isTracking = false
         changes.removeAll(keepingCapacity: true)
     }
 
+    @inlinable
     package mutating func rollback() {
         for change in changes.reversed() {
             switch change {
@@ -156,7 +169,7 @@ extension BoundedMemory: Codable where Key: Codable {
 package final class TransactionalMemory<Key: Hashable & Sendable>: TransactionParticipant {
     @usableFromInline package var memory: BoundedMemory<Key>
 
-    @usableFromInline
+    @inlinable
     package init(_ memory: BoundedMemory<Key>) {
         self.memory = memory
     }
@@ -168,7 +181,7 @@ package final class TransactionalMemory<Key: Hashable & Sendable>: TransactionPa
         scope.keep(value: { [self] in memory }, holding: Key.self) { [self] in memory.adopt($0) }
     }
 
-    @usableFromInline package func beginBatch() { memory.begin() }
-    @usableFromInline package func commitBatch() { memory.commit() }
-    @usableFromInline package func rollbackBatch() { memory.rollback() }
+    @inlinable package func beginBatch() { memory.begin() }
+    @inlinable package func commitBatch() { memory.commit() }
+    @inlinable package func rollbackBatch() { memory.rollback() }
 }

@@ -52,8 +52,8 @@ extension KeyedStream {
             if Failure.self != Never.self { scope.markFallible() }
             let count = scope.makeCount(.joinRows)
             let peak = scope.makePeak(.joinKeyRows, limit: rowsPerKey, .joinKeyRowsLimit)
-            let updates = KeyedUpdates<Key, JoinRows<Element, Other>, Output>(
-                scope, ttl: ttl, JoinRows<Element, Other>.self, outputs[0],
+            let updates = KeyedUpdates<Key, MetRows<Element, Other>, Output>(
+                scope, ttl: ttl, MetRows<Element, Other>.self, outputs[0],
                 onRestore: {
                     count.value += $0.count
                     peak.note(max($0.lefts.count, $0.rights.count))
@@ -61,7 +61,7 @@ extension KeyedStream {
             let tally = BatchTally(scope, .skipped)
             let rule = JoinMeeting(limit: rowsPerKey, tally: tally, count: count, peak: peak)
             let left = updates.receiver(
-                keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
+                keys: leftKeys, outputsPerEvent: 0, initial: MetRows()
             ) { _, row, time, rows, output in
                 try rule.meet(
                     row, among: &rows.lefts, isUnique: unique.left, partners: &rows.rights,
@@ -72,7 +72,7 @@ extension KeyedStream {
                 return true
             }
             let right = updates.receiver(
-                keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
+                keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: MetRows()
             ) { _, row, time, rows, output in
                 try rule.meet(
                     row, among: &rows.rights, isUnique: unique.right, partners: &rows.lefts,
@@ -115,20 +115,16 @@ struct JoinMeeting {
     @inlinable
     @inline(__always)
     func meet<Row: Sendable, Partner>(
-        _ row: Row, among own: inout ContiguousArray<Row>, isUnique: Bool,
-        partners: inout ContiguousArray<Partner>, areUnique: Bool, _ body: (Partner) throws -> Void
+        _ row: Row, among own: inout FewRows<Row>, isUnique: Bool,
+        partners: inout FewRows<Partner>, areUnique: Bool, _ body: (Partner) throws -> Void
     ) throws {
         let before = own.count &+ partners.count
         defer { count.value += own.count &+ partners.count &- before }
         if isUnique, !own.isEmpty { return tally.giveUp(row, JoinLimit.notUnique) }
-        var index = 0
-        while index < partners.count {
-            try body(partners[index])
-            index &+= 1
-        }
+        try partners.forEach(body)
         // All that it can meet has come, for a row that is not unique itself.
-        if areUnique, !isUnique, index > 0 { return }
-        if isUnique, !areUnique { partners = [] }
+        if areUnique, !isUnique, !partners.isEmpty { return }
+        if isUnique, !areUnique { partners = FewRows() }
         if own.count < limit {
             own.append(row)
             peak.note(own.count)

@@ -41,7 +41,8 @@ public struct OverflowPolicy: Sendable, CustomStringConvertible {
     /// What arrives is merged into what waits: the first box given, which stays in the mailbox as it is returned.
     @usableFromInline
     static func conflating(
-        _ merge: @escaping @Sendable (_ waiting: any AnyBatch, _ arriving: any AnyBatch) -> any AnyBatch
+        _ merge:
+            @escaping @Sendable (_ waiting: any AnyBatch, _ arriving: any AnyBatch) -> any AnyBatch
     ) -> OverflowPolicy {
         OverflowPolicy(kind: .conflate(merge))
     }

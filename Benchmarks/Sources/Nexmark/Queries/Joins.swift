@@ -44,34 +44,36 @@ extension NexmarkQueries {
             }
     }
 
-    /// The bids for each auction while it was open.
-    private static func validBids(
-        _ events: EventStream<NexmarkEvent>
-    ) -> EventStream<AuctionBid> {
+    /// The bids for each auction while it was open, with the columns that prices need.
+    private static func offers(_ events: EventStream<NexmarkEvent>) -> EventStream<Offer> {
         let events = events.timed()
-        return events.bids.keyed(by: \.auction)
-            .join(events.auctions.keyed(by: \.id), unique: .right, name: "valid-bids") {
-                bid, auction in
-                auction.dateTime <= bid.dateTime && bid.dateTime <= auction.expires
-                    ? AuctionBid(auction: auction, bid: bid) : nil
+        let bids = events.compactMap { event in
+            if case .bid(let bid) = event { PricedBid(bid) } else { nil }
+        }
+        let auctions = events.compactMap { event in
+            if case .auction(let auction) = event { AuctionTerms(auction) } else { nil }
+        }
+        return bids.keyed(by: \.auction)
+            .join(auctions.keyed(by: \.id), unique: .right, name: "valid-bids") { bid, auction in
+                auction.opens <= bid.dateTime && bid.dateTime <= auction.expires
+                    ? Offer(auction: auction, price: bid.price) : nil
             }
     }
 
     /// q4: for each category the average of the prices that won its auctions.
     package static func q4(_ events: EventStream<NexmarkEvent>) -> ChangeStream<CategoryPrice> {
-        validBids(events)
-            .map { Offer(group: $0.auction.category, auction: $0.auction.id, price: $0.bid.price) }
-            .keyed(by: \.auctionOfGroup)
+        offers(events)
+            .keyed(by: \.auctionOfCategory)
             .aggregate(.max(of: \.price), name: "winning-prices")
-            .map { Offer(group: $0.key.group, auction: $0.key.auction, price: $0.value ?? 0) }
-            .keyed(by: \.group)
+            .map { PriceOfCategory(category: $0.key.category, price: $0.value ?? 0) }
+            .keyed(by: \.category)
             .aggregate(WholeMean(of: \.price), name: "averages")
             .map { CategoryPrice(category: $0.key, price: $0.value) }
     }
 
     /// q6: for each seller the average price of the last ten auctions that have closed.
     package static func q6(_ events: EventStream<NexmarkEvent>) -> ChangeStream<SellerPrice> {
-        validBids(events)
+        offers(events)
             .keyed(by: \.auction.id)
             .handle("closed-auctions") { ClosingAuction() }
             .keyed(by: \.seller)
@@ -81,7 +83,13 @@ extension NexmarkQueries {
 
     /// q9: the winning bid of each auction so far.
     package static func q9(_ events: EventStream<NexmarkEvent>) -> ChangeStream<WinningBid> {
-        validBids(events)
+        let events = events.timed()
+        return events.bids.keyed(by: \.auction)
+            .join(events.auctions.keyed(by: \.id), unique: .right, name: "valid-bids") {
+                bid, auction in
+                auction.dateTime <= bid.dateTime && bid.dateTime <= auction.expires
+                    ? AuctionBid(auction: auction, bid: bid) : nil
+            }
             .keyed(by: \.auction.id)
             .top(1, name: "winners") {
                 ($1.bid.price, $0.bid.dateTime) < ($0.bid.price, $1.bid.dateTime)
@@ -100,13 +108,13 @@ struct ClosingAuction: KeyedHandler {
     func initialState(for auction: Int) -> State { State() }
 
     func on(
-        _ offer: AuctionBid, state: inout State, _ context: inout Context<Int, ClosedAuction>
+        _ offer: Offer, state: inout State, _ context: inout Context<Int, ClosedAuction>
     ) {
         if state.highest == 0 {
             context.setTimer(at: EventTime(milliseconds: Int64(offer.auction.expires)))
             state.seller = offer.auction.seller
         }
-        state.highest = max(state.highest, offer.bid.price)
+        state.highest = max(state.highest, offer.price)
     }
 
     func onTimer(
@@ -186,17 +194,49 @@ struct SideRow: Codable, Sendable {
     let value: Text
 }
 
-/// A price for an auction of a group.
-struct Offer: Codable, Sendable {
-    let group, auction, price: Int
+/// What a bid says about prices.
+struct PricedBid: Codable, Sendable {
+    let auction, price, dateTime: Int
 
-    struct AuctionOfGroup: Hashable, Codable, Sendable, StableHashable {
-        let group, auction: Int
+    init(_ bid: Bid) {
+        auction = bid.auction
+        price = bid.price
+        dateTime = bid.dateTime
+    }
+}
+
+/// What an auction says about prices.
+struct AuctionTerms: Codable, Sendable {
+    let id, category, seller, opens, expires: Int
+
+    init(_ auction: Auction) {
+        id = auction.id
+        category = auction.category
+        seller = auction.seller
+        opens = auction.dateTime
+        expires = auction.expires
+    }
+}
+
+/// A price for an auction that was open.
+struct Offer: Codable, Sendable {
+    let auction: AuctionTerms
+    let price: Int
+
+    struct AuctionOfCategory: Hashable, Codable, Sendable, StableHashable {
+        let category, auction: Int
 
         func stableHash(into hasher: inout StableHasher) { hasher.combine(auction) }
     }
 
-    var auctionOfGroup: AuctionOfGroup { AuctionOfGroup(group: group, auction: auction) }
+    var auctionOfCategory: AuctionOfCategory {
+        AuctionOfCategory(category: auction.category, auction: auction.id)
+    }
+}
+
+/// The highest price of an auction.
+struct PriceOfCategory: Codable, Sendable {
+    let category, price: Int
 }
 
 package struct LocalSeller: ResultRow {

@@ -134,6 +134,9 @@ final class AsyncCalls<
     @usableFromInline var departing = Deque<Order.Departure>()
     @usableFromInline var isEmitting = false
     @usableFromInline let lanes: CallLanes<Job, Completion>
+    @usableFromInline var launching: [Job] = []
+    /// Takes in what has come back: made where the types are known, and so specialised.
+    @usableFromInline var collector: () throws -> Void = {}
     /// What has come back and has not been looked at: the rest behind a failure that restarts the stage.
     @usableFromInline var completions = Deque<Completion>()
 
@@ -166,7 +169,8 @@ final class AsyncCalls<
     }
 
     @inlinable var receiver: Receiver<Element> {
-        Receiver(
+        collector = { [unowned self] in try collectAll() }
+        return Receiver(
             batch: { [self] batch in
                 for index in batch.elements.indices {
                     waiting.append(.event(batch.elements[index], batch.time(at: index)))
@@ -188,8 +192,12 @@ final class AsyncCalls<
         !waiting.isEmpty || order.openCount >= request.inFlight
     }
 
-    @inlinable
     package func collect() throws {
+        try collector()
+    }
+
+    @inlinable
+    func collectAll() throws {
         repeat {
             // One at a time: a failure that restarts the stage leaves the others for the next look.
             while let completion = completions.popFirst() { try take(completion) }
@@ -228,6 +236,10 @@ final class AsyncCalls<
             case .event(let event, let time): start(event, time)
             }
         }
+        if !launching.isEmpty {
+            lanes.launch(launching)
+            launching.removeAll(keepingCapacity: true)
+        }
         // Signals take no room.
         while case .signal(let signal)? = waiting.first {
             waiting.removeFirst()
@@ -253,13 +265,12 @@ final class AsyncCalls<
         nextCall += 1
         if let key { callOfKey[key] = id }
         calls[id] = Call(key: key, asker: asker)
-        launch(id, asker)
+        launching.append(job(id, asker))
     }
 
     @inlinable
-    func launch(_ id: Int, _ asker: Asker) {
-        lanes.launch(
-            Job(call: id, event: asker.event, number: asker.number, seed: scope.random.next()))
+    func job(_ id: Int, _ asker: Asker) -> Job {
+        Job(call: id, event: asker.event, number: asker.number, seed: scope.random.next())
     }
 
     // MARK: Taking in
@@ -333,7 +344,7 @@ final class AsyncCalls<
     private func again(_ id: Int, _ call: inout Call) {
         call.hasRestarted = true
         calls[id] = call
-        launch(id, call.asker)
+        lanes.launch([job(id, call.asker)])
     }
 
     private func giveUp(_ id: Int, _ call: Call, _ error: any Error) {

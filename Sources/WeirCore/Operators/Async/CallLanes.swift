@@ -4,13 +4,15 @@ public import Synchronization
 /// Makes calls outside the actor, each at once, in tasks that go on with the next call when their own is over.
 ///
 /// So many quick calls take few tasks, and what they return wakes the stage once for all that has come back meanwhile.
+/// As long as calls wait to be taken a task is about to look for one: each that takes a call and leaves others starts
+/// the next task first, since there is no telling how long its own call takes.
 @usableFromInline
 final class CallLanes<Job: Sendable, Completion: Sendable>: Sendable {
     @usableFromInline
     struct State: Sendable {
         @usableFromInline var jobs = Deque<Job>()
-        /// Tasks that have been started and have not looked for a call yet.
-        @usableFromInline var starting = 0
+        /// Whether a task has been started that has not looked for a call yet.
+        @usableFromInline var isStarting = false
         @usableFromInline var tasks: [Int: Task<Void, any Error>] = [:]
         @usableFromInline var nextTask = 0
         @usableFromInline var completions = Deque<Completion>()
@@ -38,29 +40,30 @@ final class CallLanes<Job: Sendable, Completion: Sendable>: Sendable {
         self.perform = perform
     }
 
-    /// Has a call made at once, however long others take.
+    /// Has calls made at once, however long others take.
     @inlinable
-    func launch(_ job: Job) {
+    func launch(_ jobs: [Job]) {
         state.withLock { state in
-            state.jobs.append(job)
-            // A task that is about to look takes one call, and there is no telling how long that takes.
-            if state.starting < state.jobs.count { startTask(&state) }
+            state.jobs.append(contentsOf: jobs)
+            startTask(&state)
         }
     }
 
+    /// Starts a task for calls that wait, unless one is about to look for them.
     @inlinable
     func startTask(_ state: inout State) {
+        if state.jobs.isEmpty || state.isStarting { return }
         let id = state.nextTask
         state.nextTask += 1
-        state.starting += 1
+        state.isStarting = true
         state.tasks[id] = WeirCore.startTask(on: executor) { [self] in await work(as: id) }
     }
 
     @inlinable
     func work(as id: Int) async {
         var job = state.withLock { state in
-            state.starting -= 1
-            return state.takeJob(as: id)
+            state.isStarting = false
+            return takeJob(as: id, &state)
         }
         while let current = job {
             let completion = await perform(current)
@@ -69,18 +72,27 @@ final class CallLanes<Job: Sendable, Completion: Sendable>: Sendable {
             let (next, wasEmpty) = state.withLock { state in
                 let wasEmpty = state.completions.isEmpty
                 state.completions.append(completion)
-                if isCancelled { replaceTask(id, &state) }
-                return (isCancelled ? nil : state.takeJob(as: id), wasEmpty)
+                if isCancelled {
+                    state.tasks[id] = nil
+                    startTask(&state)
+                    return (nil as Job?, wasEmpty)
+                }
+                return (takeJob(as: id, &state), wasEmpty)
             }
             if wasEmpty { wake() }
             job = next
         }
     }
 
-    @usableFromInline
-    func replaceTask(_ id: Int, _ state: inout State) {
-        state.tasks[id] = nil
-        if state.starting < state.jobs.count { startTask(&state) }
+    /// The next call for a task, which is over when there is none.
+    @inlinable
+    func takeJob(as id: Int, _ state: inout State) -> Job? {
+        guard let job = state.jobs.popFirst() else {
+            state.tasks[id] = nil
+            return nil
+        }
+        startTask(&state)
+        return job
     }
 
     /// What has come back since the last time, in the order of completion.
@@ -102,15 +114,5 @@ final class CallLanes<Job: Sendable, Completion: Sendable>: Sendable {
         }
         for task in tasks { task.cancel() }
         for task in tasks { _ = await task.result }
-    }
-}
-
-extension CallLanes.State {
-    /// The next call for a task, which is over when there is none.
-    @inlinable
-    mutating func takeJob(as id: Int) -> Job? {
-        if let job = jobs.popFirst() { return job }
-        tasks[id] = nil
-        return nil
     }
 }

@@ -40,7 +40,7 @@ final class Chunker<Element: Sendable> {
 
     private unowned let scope: StageScope
     private let output: DeferredOutput<[Element]>
-    private let open = TransactionalQueue<Element>()
+    private let open = OpenChunk<Element>()
     private let progress = TransactionalValue(ChunkProgress())
     private let count: Int
     private let within: Duration?
@@ -57,7 +57,7 @@ final class Chunker<Element: Sendable> {
         scope.registerTransient(progress)
         scope.keep(
             value: { [open, progress] in
-                State(open: Array(open.contents), progress: progress.value)
+                State(open: open.events, progress: progress.value)
             }, holding: Element.self
         ) { [unowned self] in restore($0) }
         timer = DeadlineTimer(
@@ -86,8 +86,7 @@ final class Chunker<Element: Sendable> {
     }
 
     private func restore(_ kept: State) {
-        open.removeAll()
-        open.append(contentsOf: kept.open)
+        open.restore(kept.open)
         progress.value = kept.progress
         timer?.restored()
     }
@@ -111,24 +110,60 @@ final class Chunker<Element: Sendable> {
             }
             start = end
             if open.count >= count {
-                chunks.append(takeOpen(), at: progress.time)
+                chunks.append(open.take(), at: progress.time)
                 progress.deadline = nil
             }
         }
-    }
-
-    private func takeOpen() -> [Element] {
-        defer { open.removeAll() }
-        return Array(open.contents)
     }
 
     private func closeOpen() {
         progress.value.deadline = nil
         if open.isEmpty { return }
         var batch = Batch<[Element]>()
-        batch.append(takeOpen(), at: progress.value.time)
+        batch.append(open.take(), at: progress.value.time)
         output.defer(batch)
         for signal in progress.value.signals.release() { output.defer(signal) }
+    }
+}
+
+/// The events of the open chunk, at a cost that depends on what a batch adds and not on what is there.
+private final class OpenChunk<Element: Sendable>: TransactionParticipant {
+    private(set) var events: [Element] = []
+    /// How many there were when the running transaction began.
+    private var before = 0
+    /// The chunk that was open then, when the transaction has taken it.
+    private var taken: [Element]?
+
+    var count: Int { events.count }
+    var isEmpty: Bool { events.isEmpty }
+
+    func append(contentsOf new: ContiguousArray<Element>.SubSequence) {
+        events.append(contentsOf: new)
+    }
+
+    /// Closes the chunk.
+    func take() -> [Element] {
+        if taken == nil { taken = events }
+        defer { events = [] }
+        return events
+    }
+
+    func restore(_ kept: [Element]) {
+        events = kept
+        commitBatch()
+    }
+
+    func beginBatch() { commitBatch() }
+
+    func commitBatch() {
+        before = events.count
+        taken = nil
+    }
+
+    func rollbackBatch() {
+        if let taken { events = taken }
+        events.removeLast(events.count - before)
+        taken = nil
     }
 }
 

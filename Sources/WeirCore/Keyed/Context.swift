@@ -62,11 +62,13 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
 
     /// Sends an event to a side output, with the time of the event being handled; lost if nobody
     /// takes that output.
+    @inlinable
     public mutating func emit<Event: Sendable>(_ event: Event, to side: SideOutput<Event>) {
         emit(event, to: side, at: eventTime)
     }
 
     /// Sends an event to a side output with a time of its own.
+    @inlinable
     public mutating func emit<Event: Sendable>(
         _ event: Event, to side: SideOutput<Event>, at time: EventTime
     ) {

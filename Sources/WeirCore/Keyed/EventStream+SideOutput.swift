@@ -7,6 +7,7 @@ extension EventStream {
     /// **Emits when** the handler emits to it. **Suspends upstream when** the next stage is full.
     /// **Finishes when** the handler's input ends. **Cancels when** nobody takes its events any
     /// more.
+    @inlinable
     public func sideOutput<Event: Sendable>(
         _ side: SideOutput<Event>, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Event> {
@@ -39,7 +40,7 @@ extension EventStream {
         }
     }
 
-    private var nearestHandler: Node? {
+    @usableFromInline var nearestHandler: Node? {
         var node = node
         while node.kind != "handle" {
             guard node.inputs.count == 1 else { return nil }

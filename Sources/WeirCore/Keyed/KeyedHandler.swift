@@ -113,7 +113,7 @@ public struct SideOutput<Element: Sendable>: Sendable, Hashable {
         self.name = name
     }
 
-    var identity: SideEvent.Identity {
+    @usableFromInline var identity: SideEvent.Identity {
         SideEvent.Identity(name: name, type: ObjectIdentifier(Element.self))
     }
 }
@@ -121,11 +121,18 @@ public struct SideOutput<Element: Sendable>: Sendable, Hashable {
 /// An event on its way to one of several side outputs.
 @usableFromInline
 struct SideEvent: Sendable {
+    @usableFromInline
     struct Identity: Hashable, Sendable {
         let name: String
         let type: ObjectIdentifier
     }
 
-    let output: Identity
-    let event: any Sendable
+    @usableFromInline let output: Identity
+    @usableFromInline let event: any Sendable
+
+    @inlinable
+    init(output: Identity, event: any Sendable) {
+        self.output = output
+        self.event = event
+    }
 }

@@ -47,7 +47,7 @@ public struct CircuitBreaker: Sendable {
         self.counts = counts
     }
 
-    var problem: String? {
+    @usableFromInline var problem: String? {
         if !(1...64).contains(window) || !(1...window).contains(failures) {
             return
                 "a circuit breaker looks at 1 to 64 calls, and opens at 1 failure or more of them"

@@ -3,11 +3,17 @@ import Synchronization
 
 /// The two outputs of calls behind a circuit breaker.
 public struct GuardedCalls<Element: Sendable, Output: Sendable>: Sendable {
-    let calls: EventStream<GuardedCall<Element, Output>>
+    @usableFromInline let calls: EventStream<GuardedCall<Element, Output>>
     let location: SourceLocation
 
+    @usableFromInline
+    init(calls: EventStream<GuardedCall<Element, Output>>, location: SourceLocation) {
+        self.calls = calls
+        self.location = location
+    }
+
     /// What the calls return.
-    public var results: EventStream<Output> {
+    @inlinable public var results: EventStream<Output> {
         calls.compactMap { call in
             if case .result(let output) = call { return output }
             return nil
@@ -16,7 +22,7 @@ public struct GuardedCalls<Element: Sendable, Output: Sendable>: Sendable {
 
     /// The events whose calls were not made because the breaker was open; none in the modes `wait`
     /// and `fail`.
-    public var rejected: EventStream<Element> {
+    @inlinable public var rejected: EventStream<Element> {
         calls.compactMap { call in
             if case .rejected(let event) = call { return event }
             return nil
@@ -24,6 +30,7 @@ public struct GuardedCalls<Element: Sendable, Output: Sendable>: Sendable {
     }
 }
 
+@usableFromInline
 enum GuardedCall<Element: Sendable, Output: Sendable>: Sendable {
     case result(Output)
     case rejected(Element)
@@ -61,6 +68,7 @@ extension EventStream {
     /// **Finishes when** the input has ended and all calls have returned.
     /// **Cancels when** nobody takes its events any more.
     /// **On restart** the failed call is made again; the breaker stays as it is.
+    @inlinable
     public func mapAsync<Output: Sendable, Failure: Error>(
         breaker: CircuitBreaker, inFlight: Int = 16, ordered: Bool = true,
         timeout: Duration? = nil, retry: RetryPolicy = .none, name: String? = nil,
@@ -100,13 +108,15 @@ extension EventStream {
 }
 
 /// The circuit breaker of a running stage, which its calls pass on any thread.
-private final class CircuitGate: Sendable {
+@usableFromInline
+final class CircuitGate: Sendable {
     private let machine: Mutex<CircuitBreakerStateMachine>
     private let breaker: CircuitBreaker
     private let clock: any RuntimeClock
     private let logger: Logger
     private let stage: String
 
+    @usableFromInline
     init(_ breaker: CircuitBreaker, _ scope: StageScope) {
         self.breaker = breaker
         machine = Mutex(CircuitBreakerStateMachine(breaker))
@@ -116,6 +126,7 @@ private final class CircuitGate: Sendable {
     }
 
     /// Waits for admission if need be; nil when the event is rejected.
+    @usableFromInline
     func enter() async throws -> Int? {
         while true {
             switch machine.withLock({ $0.admit(at: clock.now()) }) {
@@ -130,6 +141,7 @@ private final class CircuitGate: Sendable {
         }
     }
 
+    @usableFromInline
     func report(_ outcome: Result<Void, any Error>, generation: Int) {
         var hasFailed: Bool?
         switch outcome {

@@ -135,8 +135,6 @@ extension SharedServer {
         let labels = [("server", name)]
         text.addConnections(counters, labels)
         let counts: [(String, String, Int)] = [
-            ("weir_network_in_bytes_total", "Bytes received.", counters.bytesIn),
-            ("weir_network_out_bytes_total", "Bytes sent.", counters.bytesOut),
             ("weir_http_requests_total", "HTTP requests.", counters.requests),
             ("weir_websockets_opened_total", "WebSocket connections.", counters.webSocketsOpened),
             ("weir_messages_in_total", "WebSocket messages received.", counters.messagesIn),
@@ -195,6 +193,8 @@ extension PrometheusText {
                 "weir_tls_handshake_failures_total", "TLS handshakes that failed.",
                 counters.handshakeFailures
             ),
+            ("weir_network_in_bytes_total", "Bytes received.", counters.bytesIn),
+            ("weir_network_out_bytes_total", "Bytes sent.", counters.bytesOut),
         ]
         for (name, help, count) in counts { add(name, .counter, help, labels, count) }
         let timeouts = [("idle", counters.idleTimeouts), ("message", counters.messageTimeouts)]

@@ -143,6 +143,7 @@ final class TCPService: ListenerCounting {
                 TCPListener.listen(
                     configuration, on: loop,
                     onAccept: { connection in
+                        connection.counters = cells
                         if let acceptor = state.value.acceptor {
                             acceptor(connection)
                         } else {

@@ -121,6 +121,7 @@ private final class UnixService: ListenerCounting {
             state.value.listener = try UnixListener(
                 UnixPath(path), options, on: loop, logger: logger, counters: cells
             ) { connection in
+                connection.counters = cells
                 if let acceptor = state.value.acceptor {
                     acceptor(connection)
                 } else {

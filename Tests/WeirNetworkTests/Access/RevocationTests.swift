@@ -102,4 +102,35 @@ import WeirTestSupport
         await first.close()
         try await running.drain()
     }
+
+    @Test func `that are revoked end the events that are sent to them`() async throws {
+        let folder = try Folder()
+        let path = "\(folder.path)/keys"
+        let kept = "till-1 read sha256:\(Self.digest("one"))\n"
+        try write(kept + "till-2 read sha256:\(Self.digest("two"))\n", path)
+        let keys = try APIKeys(
+            file: path, reloadInterval: .zero,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let (readings, source) = AsyncStream<Reading>.makeStream()
+        let running = try await Topology("events") {
+            ServerSettings(port: 0, access: AccessControl(keys))
+            EventStream("readings", from: .sequence(readings))
+                .sink(.serverSentEvents("/out", port: 0))
+        }.start(.quiet())
+        func listen(_ key: String) async throws -> RawClient {
+            let client = try await RawClient.connect(to: running.web, on: Loop.shared())
+            try await client.send("GET /out HTTP/1.1\r\nHost: h\r\nX-API-Key: \(key)\r\n\r\n")
+            _ = await client.receive { String(decoding: $0, as: UTF8.self).contains("retry:") }
+            return client
+        }
+        let (first, second) = (try await listen("one"), try await listen("two"))
+        try write(kept, path)
+        // It ends by itself.
+        let rest = await second.receive()
+        #expect(!String(decoding: rest, as: UTF8.self).contains("data:"))
+        source.yield(Reading(id: 1, value: 1))
+        _ = await first.receive { String(decoding: $0, as: UTF8.self).contains(#""id":1"#) }
+        source.finish()
+        try await running.drain()
+    }
 }

@@ -39,6 +39,14 @@ extension RunningTopology {
         }
     }
 
+    /// What has come from all connections, below TLS.
+    var bytesReceived: Int {
+        let resources = environment.resources
+        let servers = resources.all(of: SharedServer.self).map(\.server.counters)
+        let services = resources.all(of: TCPService.self).map(\.counters)
+        return (servers + services).reduce(0) { $0 + $1.bytesIn }
+    }
+
     /// Dead letters from now on.
     func recordDeadLetters() -> Recorder<DeadLetter> {
         let letters = Recorder<DeadLetter>()

@@ -75,13 +75,16 @@ import WeirTestSupport
         ]
         let descriptors = [cuv_unix_connect(path, 0), cuv_unix_connect(path, 0)]
         #expect(descriptors.allSatisfy { $0 >= 0 })
+        try await clients[0].send("nonsense\n")
+        #expect(write(descriptors[0], "nonsense\n", 9) == 9)
         for name in ["tcp://localhost:0", "unix:\(path)"] {
             func count(_ metric: String, _ number: Int) -> String {
                 "\(metric){server=\"\(name)\"} \(number)\n"
             }
             let refused = count("weir_connections_refused_total", 1)
+            let received = count("weir_network_in_bytes_total", 9)
             var metrics = ""
-            while !metrics.contains(refused) {
+            while !metrics.contains(refused) || !metrics.contains(received) {
                 metrics = try await get("/metrics", running.web).1
             }
             #expect(metrics.contains(count("weir_connections", 1)))

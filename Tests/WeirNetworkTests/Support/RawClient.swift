@@ -13,11 +13,13 @@ final class RawClient: Sendable {
     /// Connects; a client that does not read leaves what it is sent in the kernel.
     static func connect(
         to address: SocketAddress, on loop: Loop, isReading: Bool = true,
-        sending bytes: [UInt8] = []
+        tls: TLSClientContext? = nil, sending bytes: [UInt8] = []
     ) async throws -> RawClient {
         let sink: LoopBound<Sink> = try await withCheckedThrowingContinuation { continuation in
             loop.execute {
-                TCPConnection.connect(to: address.ip, port: address.port, on: loop) { result in
+                TCPConnection.connect(
+                    to: address.ip, port: address.port, on: loop, tls: tls
+                ) { result in
                     continuation.resume(
                         with: result.mapError { $0 }.map { connection in
                             let sink = Sink(connection)

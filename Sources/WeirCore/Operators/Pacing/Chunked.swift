@@ -13,6 +13,7 @@ extension EventStream {
     /// **Suspends upstream when** the next stage is full. **Finishes when** the input ends.
     /// **Cancels when** nobody takes its events any more.
     /// **On restart** the open chunk is as of the last completed batch.
+    @inlinable
     public func chunked(
         count: Int, within: Duration? = nil, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<[Element]> {
@@ -32,20 +33,22 @@ extension EventStream {
 }
 
 /// Fills chunks.
+@usableFromInline
 final class Chunker<Element: Sendable> {
     fileprivate struct State {
         var open: [Element]
         var progress: ChunkProgress
     }
 
-    private unowned let scope: StageScope
-    private let output: DeferredOutput<[Element]>
-    private let open = OpenChunk<Element>()
-    private let progress = TransactionalValue(ChunkProgress())
-    private let count: Int
-    private let within: Duration?
+    @usableFromInline unowned let scope: StageScope
+    @usableFromInline let output: DeferredOutput<[Element]>
+    @usableFromInline let open = OpenChunk<Element>()
+    @usableFromInline let progress = TransactionalValue(ChunkProgress())
+    @usableFromInline let count: Int
+    @usableFromInline let within: Duration?
     private var timer: DeadlineTimer?
 
+    @usableFromInline
     init(
         _ scope: StageScope, _ downstream: Receiver<[Element]>, count: Int, within: Duration?
     ) {
@@ -65,7 +68,7 @@ final class Chunker<Element: Sendable> {
             action: { [unowned self] _ in closeOpen() })
     }
 
-    var receiver: Receiver<Element> {
+    @inlinable var receiver: Receiver<Element> {
         Receiver(
             batch: { [self] batch in
                 var chunks = Batch<[Element]>()
@@ -91,7 +94,8 @@ final class Chunker<Element: Sendable> {
         timer?.restored()
     }
 
-    private func fill(
+    @inlinable
+    func fill(
         _ progress: inout ChunkProgress, from batch: Batch<Element>,
         into chunks: inout Batch<[Element]>
     ) {
@@ -116,7 +120,8 @@ final class Chunker<Element: Sendable> {
         }
     }
 
-    private func closeOpen() {
+    @usableFromInline
+    func closeOpen() {
         progress.value.deadline = nil
         if open.isEmpty { return }
         var batch = Batch<[Element]>()
@@ -127,21 +132,26 @@ final class Chunker<Element: Sendable> {
 }
 
 /// The events of the open chunk, at a cost that depends on what a batch adds and not on what is there.
-private final class OpenChunk<Element: Sendable>: TransactionParticipant {
-    private(set) var events: [Element] = []
+@usableFromInline
+final class OpenChunk<Element: Sendable>: TransactionParticipant {
+    @usableFromInline var events: [Element] = []
     /// How many there were when the running transaction began.
     private var before = 0
     /// The chunk that was open then, when the transaction has taken it.
-    private var taken: [Element]?
+    @usableFromInline var taken: [Element]?
 
-    var count: Int { events.count }
-    var isEmpty: Bool { events.isEmpty }
+    init() {}
 
+    @inlinable var count: Int { events.count }
+    @inlinable var isEmpty: Bool { events.isEmpty }
+
+    @inlinable
     func append(contentsOf new: ContiguousArray<Element>.SubSequence) {
         events.append(contentsOf: new)
     }
 
     /// Closes the chunk.
+    @inlinable
     func take() -> [Element] {
         if taken == nil { taken = events }
         defer { events = [] }
@@ -153,13 +163,15 @@ private final class OpenChunk<Element: Sendable>: TransactionParticipant {
         commitBatch()
     }
 
-    func beginBatch() { commitBatch() }
+    @usableFromInline func beginBatch() { commitBatch() }
 
+    @usableFromInline
     func commitBatch() {
         before = events.count
         taken = nil
     }
 
+    @usableFromInline
     func rollbackBatch() {
         if let taken { events = taken }
         events.removeLast(events.count - before)
@@ -168,10 +180,11 @@ private final class OpenChunk<Element: Sendable>: TransactionParticipant {
 }
 
 /// What belongs to the open chunk besides its events.
-private struct ChunkProgress: Sendable, Codable {
-    var time = EventTime.min
-    var signals = HeldSignals()
-    var deadline: EventTime?
+@usableFromInline
+struct ChunkProgress: Sendable, Codable {
+    @usableFromInline var time = EventTime.min
+    @usableFromInline var signals = HeldSignals()
+    @usableFromInline var deadline: EventTime?
 }
 
 extension Chunker.State: Codable where Element: Codable {}

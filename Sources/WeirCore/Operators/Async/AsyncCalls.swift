@@ -154,6 +154,7 @@ final class AsyncCalls<
             let (outcome, attempts) = await call.run(job.event, context, seed: job.seed)
             return Completion(call: job.call, outcome: outcome, attempts: attempts)
         }
+        collector = { [unowned self] in try collectAll() }
         register()
     }
 
@@ -169,8 +170,7 @@ final class AsyncCalls<
     }
 
     @inlinable var receiver: Receiver<Element> {
-        collector = { [unowned self] in try collectAll() }
-        return Receiver(
+        Receiver(
             batch: { [self] batch in
                 for index in batch.elements.indices {
                     waiting.append(.event(batch.elements[index], batch.time(at: index)))

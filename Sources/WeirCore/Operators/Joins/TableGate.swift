@@ -86,17 +86,13 @@ package final class TableGate<Element: Sendable> {
 private final class CheckpointedGate<Element: Sendable>: CheckpointedState {
     fileprivate struct Portion {
         var isOpen: Bool
-        var elements: ContiguousArray<Element> = []
-        /// Empty as long as no event has one.
-        var times: ContiguousArray<Int64> = []
+        var elements: ContiguousArray<Element>
+        var times: ContiguousArray<Int64>
 
-        mutating func append(_ event: Element, at time: EventTime) {
-            if times.isEmpty, time != .min {
-                times = ContiguousArray(
-                    repeating: EventTime.min.nanoseconds, count: elements.count)
-            }
-            elements.append(event)
-            if time != .min || !times.isEmpty { times.append(time.nanoseconds) }
+        init(isOpen: Bool, _ batch: Batch<Element>) {
+            self.isOpen = isOpen
+            elements = batch.elements
+            times = ContiguousArray(batch.times.map(\.nanoseconds))
         }
     }
 
@@ -117,15 +113,16 @@ private final class CheckpointedGate<Element: Sendable>: CheckpointedState {
     var isKeyed: Bool { true }
 
     func beginCapture() {
-        var portions: [Int: Portion] = [:]
+        var batches: [Int: Batch<Element>] = [:]
         for batch in gate.waitingBatches {
             for index in batch.elements.indices {
                 let event = batch.elements[index]
-                portions[group(event), default: Portion(isOpen: gate.isOpen)]
-                    .append(event, at: batch.time(at: index))
+                batches[group(event), default: Batch()].append(event, at: batch.time(at: index))
             }
         }
-        frozen = groups.reversed().map { ($0, portions[$0] ?? Portion(isOpen: gate.isOpen)) }
+        frozen = groups.reversed().map {
+            ($0, Portion(isOpen: gate.isOpen, batches[$0] ?? Batch()))
+        }
     }
 
     func captureNext() -> CapturedPortion? {

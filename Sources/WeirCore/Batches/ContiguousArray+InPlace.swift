@@ -94,17 +94,6 @@ extension ContiguousArray {
         return result
     }
 
-    /// Adds the elements of a sequence, which is likely to be short.
-    @inlinable
-    mutating func append<Elements: Sequence>(all elements: Elements)
-    where Elements.Element == Element {
-        if elements.underestimatedCount > 8 {
-            append(contentsOf: elements)
-        } else {
-            for element in elements { append(element) }
-        }
-    }
-
     /// Keeps the elements that satisfy a condition, in their order, and as many of `times`.
     ///
     /// After an error the array has the same elements in some order: for batches that are given up.

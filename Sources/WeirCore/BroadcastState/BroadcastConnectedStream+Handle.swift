@@ -115,12 +115,13 @@ extension BroadcastConnectedStream {
             let events = Receiver<Element>(
                 batch: { batch in
                     let known = rules.value.value
-                    var output = Batch<Output>()
-                    for index in batch.elements.indices {
-                        guard let made = try transform(batch.elements[index], known) else {
-                            continue
+                    let output = try BatchWriter<Output>.gather(expecting: batch.count) { output in
+                        for index in batch.elements.indices {
+                            guard let made = try transform(batch.elements[index], known) else {
+                                continue
+                            }
+                            output.append(made, at: batch.time(at: index))
                         }
-                        output.append(made, at: batch.time(at: index))
                     }
                     if !output.isEmpty { try downstream.batch(output) }
                 }, signal: downstream.signal)

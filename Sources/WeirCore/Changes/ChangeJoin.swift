@@ -52,13 +52,13 @@ extension KeyedChanges where Row: Equatable {
                 return try combine(first, second)
             }
             let left = updates.receiver(
-                keys: leftKeys, outputsPerEvent: 0, initial: JoinRows()
+                keys: leftKeys, initial: JoinRows()
             ) { _, change, time, rows, output in
                 try rule.left(change, &rows) { output.append($0, at: time) }
                 return !rows.isEmpty
             }
             let right = updates.receiver(
-                keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: JoinRows()
+                keys: rightKeys, forwardsSignals: false, initial: JoinRows()
             ) { _, change, time, rows, output in
                 try rule.right(change, &rows) { output.append($0, at: time) }
                 return !rows.isEmpty

@@ -116,20 +116,19 @@ public struct ChangeStream<Row: Sendable>: Sendable {
         by key: @escaping @Sendable (Row) -> Key, file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Upsert<Key, Row>> {
         changes.mapBatches("upserts", isFallible: false, at: SourceLocation(file, line)) { batch in
-            var output = Batch<Upsert<Key, Row>>()
-            output.elements.reserveCapacity(batch.count)
-            for index in batch.elements.indices {
-                let time = batch.time(at: index)
-                switch batch.elements[index] {
-                case .insert(let row): output.append(Upsert(key: key(row), row: row), at: time)
-                case .delete(let row): output.append(Upsert(key: key(row), row: nil), at: time)
-                case .update(let before, let after):
-                    let (old, new) = (key(before), key(after))
-                    if old != new { output.append(Upsert(key: old, row: nil), at: time) }
-                    output.append(Upsert(key: new, row: after), at: time)
+            BatchWriter<Upsert<Key, Row>>.gather(expecting: batch.count) { output in
+                for index in batch.elements.indices {
+                    let time = batch.time(at: index)
+                    switch batch.elements[index] {
+                    case .insert(let row): output.append(Upsert(key: key(row), row: row), at: time)
+                    case .delete(let row): output.append(Upsert(key: key(row), row: nil), at: time)
+                    case .update(let before, let after):
+                        let (old, new) = (key(before), key(after))
+                        if old != new { output.append(Upsert(key: old, row: nil), at: time) }
+                        output.append(Upsert(key: new, row: after), at: time)
+                    }
                 }
             }
-            return output
         }
     }
 

@@ -50,7 +50,8 @@ extension KeyedStream {
             "top", name: name, ttl: ttl, isFallible: false, initial: TopRows<Element>(),
             problem: TopRows<Element>.problem(count), at: SourceLocation(file, line)
         ) {
-            (key: Key, event, time, top: inout TopRows, output: inout Batch<Change<Ranked>>) in
+            (key: Key, event, time, top: inout TopRows, output: inout BatchWriter<Change<Ranked>>)
+            in
             let place = top.place(of: event, precedes)
             guard place < count else { return }
             let last = top.rows.count == count ? top.rows.removeLast() : nil
@@ -155,7 +156,7 @@ struct TopRows<Row: Sendable>: Sendable {
     @inlinable
     func emitMoved<Key>(
         _ key: Key, from place: Int, last: Row?, _ time: EventTime,
-        into output: inout Batch<Change<Ranked<Key, Row>>>
+        into output: inout BatchWriter<Change<Ranked<Key, Row>>>
     ) {
         for index in place..<rows.count {
             let after = Ranked(key: key, rank: index + 1, row: rows[index])

@@ -96,7 +96,7 @@ extension KeyedStream {
             }
             deadlines.onDue(
                 { limit, units in
-                    var output = Batch<Output>()
+                    var output = BatchWriter<Output>()
                     var left = units
                     while left > 0, let (deadline, entry) = deadlines.index.next(upTo: limit) {
                         left -= 1
@@ -105,7 +105,7 @@ extension KeyedStream {
                             output.append(joined, at: EventTime(nanoseconds: event.time))
                         }
                     }
-                    if !output.isEmpty { try downstream.batch(output) }
+                    if !output.isEmpty { try downstream.batch(output.take()) }
                     return left == 0
                 },
                 abandon: { entry, deadline in
@@ -119,7 +119,7 @@ extension KeyedStream {
                         let batchKeys = eventKeys(batch)
                         let hashes = table.hashesAhead(of: batchKeys)
                         let limit = deadlines.limit
-                        var output = Batch<Output>()
+                        var output = BatchWriter<Output>()
                         var late = Batch<Element>()
                         for index in batch.elements.indices {
                             let key = batchKeys[index]
@@ -148,7 +148,7 @@ extension KeyedStream {
                             }
                             if isEmpty { table.remove(key, hash: hash) }
                         }
-                        if !output.isEmpty { try downstream.batch(output) }
+                        if !output.isEmpty { try downstream.batch(output.take()) }
                         try deadlines.finish(late: late, to: lateEvents)
                     }, signal: { try deadlines.receive($0) }),
                 Receiver<Row>(

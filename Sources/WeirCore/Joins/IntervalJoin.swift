@@ -58,7 +58,8 @@ extension KeyedStream {
                 try lateRight.signal(signal)
             }
             let emit = {
-                (left: Element?, right: Other?, time: Int64, output: inout Batch<Output>) throws in
+                (left: Element?, right: Other?, time: Int64, output: inout BatchWriter<Output>)
+                    throws in
                 guard let (first, second) = kind.parts(left, right),
                     let result = try combine(first, second)
                 else { return }
@@ -66,7 +67,7 @@ extension KeyedStream {
             }
             engine.deadlines.onDue(
                 { limit, units in
-                    var output = Batch<Output>()
+                    var output = BatchWriter<Output>()
                     var left = units
                     while left > 0, let next = engine.deadlines.index.next(upTo: limit) {
                         left -= 1
@@ -74,7 +75,7 @@ extension KeyedStream {
                             try emit($0, $1, $2, &output)
                         }
                     }
-                    if !output.isEmpty { try downstream.batch(output) }
+                    if !output.isEmpty { try downstream.batch(output.take()) }
                     return left == 0
                 }, abandon: { engine.abandon($0, $1) })
             scope.onPublish { (keys: engine.table.count, timers: engine.deadlines.index.count) }

@@ -95,7 +95,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
         keys: @escaping @Sendable (Batch<Row>) -> ContiguousArray<Key>,
         _ downstream: Receiver<Output>, late: Receiver<Row>,
         signal: @escaping (Signal) throws -> Void,
-        _ add: @escaping (Row, Key, UInt64, Int64, inout Batch<Output>) throws -> Void
+        _ add: @escaping (Row, Key, UInt64, Int64, inout BatchWriter<Output>) throws -> Void
     ) -> Receiver<Row> {
         let (table, deadlines) = (table, deadlines)
         return Receiver(
@@ -103,7 +103,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                 let batchKeys = keys(batch)
                 let hashes = table.hashesAhead(of: batchKeys)
                 let limit = deadlines.limit
-                var output = Batch<Output>()
+                var output = BatchWriter<Output>()
                 var lateRows = Batch<Row>()
                 for index in batch.elements.indices {
                     let key = batchKeys[index]
@@ -115,7 +115,7 @@ final class IntervalRows<Key: Hashable & Codable & Sendable, Left: Sendable, Rig
                         try add(batch.elements[index], key, hash, time.nanoseconds, &output)
                     }
                 }
-                if !output.isEmpty { try downstream.batch(output) }
+                if !output.isEmpty { try downstream.batch(output.take()) }
                 try deadlines.finish(late: lateRows, to: late)
             }, signal: signal)
     }

@@ -61,7 +61,7 @@ extension KeyedStream {
             let tally = BatchTally(scope, .skipped)
             let rule = JoinMeeting(limit: rowsPerKey, tally: tally, count: count, peak: peak)
             let left = updates.receiver(
-                keys: leftKeys, outputsPerEvent: 0, initial: MetRows()
+                keys: leftKeys, initial: MetRows()
             ) { _, row, time, rows, output in
                 try rule.meet(
                     row, among: &rows.lefts, isUnique: unique.left, partners: &rows.rights,
@@ -72,7 +72,7 @@ extension KeyedStream {
                 return true
             }
             let right = updates.receiver(
-                keys: rightKeys, forwardsSignals: false, outputsPerEvent: 0, initial: MetRows()
+                keys: rightKeys, forwardsSignals: false, initial: MetRows()
             ) { _, row, time, rows, output in
                 try rule.meet(
                     row, among: &rows.rights, isUnique: unique.right, partners: &rows.lefts,

@@ -51,7 +51,7 @@ extension WindowedStream {
             let tally = BatchTally(scope, .skipped)
             let results = Receiver<Windowed<Key, JoinRows<Element, Other>>>(
                 batch: { batch in
-                    var output = Batch<Windowed<Key, Output>>()
+                    var output = BatchWriter<Windowed<Key, Output>>()
                     for index in batch.elements.indices {
                         let result = batch.elements[index]
                         tally.drop(result.value.omitted)
@@ -64,7 +64,7 @@ extension WindowedStream {
                                     value: try combine(first, second)), at: time)
                         }
                     }
-                    if !output.isEmpty { try downstream.batch(output) }
+                    if !output.isEmpty { try downstream.batch(output.take()) }
                 }, signal: downstream.signal)
             let rows = WindowJoinInput<Key, Element, Other>.receiver(
                 scope, window: window, lateness: allowedLateness, trigger: trigger,

@@ -3,7 +3,7 @@
 /// It stands for the key being handled and cannot be kept.
 public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Copyable {
     @usableFromInline let core: HandlerCore<Key, Output>
-    @usableFromInline var output = Batch<Output>()
+    @usableFromInline var output = BatchWriter<Output>()
     @usableFromInline var currentKey: Key
     @usableFromInline var hash: UInt64
     @usableFromInline var currentTime: EventTime
@@ -56,8 +56,8 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     /// Sends an event on with a time of its own.
     @inlinable
     public mutating func emit(_ event: Output, at time: EventTime) {
+        if output.count >= batchSize { putFullBatchAside() }
         output.append(event, at: time)
-        if output.elements.count >= batchSize { putFullBatchAside() }
     }
 
     /// Sends an event to a side output, with the time of the event being handled; lost if nobody
@@ -111,21 +111,7 @@ public struct Context<Key: Hashable & Codable & Sendable, Output: Sendable>: ~Co
     @inlinable
     @inline(never)
     mutating func putFullBatchAside() {
-        core.full.append(takeOutput())
-        output.elements.reserveCapacity(batchSize)
-    }
-
-    /// Makes room for as much as the batch before has emitted.
-    @inlinable
-    mutating func reserveOutput() {
-        output.elements.reserveCapacity(core.expectedOutput)
-    }
-
-    @inlinable
-    mutating func takeOutput() -> Batch<Output> {
-        let taken = output
-        output = Batch()
-        return taken
+        core.full.append(output.take())
     }
 
     /// Whether the state is to be forgotten; asked once per event.

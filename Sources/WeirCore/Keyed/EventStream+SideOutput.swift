@@ -28,12 +28,13 @@ extension EventStream {
             let identity = side.identity
             return Receiver(
                 batch: { batch in
-                    var output = Batch<Event>()
-                    for index in batch.elements.indices {
-                        guard batch.elements[index].output == identity,
-                            let event = batch.elements[index].event as? Event
-                        else { continue }
-                        output.append(event, at: batch.time(at: index))
+                    let output = BatchWriter<Event>.gather(expecting: batch.count) { output in
+                        for index in batch.elements.indices {
+                            guard batch.elements[index].output == identity,
+                                let event = batch.elements[index].event as? Event
+                            else { continue }
+                            output.append(event, at: batch.time(at: index))
+                        }
                     }
                     if !output.isEmpty { try downstream.batch(output) }
                 }, signal: downstream.signal)

@@ -5,8 +5,7 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
     @usableFromInline unowned let scope: StageScope
     @usableFromInline let downstream: Receiver<Output>
     @usableFromInline let side: Receiver<SideEvent>?
-    /// As many events as the last batch has emitted, at most a batch.
-    @usableFromInline var expectedOutput = 0
+    @usableFromInline var estimate = OutputEstimate()
     /// As many events as a batch has.
     @usableFromInline let batchSize: Int
     /// Full batches that the one being handled has emitted.
@@ -121,10 +120,31 @@ final class HandlerCore<Key: Hashable & Codable & Sendable, Output: Sendable> {
 
     // MARK: Batches and signals
 
+    /// What `body` emits with a context, but for the full batches.
+    ///
+    /// - Parameters:
+    ///   - inputs: How many events it handles.
+    ///   - key: The key of the first one.
+    @inlinable
+    @inline(__always)
+    func gather(
+        inputs: Int, from key: Key, _ body: (inout Context<Key, Output>) throws -> Void
+    ) throws -> Batch<Output> {
+        let output = try BatchWriter.gather(
+            expecting: estimate.outputs(ofInputs: inputs, atMost: batchSize)
+        ) { writer in
+            var context = Context(core: self, key: key, hash: 0, eventTime: .min)
+            swap(&context.output, &writer)
+            defer { swap(&context.output, &writer) }
+            try body(&context)
+        }
+        estimate.note(inputs: inputs, outputs: full.isEmpty ? output.count : batchSize)
+        return output
+    }
+
     /// Sends on what a batch has emitted; fires the timers it has set for times that are over.
     @inlinable
     func finishBatch(_ output: consuming Batch<Output>) throws {
-        expectedOutput = full.isEmpty ? output.count : batchSize
         try send(output)
         if hasTimers {
             if hasDueTimers { fireEventTimers(then: nil) }

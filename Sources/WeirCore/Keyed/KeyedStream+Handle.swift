@@ -75,32 +75,29 @@ extension StageScope {
                     guard left > 0, let next = timers.popDue(upTo: limit) else { break }
                     timer = next
                 }
-                try core.send(context.takeOutput())
+                try core.send(context.output.take())
             }, sweep: { table.sweep(now: life.sweepTime) })
         return Receiver(
             batch: { batch in
                 if batch.isEmpty { return }
                 let handler = handler()
                 let batchKeys = keys(batch)
-                let hashes = table.hashesAhead(of: batchKeys)
                 let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                let clock = life.processingTime
-                var context = Context(core: core, key: batchKeys[0], hash: 0, eventTime: .min)
-                context.reserveOutput()
-                for index in batch.elements.indices {
-                    let key = batchKeys[index]
-                    let hash = table.hash(of: key, at: index, in: hashes)
-                    let time = hasTimes ? batch.times[index] : .min
-                    context.move(to: key, hash: hash, eventTime: time)
-                    try table.update(
-                        key, hash: hash, now: hasTimes ? time : clock,
-                        default: handler.initialState(for: key)
-                    ) { state in
-                        try handler.on(batch.elements[index], state: &state, &context)
+                let output = try core.gather(inputs: batch.count, from: batchKeys[0]) { context in
+                    try batch.elements.withUnsafeBufferPointer { events in
+                        try table.updateEach(
+                            batchKeys, times: batch.times, clock: life.processingTime,
+                            default: { handler.initialState(for: $0) }
+                        ) { index, hash, state in
+                            context.move(
+                                to: batchKeys[index], hash: hash,
+                                eventTime: hasTimes ? batch.times[index] : .min)
+                            try handler.on(events[index], state: &state, &context)
+                            return !context.takeClear()
+                        }
                     }
-                    if context.takeClear() { table.remove(key, hash: hash) }
                 }
-                try core.finishBatch(context.takeOutput())
+                try core.finishBatch(output)
             }, signal: { try core.receive($0) })
     }
 }

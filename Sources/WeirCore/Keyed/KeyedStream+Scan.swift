@@ -7,7 +7,7 @@ extension KeyedStream {
         _ kind: String, name: String?, ttl: StateTTL?, isFallible: Bool, initial: State,
         problem: String? = nil, at location: SourceLocation,
         _ body:
-            @escaping @Sendable (Key, Element, EventTime, inout State, inout Batch<Output>)
+            @escaping @Sendable (Key, Element, EventTime, inout State, inout BatchWriter<Output>)
             throws -> Void
     ) -> EventStream<Output> {
         let keys = self.keys
@@ -103,15 +103,16 @@ extension KeyedStream {
                     let hashes = table.hashesAhead(of: batchKeys)
                     let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
                     let clock = life.processingTime
-                    var output = Batch<Element>()
-                    for index in batch.elements.indices {
-                        let key = batchKeys[index]
-                        let hash = table.hash(of: key, at: index, in: hashes)
-                        let time = hasTimes ? batch.times[index] : .min
-                        let now = hasTimes ? time : clock
-                        if table.value(for: key, hash: hash, now: now) != nil { continue }
-                        try table.update(key, hash: hash, now: now, default: true) { _ in }
-                        output.append(batch.elements[index], at: time)
+                    let output = try BatchWriter<Element>.gather(expecting: batch.count) { output in
+                        for index in batch.elements.indices {
+                            let key = batchKeys[index]
+                            let hash = table.hash(of: key, at: index, in: hashes)
+                            let time = hasTimes ? batch.times[index] : .min
+                            let now = hasTimes ? time : clock
+                            if table.value(for: key, hash: hash, now: now) != nil { continue }
+                            try table.update(key, hash: hash, now: now, default: true) { _ in }
+                            output.append(batch.elements[index], at: time)
+                        }
                     }
                     life.countDuplicates(batch.count - output.count)
                     table.sweep(now: life.sweepTime)

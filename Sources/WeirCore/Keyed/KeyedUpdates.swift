@@ -7,6 +7,7 @@ struct KeyedUpdates<
     @usableFromInline let table: KeyedTable<Key, Value>
     @usableFromInline let life: StateLife
     @usableFromInline let downstream: Receiver<Output>
+    @usableFromInline let batchSize: Int
 
     /// - Parameters:
     ///   - onRestore: Gets each value that comes from a checkpoint.
@@ -28,6 +29,7 @@ struct KeyedUpdates<
         if let onExpire { table.onExpire(onExpire) }
         self.table = table
         life = StateLife(scope)
+        batchSize = scope.batchSize
         downstream = AnyReceiver.joined(outputs, as: Output.self)
         scope.onPublish { (keys: table.count, timers: 0) }
     }
@@ -36,7 +38,6 @@ struct KeyedUpdates<
     ///
     /// - Parameters:
     ///   - forwardsSignals: False for all inputs but the first.
-    ///   - outputsPerEvent: How many outputs to make room for.
     ///   - initial: The value of a key before its first event.
     ///   - body: Changes the value of an event's key, appends what that gives rise to, and returns
     ///     whether the value stays.
@@ -44,25 +45,33 @@ struct KeyedUpdates<
     @inline(__always)
     func receiver<Element: Sendable>(
         keys: @escaping @Sendable (Batch<Element>) -> ContiguousArray<Key>,
-        forwardsSignals: Bool = true, outputsPerEvent: Int = 1, initial: Value,
+        forwardsSignals: Bool = true, initial: Value,
         _ body:
-            @escaping (Key, Element, EventTime, inout Value, inout Batch<Output>) throws -> Bool
+            @escaping (Key, Element, EventTime, inout Value, inout BatchWriter<Output>) throws ->
+            Bool
     ) -> Receiver<Element> {
         let (table, life, downstream) = (table, life, downstream)
+        let sizeLimit = batchSize &* 4
+        var estimate = OutputEstimate()
         return Receiver(
             batch: { batch in
                 let batchKeys = keys(batch)
                 let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
-                var output = Batch<Output>()
-                output.elements.reserveCapacity(batch.count &* outputsPerEvent)
-                if hasTimes { output.times.reserveCapacity(batch.count &* outputsPerEvent) }
-                try table.updateEach(
-                    batchKeys, times: batch.times, clock: life.processingTime, default: initial
-                ) { index, value in
-                    try body(
-                        batchKeys[index], batch.elements[index],
-                        hasTimes ? batch.times[index] : .min, &value, &output)
+                let output = try BatchWriter<Output>.gather(
+                    expecting: estimate.outputs(ofInputs: batch.count, atMost: sizeLimit)
+                ) { output in
+                    try batch.elements.withUnsafeBufferPointer { events in
+                        try table.updateEach(
+                            batchKeys, times: batch.times, clock: life.processingTime,
+                            default: { _ in initial }
+                        ) { index, _, value in
+                            try body(
+                                batchKeys[index], events[index],
+                                hasTimes ? batch.times[index] : .min, &value, &output)
+                        }
+                    }
                 }
+                estimate.note(inputs: batch.count, outputs: output.count)
                 table.sweep(now: life.sweepTime)
                 if !output.isEmpty { try downstream.batch(output) }
             },

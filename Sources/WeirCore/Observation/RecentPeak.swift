@@ -5,7 +5,7 @@
 package final class RecentPeak {
     static let span = Duration.seconds(60)
 
-    @usableFromInline var current = 0
+    @exclusivity(unchecked) @usableFromInline var current = 0
     private var previous = 0
     private var since: EventTime
 

@@ -53,7 +53,7 @@ package struct StageGauge: Hashable, Sendable {
 /// A number that an operator keeps of its state: it follows the fate of the batch.
 @usableFromInline
 package final class StateCount: TransactionParticipant {
-    @usableFromInline package var value = 0
+    @exclusivity(unchecked) @usableFromInline package var value = 0
     private var saved = 0
 
     @usableFromInline

@@ -54,24 +54,25 @@ extension EventStream {
         self.transform("flatMap", at: SourceLocation(file, line)) { scope, downstream in
             if Failure.self != Never.self { scope.markFallible() }
             let batchSize = scope.batchSize
+            var estimate = OutputEstimate()
             return Receiver(
                 batch: { batch in
-                    var output = Batch<Outputs.Element>()
-                    for index in 0..<batch.elements.count {
-                        output.elements.append(all: try transform(batch.elements[index]))
-                        if batch.hasTimes {
-                            let time = batch.times[index]
-                            while output.times.count < output.elements.count {
-                                output.times.append(time)
+                    var sent = 0
+                    let output = try BatchWriter<Outputs.Element>.gather(
+                        expecting: estimate.outputs(ofInputs: batch.count, atMost: batchSize)
+                    ) { output in
+                        for index in batch.elements.indices {
+                            let time = batch.time(at: index)
+                            try output.append(
+                                all: transform(batch.elements[index]), at: time, upTo: batchSize
+                            ) { full in
+                                sent &+= full.count
+                                try downstream.batch(full.take())
                             }
                         }
-                        if output.elements.count >= batchSize {
-                            try downstream.batch(output)
-                            output = Batch()
-                            output.elements.reserveCapacity(batchSize)
-                        }
                     }
-                    if !output.isEmpty { try downstream.batch(consume output) }
+                    estimate.note(inputs: batch.count, outputs: sent &+ output.count)
+                    if !output.isEmpty { try downstream.batch(output) }
                 }, signal: downstream.signal)
         }
     }

@@ -6,6 +6,7 @@ extension KeyedTable {
     /// - Parameters:
     ///   - times: The time of the time-to-live at each key; none for one time for all.
     ///   - clock: The one time for all.
+    ///   - makeValue: The value of a key that has none.
     ///   - body: Changes the value of the key at a position; returns whether the entry stays.
     /// - Throws: What `body` throws, or ``StateError`` `tooManyKeys`.
     /// - Complexity: O(keys), amortised over the growth of key groups.
@@ -13,30 +14,34 @@ extension KeyedTable {
     @inline(__always)
     package func updateEach(
         _ keys: ContiguousArray<Key>, times: ContiguousArray<EventTime>, clock: EventTime,
-        default makeValue: @autoclosure () -> Value,
-        _ body: (_ index: Int, _ value: inout Value) throws -> Bool
+        default makeValue: (Key) -> Value,
+        _ body: (_ index: Int, _ hash: UInt64, _ value: inout Value) throws -> Bool
     ) throws {
         let hashes = hashesAhead(of: keys)
         let takesRuns = timeToLive == 0
-        let end = keys.count
-        var index = 0
-        while index < end {
-            let key = keys[index]
-            let hash = hash(of: key, at: index, in: hashes)
-            var isKept = true
-            try update(
-                key, hash: hash, now: times.isEmpty ? clock : times[index], default: makeValue()
-            ) { value in
-                while true {
-                    isKept = try body(index, &value)
-                    index &+= 1
-                    guard isKept, takesRuns, index < end,
-                        hashes.isEmpty || hashes[index] == hash, keys[index] == key
-                    else { return }
-                    if !hashes.isEmpty { _ = self.hash(of: key, at: index, in: hashes) }
+        // Without a check of bounds and of who holds the array at each key.
+        try keys.withUnsafeBufferPointer { keys in
+            let end = keys.count
+            var index = 0
+            while index < end {
+                let key = keys[index]
+                let hash = hash(of: key, at: index, in: hashes)
+                var isKept = true
+                try update(
+                    key, hash: hash, now: times.isEmpty ? clock : times[index],
+                    default: makeValue(key)
+                ) { value in
+                    while true {
+                        isKept = try body(index, hash, &value)
+                        index &+= 1
+                        guard isKept, takesRuns, index < end,
+                            hashes.isEmpty || hashes[index] == hash, keys[index] == key
+                        else { return }
+                        if !hashes.isEmpty { _ = self.hash(of: key, at: index, in: hashes) }
+                    }
                 }
+                if !isKept { remove(key, hash: hash) }
             }
-            if !isKept { remove(key, hash: hash) }
         }
     }
 }

@@ -3,7 +3,7 @@
 final class CountWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: KeyedWindowEngine {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
-    @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
+    @usableFromInline typealias Results = BatchWriter<Windowed<Key, Fold.Output>>
 
     @usableFromInline
     struct Pane: Sendable {

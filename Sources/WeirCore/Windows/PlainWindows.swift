@@ -4,7 +4,7 @@
 final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: WindowEngine {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
-    @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
+    @usableFromInline typealias Results = BatchWriter<Windowed<Key, Fold.Output>>
 
     @usableFromInline let kind: Window.Kind
     @usableFromInline let fold: Fold

@@ -5,7 +5,7 @@ final class SessionWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>
 {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
-    @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
+    @usableFromInline typealias Results = BatchWriter<Windowed<Key, Fold.Output>>
 
     @usableFromInline
     struct Session: Sendable {

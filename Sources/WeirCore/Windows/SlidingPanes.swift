@@ -4,7 +4,7 @@
 final class SlidingPanes<Key: Hashable & Codable & Sendable, Fold: WindowFold>: KeyedWindowEngine {
     @usableFromInline typealias Element = Fold.Input
     @usableFromInline typealias Value = Fold.Output
-    @usableFromInline typealias Results = Batch<Windowed<Key, Fold.Output>>
+    @usableFromInline typealias Results = BatchWriter<Windowed<Key, Fold.Output>>
     @usableFromInline typealias Stacks = SlidingStacks<Fold.Accumulator>
 
     @usableFromInline let size: Int64

@@ -4,7 +4,7 @@ protocol WindowEngine: AnyObject {
     associatedtype Key: Hashable & Codable & Sendable
     associatedtype Element: Sendable
     associatedtype Value: Sendable
-    typealias Results = Batch<Windowed<Key, Value>>
+    typealias Results = BatchWriter<Windowed<Key, Value>>
 
     /// The hashes of a batch's keys, if they are worth having ahead; else none.
     func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64>
@@ -256,11 +256,13 @@ extension WindowCore {
         let changed = self.changed
         connect(
             fireDue: { limit, units in
-                var output = Batch<Windowed<Key, Engine.Value>>()
                 var left = units
-                while left > 0, let (deadline, entry) = firing.next(upTo: limit) {
-                    left -= 1
-                    try engine.fire(entry, deadline: deadline, watermark: limit, into: &output)
+                let output = try Engine.Results.gather(expecting: min(units, firing.count)) {
+                    output in
+                    while left > 0, let (deadline, entry) = firing.next(upTo: limit) {
+                        left -= 1
+                        try engine.fire(entry, deadline: deadline, watermark: limit, into: &output)
+                    }
                 }
                 while left > 0, let (deadline, entry) = dropping.next(upTo: limit) {
                     left -= 1
@@ -270,25 +272,25 @@ extension WindowCore {
                 return left == 0
             },
             fireEarly: { units in
-                var output = Batch<Windowed<Key, Engine.Value>>()
+                var output = Engine.Results()
                 var left = units
                 while left > 0, let (_, entry) = changed.next(upTo: .max) {
                     left -= 1
                     try engine.fireEarly(entry, into: &output)
                 }
-                if !output.isEmpty { try downstream.batch(output) }
+                if !output.isEmpty { try downstream.batch(output.take()) }
                 return left == 0
             },
             // The windows go on as if the result had been given.
             abandon: { limit in
                 guard let (deadline, entry) = firing.next(upTo: limit) else { return nil }
-                var unsent = Batch<Windowed<Key, Engine.Value>>()
+                var unsent = Engine.Results()
                 try? engine.fire(entry, deadline: deadline, watermark: limit, into: &unsent)
                 return "window of key \(entry.key) at \(deadline) ns"
             },
             abandonEarly: {
                 guard let (_, entry) = changed.next(upTo: .max) else { return nil }
-                var unsent = Batch<Windowed<Key, Engine.Value>>()
+                var unsent = Engine.Results()
                 try? engine.fireEarly(entry, into: &unsent)
                 return "early result of key \(entry.key)"
             }, end: { try engine.end() })
@@ -301,7 +303,7 @@ extension WindowCore {
                     now: usesTimes ? nil : core.scope.now.nanoseconds)
                 let hashes = engine.hashesAhead(of: events.keys)
                 let limit = core.limit
-                var output = Batch<Windowed<Key, Engine.Value>>()
+                var output = Engine.Results()
                 var late = Batch<Element>()
                 var index = 0
                 while index < events.keys.count {
@@ -318,7 +320,7 @@ extension WindowCore {
                         index += 1
                     }
                 }
-                if !output.isEmpty { try downstream.batch(output) }
+                if !output.isEmpty { try downstream.batch(output.take()) }
                 try core.finishBatch(late: late)
             }, signal: { try core.receive($0) })
     }

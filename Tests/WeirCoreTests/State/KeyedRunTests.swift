@@ -25,7 +25,8 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
             let keys = randomKeys(seed: UInt64(round), count: 600, range: range)
             table.beginBatch()
             var visited: [Int] = []
-            try table.updateEach(keys, times: [], clock: .min, default: []) { index, list in
+            try table.updateEach(keys, times: [], clock: .min, default: { _ in [] }) {
+                index, _, list in
                 visited.append(index)
                 list.append(index)
                 return true
@@ -56,7 +57,8 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
             let stays = keys.map { _ in Int.random(in: 0..<8, using: &random) > round % 4 }
             let before = model
             table.beginBatch()
-            try table.updateEach(keys, times: [], clock: .min, default: 0) { index, count in
+            try table.updateEach(keys, times: [], clock: .min, default: { _ in 0 }) {
+                index, _, count in
                 #expect(count == model[keys[index], default: 0])
                 count += 1
                 model[keys[index]] = stays[index] ? count : nil
@@ -85,7 +87,8 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
     @Test func `begins anew behind an entry that does not stay`() throws {
         let table = KeyedTable<Int, Int>()
         var seen: [Int] = []
-        try table.updateEach([1, 1, 1, 1, 2], times: [], clock: .min, default: 0) { index, count in
+        try table.updateEach([1, 1, 1, 1, 2], times: [], clock: .min, default: { _ in 0 }) {
+            index, _, count in
             count += 1
             seen.append(count)
             return index != 1 && index != 4
@@ -99,7 +102,8 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
         let table = KeyedTable<Int, Int>(timeToLive: StateTTL(.seconds(1)))
         let times = ContiguousArray([0, 0.5, 3, 3.5].map { time($0) })
         var seen: [Int] = []
-        try table.updateEach([7, 7, 7, 7], times: times, clock: .min, default: 0) { _, count in
+        try table.updateEach([7, 7, 7, 7], times: times, clock: .min, default: { _ in 0 }) {
+            _, _, count in
             count += 1
             seen.append(count)
             return true

@@ -67,15 +67,14 @@ extension EventStream {
                 scope.onPublish { (keys: known.count, timers: 0) }
                 let tally = BatchTally(scope, .skipped)
                 let join = { (batch: Batch<Element>) throws in
-                    var output = Batch<Output>()
-                    output.elements.reserveCapacity(batch.count)
-                    for index in batch.elements.indices {
-                        let element = batch.elements[index]
-                        let joinKey = key(element)
-                        let row = known.value(for: joinKey, hash: stableHash(joinKey))
-                        guard let joined = try combine(element, row) else { continue }
-                        output.elements.append(joined)
-                        if batch.hasTimes { output.times.append(batch.times[index]) }
+                    let output = try BatchWriter<Output>.gather(expecting: batch.count) { output in
+                        for index in batch.elements.indices {
+                            let element = batch.elements[index]
+                            let joinKey = key(element)
+                            let row = known.value(for: joinKey, hash: stableHash(joinKey))
+                            guard let joined = try combine(element, row) else { continue }
+                            output.append(joined, at: batch.time(at: index))
+                        }
                     }
                     if !output.isEmpty { try downstream.batch(output) }
                 }

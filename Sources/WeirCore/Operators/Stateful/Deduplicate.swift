@@ -49,14 +49,14 @@ extension EventStream {
             scope.onPublish { (keys: known.memory.count, timers: 0) }
             return Receiver(
                 batch: { [unowned scope] batch in
-                    var output = Batch<Element>()
                     let now = scope.now
-                    for index in batch.elements.indices {
-                        let element = batch.elements[index]
-                        let time = batch.hasTimes ? batch.times[index] : now
-                        guard known.memory.insert(key(element), at: time) else { continue }
-                        output.elements.append(element)
-                        if batch.hasTimes { output.times.append(batch.times[index]) }
+                    let output = BatchWriter<Element>.gather(expecting: batch.count) { output in
+                        for index in batch.elements.indices {
+                            let element = batch.elements[index]
+                            let time = batch.hasTimes ? batch.times[index] : now
+                            guard known.memory.insert(key(element), at: time) else { continue }
+                            output.append(element, at: batch.time(at: index))
+                        }
                     }
                     tally.drop(batch.count - output.count)
                     if !output.isEmpty { try downstream.batch(output) }

@@ -36,13 +36,13 @@ extension EventStream {
             return Receiver(
                 batch: { batch in
                     var previous = last.value.value
-                    var output = Batch<Element>()
-                    for index in batch.elements.indices {
-                        let current = property(batch.elements[index])
-                        if let previous, previous == current { continue }
-                        previous = current
-                        output.elements.append(batch.elements[index])
-                        if batch.hasTimes { output.times.append(batch.times[index]) }
+                    let output = BatchWriter<Element>.gather(expecting: batch.count) { output in
+                        for index in batch.elements.indices {
+                            let current = property(batch.elements[index])
+                            if let previous, previous == current { continue }
+                            previous = current
+                            output.append(batch.elements[index], at: batch.time(at: index))
+                        }
                     }
                     last.value.value = previous
                     tally.drop(batch.count - output.count)

@@ -31,8 +31,6 @@ final class CompiledPattern<Element: Sendable>: Sendable {
         @usableFromInline var onward: UInt64 = 0
         /// The first and last step of the group without an upper bound that it is in.
         @usableFromInline var loop: ClosedRange<Int>?
-        /// How many steps further a match may go on without this one and those of its group.
-        @usableFromInline var exit = 0
         /// Whether a match may end here.
         @usableFromInline var mayEnd = false
         /// Whether it is the last step, and negations come behind it: of the next event only, or
@@ -60,6 +58,10 @@ final class CompiledPattern<Element: Sendable>: Sendable {
     @usableFromInline let labels: [Int32]
     /// The steps a match may begin with: bit *k* is step *k*.
     @usableFromInline let beginnings: UInt64
+    /// The steps whose group ends with an event that satisfies a condition: bit *k* is step *k*.
+    @usableFromInline let endingGroups: UInt64
+    /// Those conditions, for each step.
+    @usableFromInline let groupUntil: ContiguousArray<PatternCondition<Element>?>
     /// How long a match may last, in nanoseconds.
     @usableFromInline let window: Int64?
     @usableFromInline let skip: AfterMatch.Kind
@@ -70,18 +72,20 @@ final class CompiledPattern<Element: Sendable>: Sendable {
     init(_ pattern: Pattern<Element>) {
         var steps: ContiguousArray<Step> = []
         var names: [String] = []
-        var exits: [(step: Int, behind: Int)] = []
+        var groupUntil: ContiguousArray<PatternCondition<Element>?> = []
+        var leaving: [(step: Int, behind: Int)] = []
         var loops: [(first: Int, behind: Int)] = []
         // The number of steps that take events before each one.
         var places: [Int] = []
-        for (index, step) in pattern.steps.enumerated() {
+        for (index, step) in pattern.steps.flatMap(\.expanded).enumerated() {
             places.append(steps.count)
-            if step.exit > 0 { exits.append((steps.count, index + step.exit)) }
+            leaving += step.exits.map { (steps.count, index + $0) }
             if step.loop > 0 { loops.append((steps.count, index + step.loop)) }
             switch step.kind {
             case .step(let contiguity):
                 steps.append(Step(step, contiguity))
                 names.append(step.name)
+                groupUntil.append(step.groupUntil)
             case .notNext where !steps.isEmpty:
                 steps[steps.count - 1].negations.append(
                     Negation(isNext: true, condition: step.condition))
@@ -92,12 +96,14 @@ final class CompiledPattern<Element: Sendable>: Sendable {
             }
         }
         places.append(steps.count)
-        for (step, behind) in exits { steps[step].exit = places[behind] - step }
+        var exits = [[Int]](repeating: [], count: steps.count)
+        for (step, behind) in leaving { exits[step].append(places[behind]) }
         for (first, behind) in loops {
             for step in first..<places[behind] { steps[step].loop = first...(places[behind] - 1) }
         }
         for index in steps.indices {
-            let (onward, reachesEnd) = Self.reach(from: Self.behind(index, in: steps), in: steps)
+            let (onward, reachesEnd) = Self.reach(
+                from: Self.behind(index, upTo: index + 1, in: steps), in: steps, exits)
             steps[index].onward = onward
             let negations = steps[index].negations
             steps[index].mayEnd = reachesEnd && negations.isEmpty
@@ -106,7 +112,11 @@ final class CompiledPattern<Element: Sendable>: Sendable {
             steps[index].endsWithNotFollowedBy = isOpen
             steps[index].endsWithNotNext = !isOpen
         }
-        beginnings = Self.reach(from: [0], in: steps).steps
+        beginnings = Self.reach(from: [(0, false)], in: steps, exits).steps
+        endingGroups = groupUntil.indices.prefix(62).reduce(0) { mask, step in
+            groupUntil[step] == nil ? mask : mask | 1 << UInt64(step)
+        }
+        self.groupUntil = groupUntil
         self.steps = steps
         self.names = names
         labels = names.map { name in
@@ -120,21 +130,28 @@ final class CompiledPattern<Element: Sendable>: Sendable {
         }
     }
 
-    /// Where a match may go on once a step has enough, be it that the steps there may be missing.
-    private static func behind(_ step: Int, in steps: ContiguousArray<Step>) -> [Int] {
-        guard let loop = steps[step].loop, loop.upperBound == step else { return [step + 1] }
-        return [step + 1, loop.lowerBound]
+    /// Where a match goes on from a step of which it is done, or that is missing with others up to
+    /// `end`: behind them, and at the beginning of a loop that ends there.
+    private static func behind(
+        _ step: Int, upTo end: Int, in steps: ContiguousArray<Step>
+    ) -> [(step: Int, isAgain: Bool)] {
+        guard let loop = steps[step].loop, loop.upperBound == end - 1 else { return [(end, false)] }
+        return [(end, false), (loop.lowerBound, true)]
     }
 
     /// The steps that may come when the next one is one of `starts`, as some may be missing; whether
     /// the end may come as well.
+    ///
+    /// - Parameter exits: Of each step, what is behind the groups that may be missing from it on. At
+    ///   the beginning of a loop that comes again only those in it may be.
     private static func reach(
-        from starts: [Int], in steps: ContiguousArray<Step>
+        from starts: [(step: Int, isAgain: Bool)], in steps: ContiguousArray<Step>,
+        _ exits: [[Int]]
     ) -> (steps: UInt64, end: Bool) {
         var reached: UInt64 = 0
         var reachesEnd = false
         var open = starts
-        while let index = open.popLast() {
+        while let (index, isAgain) = open.popLast() {
             if index >= min(steps.count, 62) {
                 reachesEnd = true
                 continue
@@ -142,8 +159,11 @@ final class CompiledPattern<Element: Sendable>: Sendable {
             let bit: UInt64 = 1 << UInt64(index)
             if reached & bit != 0 { continue }
             reached |= bit
-            if steps[index].isOptional { open += behind(index, in: steps) }
-            if steps[index].exit > 0 { open.append(index + steps[index].exit) }
+            if steps[index].isOptional { open += behind(index, upTo: index + 1, in: steps) }
+            let limit = isAgain ? steps[index].loop?.upperBound ?? index : steps.count
+            for end in exits[index] where end <= limit + 1 {
+                open += behind(index, upTo: end, in: steps)
+            }
         }
         return (reached, reachesEnd)
     }
@@ -158,6 +178,15 @@ final class CompiledPattern<Element: Sendable>: Sendable {
         var targets: UInt64 = count < steps[step].maximum ? Self.oneMore : 0
         if count >= steps[step].minimum { targets |= steps[step].onward }
         return targets
+    }
+
+    /// Whether an event ends the group without an upper bound that a step belongs to.
+    @inlinable
+    func endsGroup(
+        of step: Int, _ event: Element, _ buffer: borrowing MatchBuffer<Element>, _ node: Int32
+    ) throws -> Bool {
+        if endingGroups & 1 << UInt64(step) == 0 { return false }
+        return try groupUntil[step]?.holds(for: event, buffer, node) == true
     }
 
     /// Takes the target out that follows a step most closely: what is left of its group, then the

@@ -1,175 +1,103 @@
-/// Groups: a pattern as a unit of another one, repeated or left out as a whole.
+/// Groups: a pattern as a unit of another one, which takes quantifiers as a step does.
 extension Pattern {
     /// A pattern that begins with a group.
     ///
-    /// - Parameters:
-    ///   - group: The pattern to repeat; without `within` and `afterMatch`, which are for the whole.
-    ///   - times: How often it comes, one after the other; from 0 on it may be missing.
-    ///   - isConsecutive: Whether nothing comes between one time and the next.
-    public init(group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false) {
-        self.init(group, Times(times), isConsecutive)
-    }
-
-    /// Adds a group whose first event comes directly behind the step before.
-    ///
-    /// - Parameters:
-    ///   - group: The pattern to repeat; without `within` and `afterMatch`, which are for the whole.
-    ///   - times: How often it comes, one after the other; from 0 on it may be missing.
-    ///   - isConsecutive: Whether nothing comes between one time and the next.
-    public func next(
-        group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false
-    ) -> Pattern {
-        adding(group, Times(times), first: .strict, isConsecutive)
-    }
-
-    /// Adds a group that begins with the first event that its first step can take.
-    ///
-    /// ```swift
-    /// Pattern<Payment>("large") { $0.amount > 500 }
-    ///     .followedBy(
-    ///         group: Pattern("small") { $0.amount < 1 }.next("back") { $0.amount < 0 },
-    ///         times: 2...4)
-    ///     .within(.hours(1))
-    /// ```
-    ///
-    /// A match has the events of a step of the group together, under the step's name, of all times.
-    /// Each time takes as many of the 60 steps that a pattern may have as the group has.
-    ///
-    /// - Parameters:
-    ///   - group: The pattern to repeat; without `within` and `afterMatch`, which are for the whole.
-    ///   - times: How often it comes, one after the other; from 0 on it may be missing.
-    ///   - isConsecutive: Whether nothing comes between one time and the next.
-    public func followedBy(
-        group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false
-    ) -> Pattern {
-        adding(group, Times(times), first: .relaxed, isConsecutive)
-    }
-
-    /// Adds a group that begins with any event that its first step can take, in a match for each.
-    ///
-    /// - Parameters:
-    ///   - group: The pattern to repeat; without `within` and `afterMatch`, which are for the whole.
-    ///   - times: How often it comes, one after the other; from 0 on it may be missing.
-    ///   - isConsecutive: Whether nothing comes between one time and the next.
-    public func followedByAny(
-        group: Pattern, times: ClosedRange<Int> = 1...1, isConsecutive: Bool = false
-    ) -> Pattern {
-        adding(group, Times(times), first: .any, isConsecutive)
-    }
-
-    // MARK: Without an upper bound
-
-    /// A pattern that begins with a group which comes so often or more; see the initialiser with an
-    /// upper bound.
-    public init(group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false) {
-        self.init(group, Times(times), isConsecutive)
-    }
-
-    /// Adds a group that comes so often or more, its first event directly behind the step before;
-    /// see ``next(group:times:isConsecutive:)-(_,ClosedRange<Int>,_)``.
-    public func next(
-        group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false
-    ) -> Pattern {
-        adding(group, Times(times), first: .strict, isConsecutive)
-    }
-
-    /// Adds a group that comes so often or more, and begins with the first event that its first step
-    /// can take; see ``followedBy(group:times:isConsecutive:)-(_,ClosedRange<Int>,_)``.
-    ///
-    /// Partial matches go on until they time out, so give the pattern a ``within(_:)``. A group
-    /// without an upper bound holds no other one without.
-    public func followedBy(
-        group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false
-    ) -> Pattern {
-        adding(group, Times(times), first: .relaxed, isConsecutive)
-    }
-
-    /// Adds a group that comes so often or more, and begins with any event that its first step can
-    /// take; see ``followedByAny(group:times:isConsecutive:)-(_,ClosedRange<Int>,_)``.
-    public func followedByAny(
-        group: Pattern, times: PartialRangeFrom<Int>, isConsecutive: Bool = false
-    ) -> Pattern {
-        adding(group, Times(times), first: .any, isConsecutive)
-    }
-
-    // MARK: Adding
-
-    /// How often a group comes.
-    private struct Times {
-        let minimum: Int
-        /// Nil for any number.
-        let maximum: Int?
-
-        init(_ range: ClosedRange<Int>) {
-            (minimum, maximum) = (range.lowerBound, range.upperBound)
-        }
-
-        init(_ range: PartialRangeFrom<Int>) {
-            (minimum, maximum) = (range.lowerBound, nil)
-        }
-    }
-
-    private init(_ group: Pattern, _ times: Times, _ isConsecutive: Bool) {
+    /// - Parameter group: The steps; without `within` and `afterMatch`, which are for the whole.
+    public init(group: Pattern) {
         self = group
         steps = []
         window = nil
         skip = .noSkip
-        append(group, times, first: .relaxed, isConsecutive ? .strict : .relaxed)
+        append(group, .relaxed)
     }
 
-    private func adding(
-        _ group: Pattern, _ times: Times, first: Contiguity, _ isConsecutive: Bool
-    ) -> Pattern {
+    /// Adds a group whose first event comes directly behind the step before.
+    ///
+    /// - Parameter group: The steps; without `within` and `afterMatch`, which are for the whole.
+    public func next(group: Pattern) -> Pattern { adding(group, .strict) }
+
+    /// Adds a group that begins with the first event that its first step can take.
+    ///
+    /// Quantifiers apply to the group as a whole: it comes several times, or may be missing.
+    ///
+    /// ```swift
+    /// Pattern<Payment>("large") { $0.amount > 500 }
+    ///     .followedBy(group: Pattern("small") { $0.amount < 1 }.next("back") { $0.amount < 0 })
+    ///     .times(2...4)
+    ///     .within(.hours(1))
+    /// ```
+    ///
+    /// A match has the events of a step of the group together, under the step's name, of all times.
+    /// Each time takes as many of the 60 steps that a pattern may have as the group has. Without an
+    /// upper bound those that have to be there count; partial matches go on until they time out, so
+    /// give the pattern a ``within(_:)`` or the group an ``until(_:)``.
+    ///
+    /// - Parameter group: The steps; without `within` and `afterMatch`, which are for the whole.
+    public func followedBy(group: Pattern) -> Pattern { adding(group, .relaxed) }
+
+    /// Adds a group that begins with any event that its first step can take, in a match for each.
+    ///
+    /// - Parameter group: The steps; without `within` and `afterMatch`, which are for the whole.
+    public func followedByAny(group: Pattern) -> Pattern { adding(group, .any) }
+
+    private func adding(_ group: Pattern, _ contiguity: Contiguity) -> Pattern {
         var pattern = self
         pattern.isFallible = isFallible || group.isFallible
         pattern.problems += group.problems
-        if times.minimum == 0, let last = steps.last, last.isNegated || last.isGreedy {
-            pattern.refuse("a group that may be missing must not follow a negated or greedy step")
-        }
-        pattern.append(group, times, first: first, isConsecutive ? .strict : .relaxed)
+        pattern.append(group, contiguity)
         return pattern
     }
 
-    /// Adds the group's steps as often as it may come.
-    ///
-    /// Each time but the required ones may be left out with all that follow. Without an upper bound
-    /// the last time is one of any number.
-    private mutating func append(
-        _ group: Pattern, _ times: Times, first: Contiguity, _ between: Contiguity
-    ) {
+    private mutating func append(_ group: Pattern, _ contiguity: Contiguity) {
         if group.window != nil || group.skip != .noSkip {
             problems.append("within and afterMatch are for the whole pattern, not for a group")
         }
         if group.steps.last?.isNegated == true {
             problems.append("a group must not end with a negated step")
         }
-        if times.maximum == nil, group.steps.contains(where: { $0.loop > 0 }) {
-            problems.append("a group without an upper bound must not hold another one without")
-        }
-        let maximum = times.maximum ?? max(1, times.minimum)
-        if times.minimum < 0 || maximum < 1 {
-            problems.append("a group comes at least 0 times and at most once or more")
-            return
-        }
-        let room = 61 / max(1, group.steps.count) + 1
-        let upper = min(maximum, room)
-        for time in 0..<upper {
-            let isOptional = time >= times.minimum
-            let isLoop = times.maximum == nil && time == upper - 1
-            for (index, step) in group.steps.enumerated() {
-                var step = step
+        var step = PatternStep<Element>(group.steps.first?.name ?? "", .step(contiguity))
+        step.members = group.steps
+        steps.append(step)
+    }
+}
+
+extension PatternStep {
+    /// The step, or those of the group as often as it may come.
+    ///
+    /// Each time but the required ones may be left out with all that follow. Without an upper bound
+    /// the last time is one of any number.
+    var expanded: [PatternStep] {
+        guard isGroup else { return [self] }
+        let members = members.flatMap(\.expanded)
+        let minimum = max(1, minimum)
+        let isOpen = maximum == .max
+        // What is beyond the steps that a pattern may have is refused.
+        let room = 61 / members.count + 1
+        let times = min(isOpen ? minimum : max(1, maximum), room)
+        var steps: [PatternStep] = []
+        for time in 0..<times {
+            let isLoop = isOpen && time == times - 1
+            for (index, member) in members.enumerated() {
+                var step = member
                 if time > 0 { step.isCopy = true }
-                if isOptional || isLoop { step.isInOptionalGroup = true }
+                if isOptional || time >= minimum || isLoop { step.optionalGroups += 1 }
+                if let until { step.groupUntil = until }
                 if index == 0 {
-                    step.kind = .step(time == 0 ? first : between)
-                    if isOptional { step.exit = (upper - time) * group.steps.count }
+                    step.kind = time == 0 ? kind : .step(between)
+                    if time >= minimum || time == 0 && isOptional {
+                        step.exits.append((times - time) * members.count)
+                    }
                     if isLoop {
-                        step.loop = group.steps.count
+                        step.loop = members.count
                         step.again = between
                     }
                 }
                 steps.append(step)
             }
         }
+        return steps
     }
+
+    /// The contiguity of a group's first event when it comes once more.
+    private var between: Contiguity { inner ?? .relaxed }
 }

@@ -1,18 +1,23 @@
-/// Quantifiers of the step that was added last.
+/// Quantifiers of the step, or of the group, that was added last.
 extension Pattern {
-    /// The step may be missing.
+    /// The step, or the group as a whole, may be missing.
     public func optional() -> Pattern {
         var pattern = quantified("optional") { $0.isOptional = true }
-        if steps.count > 1, steps[steps.count - 2].isGreedy {
+        let previous = steps.dropLast().last
+        if previous?.endsGreedily == true {
             pattern.refuse("optional() must not follow a greedy step")
+        }
+        if previous?.isNegated == true, steps.last?.isGroup == true {
+            pattern.refuse("a group that may be missing must not follow a negated step")
         }
         return pattern
     }
 
-    /// The step takes so many events.
+    /// The step takes so many events; the group comes so often.
     public func times(_ count: Int) -> Pattern { times(count...count) }
 
-    /// The step takes so many events, from the lower bound to the upper one.
+    /// The step takes so many events, from the lower bound to the upper one; the group comes so
+    /// often, one time after the other.
     public func times(_ counts: ClosedRange<Int>) -> Pattern {
         var pattern = quantified("times") {
             $0.minimum = counts.lowerBound
@@ -24,7 +29,9 @@ extension Pattern {
         return pattern
     }
 
-    /// The step takes so many events or more.
+    /// The step takes so many events or more; the group comes so often or more.
+    ///
+    /// A group without an upper bound holds no other one without.
     public func times(_ counts: PartialRangeFrom<Int>) -> Pattern {
         var pattern = quantified("times") {
             $0.minimum = counts.lowerBound
@@ -36,12 +43,13 @@ extension Pattern {
         return pattern
     }
 
-    /// The step takes one event or more.
+    /// The step takes one event or more; the group comes once or more.
     public func oneOrMore() -> Pattern { times(1...) }
 
-    /// The step takes as many events as it can before the next one begins.
+    /// The step takes as many events as it can before the next one begins; not for groups.
     public func greedy() -> Pattern {
         var pattern = quantified("greedy") { $0.isGreedy = true }
+        if steps.last?.isGroup == true { pattern.refuse("greedy() is for single steps") }
         if let step = steps.last, !step.isLooping {
             pattern.refuse(
                 "greedy() needs a step that takes several events: put times(…) before it")
@@ -52,10 +60,12 @@ extension Pattern {
         return pattern
     }
 
-    /// Nothing comes between the events of the step.
+    /// Nothing comes between the events of the step, or between one time of the group and the next.
     public func consecutive() -> Pattern { contiguity(.strict, "consecutive") }
 
     /// The step leaves events out that it could take, in a match for each choice.
+    ///
+    /// A group begins each further time with any event that its first step can take.
     public func allowCombinations() -> Pattern {
         var pattern = contiguity(.any, "allowCombinations")
         if steps.last?.isGreedy == true {
@@ -64,8 +74,11 @@ extension Pattern {
         return pattern
     }
 
-    /// The step, which has no upper bound, takes nothing more from the first event on that
+    /// The step or group, which has no upper bound, takes nothing more from the first event on that
     /// satisfies a condition.
+    ///
+    /// A step looks for that event from its first one on. A group does as soon as it may begin; a
+    /// time that has begun is given up, unless all steps that are left of it may be missing.
     @inlinable
     public func until<Failure: Error>(
         _ condition: @escaping @Sendable (Element) throws(Failure) -> Bool
@@ -84,7 +97,7 @@ extension Pattern {
     private func contiguity(_ contiguity: Contiguity, _ method: String) -> Pattern {
         var pattern = quantified(method) { $0.inner = contiguity }
         if let step = steps.last, !step.isLooping || step.inner != nil {
-            pattern.refuse("\(method)() is for a step that takes several events, once")
+            pattern.refuse("\(method)() is for a step or group that comes several times, once")
         }
         return pattern
     }
@@ -102,59 +115,6 @@ extension Pattern {
 
     @usableFromInline
     mutating func refuse(_ problem: String) {
-        problems.append("\(problem) (step '\(steps.last?.name ?? "")')")
-    }
-
-    /// What is wrong with the pattern, for `validate()`.
-    @usableFromInline
-    func problem(_ limits: PatternLimits) -> String? {
-        if let problem = problems.first ?? limits.problem { return "pattern: \(problem)" }
-        var names: Set<String> = []
-        for (index, step) in steps.enumerated() {
-            if !step.isCopy, !names.insert(step.name).inserted {
-                return "pattern: two steps are named '\(step.name)'"
-            }
-            guard step.isNegated else { continue }
-            let previous = index > 0 ? steps[index - 1] : nil
-            if let previous, previous.isInOptionalGroup, !step.isInOptionalGroup {
-                return """
-                    pattern: '\(step.name)' is negated and follows a group that may come fewer times; \
-                    give the group one number of times, or put a step between them
-                    """
-            }
-            if previous?.isOptional == true {
-                return """
-                    pattern: '\(step.name)' is negated and follows an optional step; use two \
-                    patterns, one with the optional step and one without it
-                    """
-            }
-            let next = steps[index...].first { !$0.isNegated }
-            if let next, next.isOptional,
-                steps[index...].allSatisfy({ $0.isNegated || $0.isOptional })
-            {
-                return """
-                    pattern: behind the negated '\(step.name)' all steps are optional; end the \
-                    pattern with it or make a step mandatory
-                    """
-            }
-            if next == nil, case .notFollowedBy = step.kind, window == nil {
-                return """
-                    pattern: it ends with notFollowedBy('\(step.name)') and so needs \
-                    within(_:), which says when the match is complete
-                    """
-            }
-        }
-        if steps.count > 60 { return "pattern: it has \(steps.count) steps; 60 are the most" }
-        if case .first(let name) = skip.kind, !takes(name) { return missing(name) }
-        if case .last(let name) = skip.kind, !takes(name) { return missing(name) }
-        return nil
-    }
-
-    private func takes(_ name: String) -> Bool {
-        steps.contains { $0.name == name && !$0.isNegated }
-    }
-
-    private func missing(_ name: String) -> String {
-        "pattern: afterMatch names '\(name)', which is no step of the pattern that takes events"
+        problems.append("\(problem) (\(steps.last?.title ?? ""))")
     }
 }

@@ -99,6 +99,7 @@ struct PatternState<Element: Sendable>: Sendable {
             let candidate = pattern.steps[step]
             guard try candidate.condition.holds(for: event, buffer, -1) else { continue }
             if try candidate.until?.holds(for: event, buffer, -1) == true { continue }
+            if try pattern.endsGroup(of: step, event, buffer, -1) { continue }
             take(
                 event, time, number, &slot, step, nil, stamp, key, pattern, &output)
         }
@@ -156,7 +157,9 @@ struct PatternState<Element: Sendable>: Sendable {
         var kept: UInt64 = 0
         let oneMore = CompiledPattern<Element>.oneMore
         if run.targets & oneMore != 0 {
-            let isOver = try step.until?.holds(for: event, buffer, run.node) ?? false
+            let isOver =
+                try step.until?.holds(for: event, buffer, run.node) == true
+                || pattern.endsGroup(of: run.step, event, buffer, run.node)
             if !isOver {
                 let fits = try step.condition.holds(for: event, buffer, run.node)
                 if fits { taken = oneMore }
@@ -169,6 +172,7 @@ struct PatternState<Element: Sendable>: Sendable {
             let target = open.trailingZeroBitCount
             open &= open &- 1
             let next = pattern.steps[target]
+            if try pattern.endsGroup(of: target, event, buffer, run.node) { continue }
             let contiguity = target <= run.step ? next.again : next.contiguity
             let fits = try next.condition.holds(for: event, buffer, run.node)
             if fits, try next.until?.holds(for: event, buffer, run.node) != true {

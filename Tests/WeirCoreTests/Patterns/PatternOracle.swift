@@ -3,7 +3,7 @@
 /// Finds the matches of a pattern by trying all choices of events and judging each by the definition.
 struct PatternOracle {
     struct Taken: Equatable {
-        var step: Int
+        var place: PatternPlace
         var event: Int
     }
 
@@ -12,7 +12,7 @@ struct PatternOracle {
     let symbols: [Int]
     let times: [Int]
 
-    private var steps: [PatternSpecification.Step] { specification.steps }
+    private var places: PatternPlaces { PatternPlaces(steps: specification.steps) }
 
     /// What the matcher has to find: the matches, and the time-outs without a skip strategy.
     func solve() -> (matches: [[Taken]], timeouts: [[Taken]]) {
@@ -21,17 +21,20 @@ struct PatternOracle {
         func extend(_ chain: [Taken]) {
             if let end = completion(of: chain) { complete.append((chain, end)) }
             if isOpenAtEnd(chain) { timeouts.append(chain) }
-            for event in (chain[chain.count - 1].event + 1)..<symbols.count + 1
+            let last = chain[chain.count - 1]
+            let next =
+                [(place: last.place, contiguity: step(last).inner)] + places.behind(last.place).next
+            for event in (last.event + 1)..<symbols.count + 1
             where event < symbols.count && isInWindow(event, chain) {
-                for step in steps.indices where follows(chain, Taken(step: step, event: event)) {
-                    extend(chain + [Taken(step: step, event: event)])
+                for (place, contiguity) in next
+                where follows(chain, Taken(place: place, event: event), contiguity) {
+                    extend(chain + [Taken(place: place, event: event)])
                 }
             }
         }
         for event in symbols.indices {
-            for step in steps.indices
-            where steps[..<step].allSatisfy(\.isOptional) && takes(event, step) {
-                extend([Taken(step: step, event: event)])
+            for place in places.beginnings where takes(event, place) {
+                extend([Taken(place: place, event: event)])
             }
         }
         return (skipping(complete), timeouts)
@@ -39,8 +42,12 @@ struct PatternOracle {
 
     // MARK: Single conditions
 
-    private func takes(_ event: Int, _ step: Int) -> Bool {
-        steps[step].symbols.contains(symbols[event]) && !steps[step].until.contains(symbols[event])
+    private func step(_ taken: Taken) -> PatternSpecification.Step { places.step(taken.place) }
+
+    private func takes(_ event: Int, _ place: PatternPlace) -> Bool {
+        let step = places.step(place)
+        return step.symbols.contains(symbols[event]) && !step.until.contains(symbols[event])
+            && !places.groupUntil(place).contains(symbols[event])
     }
 
     private func isInWindow(_ event: Int, _ chain: [Taken]) -> Bool {
@@ -50,37 +57,35 @@ struct PatternOracle {
 
     /// How many events the last step of a chain has.
     private func count(_ chain: [Taken]) -> Int {
-        chain.reversed().prefix { $0.step == chain[chain.count - 1].step }.count
+        chain.reversed().prefix { $0.place == chain[chain.count - 1].place }.count
     }
 
     /// Whether a chain may be continued so.
-    private func follows(_ chain: [Taken], _ next: Taken) -> Bool {
+    private func follows(_ chain: [Taken], _ next: Taken, _ contiguity: Contiguity) -> Bool {
         let last = chain[chain.count - 1]
         let count = count(chain)
-        guard takes(next.event, next.step), next.step >= last.step else { return false }
-        if next.step == last.step {
-            guard count < steps[last.step].maximum else { return false }
-        } else {
-            guard count >= steps[last.step].minimum,
-                steps[(last.step + 1)..<next.step].allSatisfy(\.isOptional)
-            else { return false }
-        }
-        return waits(for: next.step, chain, before: next.event)
+        let isSame = next.place == last.place
+        guard takes(next.event, next.place),
+            isSame ? count < step(last).maximum : count >= step(last).minimum
+        else { return false }
+        return waits(for: next.place, contiguity, chain, before: next.event)
             && survives(chain, through: next.event)
-            && (next.step == last.step || !isHeldBack(chain, through: next.event))
+            && (isSame || !isHeldBack(chain, through: next.event))
     }
 
-    /// Whether a chain still waits for an event of a step when `end` comes.
-    private func waits(for step: Int, _ chain: [Taken], before end: Int) -> Bool {
+    /// Whether a chain still waits for an event at a place when `end` comes.
+    private func waits(
+        for place: PatternPlace, _ contiguity: Contiguity, _ chain: [Taken], before end: Int
+    ) -> Bool {
         let last = chain[chain.count - 1]
-        let isLoop = step == last.step
+        let step = places.step(place)
         let between = (last.event + 1)..<max(end, last.event + 1)
-        if isLoop, between.contains(where: { steps[step].until.contains(symbols[$0]) }) {
-            return false
-        }
-        switch isLoop ? steps[step].inner : steps[step].contiguity {
+        var until = places.groupUntil(place)
+        if place == last.place { until.formUnion(step.until) }
+        if between.contains(where: { until.contains(symbols[$0]) }) { return false }
+        switch contiguity {
         case .strict: return between.isEmpty
-        case .relaxed: return !between.contains { steps[step].symbols.contains(symbols[$0]) }
+        case .relaxed: return !between.contains { step.symbols.contains(symbols[$0]) }
         case .any: return true
         }
     }
@@ -88,10 +93,10 @@ struct PatternOracle {
     /// Whether no negation behind the last step of a chain is met up to an event.
     private func survives(_ chain: [Taken], through end: Int) -> Bool {
         let last = chain[chain.count - 1]
-        for negation in steps[last.step].negations {
+        for negation in places.negations(last.place) {
             for event in (last.event + 1)..<max(end + 1, last.event + 1) {
                 if negation.isNext {
-                    if event > last.event + 1 || count(chain) < steps[last.step].minimum { break }
+                    if event > last.event + 1 || count(chain) < step(last).minimum { break }
                 }
                 if negation.symbols.contains(symbols[event]) { return false }
             }
@@ -102,10 +107,11 @@ struct PatternOracle {
     /// Whether the last step is greedy and could have taken an event up to `end`.
     private func isHeldBack(_ chain: [Taken], through end: Int) -> Bool {
         let last = chain[chain.count - 1]
-        let step = steps[last.step]
+        let step = step(last)
         guard step.isGreedy, count(chain) < step.maximum else { return false }
+        let until = step.until.union(places.groupUntil(last.place))
         for event in (last.event + 1)..<max(end + 1, last.event + 1) {
-            if step.until.contains(symbols[event]) { return false }
+            if until.contains(symbols[event]) { return false }
             if step.symbols.contains(symbols[event]) { return true }
             if step.inner == .strict { return false }
         }
@@ -119,20 +125,15 @@ struct PatternOracle {
         symbols.indices.last { isInWindow($0, chain) } ?? 0
     }
 
-    /// Whether a chain can be no more than a part: its end comes with further steps or negations.
-    private func isBeforeEnd(_ chain: [Taken]) -> Bool {
-        let last = chain[chain.count - 1]
-        return count(chain) < steps[last.step].minimum
-            || !steps[(last.step + 1)...].allSatisfy(\.isOptional)
-    }
-
     /// The event with which a chain is known to be a match; nil if it is none.
     private func completion(of chain: [Taken]) -> Int? {
         let last = chain[chain.count - 1]
-        if isBeforeEnd(chain) { return nil }
-        let negations = steps[last.step].negations
+        guard count(chain) >= step(last).minimum, places.behind(last.place).isEnd else {
+            return nil
+        }
+        let negations = places.negations(last.place)
         if negations.isEmpty { return last.event }
-        guard last.step == steps.count - 1 else { return nil }
+        guard isLastStep(last.place) else { return nil }
         if negations.contains(where: { !$0.isNext }) {
             let end = horizon(chain)
             if isHeldBack(chain, through: end) { return nil }
@@ -145,23 +146,28 @@ struct PatternOracle {
         return next
     }
 
+    /// Whether nothing can come behind a place.
+    private func isLastStep(_ place: PatternPlace) -> Bool { places.behind(place).next.isEmpty }
+
     /// Whether a chain is left when its window is over, and was no match before.
     private func isOpenAtEnd(_ chain: [Taken]) -> Bool {
         guard specification.window != nil, completion(of: chain) == nil else { return false }
         let last = chain[chain.count - 1]
-        let step = steps[last.step]
+        let step = step(last)
         let end = horizon(chain)
         guard survives(chain, through: end) else { return false }
-        if count(chain) < step.maximum, waits(for: last.step, chain, before: end + 1) {
+        if count(chain) < step.maximum,
+            waits(for: last.place, step.inner, chain, before: end + 1)
+        {
             return true
         }
         if count(chain) < step.minimum || isHeldBack(chain, through: end) { return false }
-        for next in steps.indices.dropFirst(last.step + 1)
-        where steps[(last.step + 1)..<next].allSatisfy(\.isOptional) {
-            if waits(for: next, chain, before: end + 1) { return true }
+        for (place, contiguity) in places.behind(last.place).next
+        where waits(for: place, contiguity, chain, before: end + 1) {
+            return true
         }
         // The next event will decide.
-        return last.step == steps.count - 1 && !step.negations.isEmpty && end == last.event
+        return isLastStep(last.place) && !places.negations(last.place).isEmpty && end == last.event
     }
 
     // MARK: Skipping
@@ -188,18 +194,21 @@ struct PatternOracle {
     /// Of two matches that began and ended together, that one is first which left an event out first.
     private func precedes(_ left: [Taken], _ right: [Taken]) -> Bool {
         for (one, other) in zip(left, right) where one != other {
-            return one.event == other.event ? one.step < other.step : one.event > other.event
+            return one.event == other.event ? one.place < other.place : one.event > other.event
         }
         return left.count < right.count
     }
 
     private func limit(after chain: [Taken]) -> Int {
+        func isNamed(_ name: String) -> (Taken) -> Bool {
+            { "\(places.number($0.place))" == name }
+        }
         switch specification.skip.kind {
         case .noSkip: return 0
         case .next: return chain[0].event + 1
         case .pastLast: return chain[chain.count - 1].event + 1
-        case .first(let name): return chain.first { "\($0.step)" == name }?.event ?? 0
-        case .last(let name): return chain.last { "\($0.step)" == name }?.event ?? 0
+        case .first(let name): return chain.first(where: isNamed(name))?.event ?? 0
+        case .last(let name): return chain.last(where: isNamed(name))?.event ?? 0
         }
     }
 }

@@ -219,7 +219,7 @@ private func found(_ pattern: Pattern<Reading>, _ text_: String) async throws ->
         #expect(problem(a.oneOrMore().allowCombinations().greedy()).contains("exclude"))
         #expect(problem(a.oneOrMore().greedy().next("b").optional()).contains("greedy"))
         #expect(problem(a.times(0)).contains("at least 1"))
-        #expect(problem(a.consecutive()).contains("several events"))
+        #expect(problem(a.consecutive()).contains("several times"))
         #expect(problem(a.times(2).until { _ in true }).contains("until"))
         #expect(problem(a.within(.zero)).contains("positive"))
         #expect(problem(a.afterMatch(.skipToLast("z"))).contains("'z'"))

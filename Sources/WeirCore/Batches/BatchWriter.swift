@@ -91,15 +91,16 @@ struct BatchWriter<Element>: ~Copyable {
                 if count >= limit { try send(&self) }
                 append(element, at: time)
             }
-        } else {
-            var iterator = sequence.makeIterator()
-            while fill(from: &iterator, at: time, upTo: limit) { try send(&self) }
+            return
+        }
+        var iterator = sequence.makeIterator()
+        while fill(from: &iterator, at: time, upTo: limit), let next = iterator.next() {
+            try send(&self)
+            append(next, at: time)
         }
     }
 
-    /// Adds what an iterator still has, all with one event time, until there is a number of events.
-    ///
-    /// - Returns: Whether that is reached; there may be more.
+    /// Adds what an iterator still has until there is a number of events; returns whether that is reached.
     @inlinable
     @inline(__always)
     mutating func fill(

@@ -4,7 +4,7 @@ import NIOPosix
 
 extension Benchmark {
     static var httpIngest: Benchmark {
-        Benchmark(
+        var benchmark = Benchmark(
             id: "N2c", group: .network, title: "HTTP ingest of 100-byte POST requests",
             workload: """
                 64 connections over loopback, kept alive, one request outstanding on each: POST with \
@@ -29,6 +29,10 @@ extension Benchmark {
                     $0, perBlock: GenerateHTTP.perBlock,
                     connections: IngestLoad.Framing.http.connections)
             })
+        benchmark.sides += UWebSocketsPeer.side(share: 0.9) {
+            try await UWebSocketsPeer.http($0, $1)
+        }
+        return benchmark
     }
 }
 

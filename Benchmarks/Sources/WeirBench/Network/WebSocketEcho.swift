@@ -5,7 +5,7 @@ import Weir
 
 extension Benchmark {
     static var webSocketEcho: Benchmark {
-        Benchmark(
+        var benchmark = Benchmark(
             id: "N2b", group: .network, title: "WebSocket echo of 20-byte text messages",
             workload: """
                 100 connections over loopback on path /events, on each one masked text frame of 20 \
@@ -28,6 +28,10 @@ extension Benchmark {
                     run: { try await NIOWebSocketPeer.asyncEcho($0) }),
             ],
             expectedChecksum: { UInt64($0) })
+        benchmark.sides += UWebSocketsPeer.side(share: 0.95) {
+            try await UWebSocketsPeer.echo($0, $1)
+        }
+        return benchmark
     }
 }
 

@@ -249,6 +249,11 @@ package final class Mailbox: Sendable {
             consumerIsIdle.store(false, ordering: .relaxed)
             return turn
         }
+        return takeHeldBack(into: &deliveries)
+    }
+
+    /// Takes what producers have held back, when nothing was queued; nil when there is nothing.
+    func takeHeldBack(into deliveries: inout Deque<Delivery>) -> Turn? {
         // From here on producers hand over at once; what they held back until now is taken from them.
         consumerIsIdle.store(true, ordering: .sequentiallyConsistent)
         // What a producer queued in between comes before what it has held back since.

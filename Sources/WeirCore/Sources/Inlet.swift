@@ -92,6 +92,7 @@ struct Parcel<Element: Sendable>: Sendable {
 
     @inlinable
     mutating func append(_ other: Parcel) {
+        if other.batch.isEmpty { return }
         batch.append(contentsOf: other.batch)
         if let position = other.position { self.position = position }
         isContinued = other.isContinued

@@ -1,6 +1,7 @@
 import DequeModule
 import Testing
 import WeirCore
+import WeirTesting
 
 @Suite struct `A mailbox that spills to disk` {
     private func batch(_ numbers: Range<Int>) -> Delivery {
@@ -24,6 +25,55 @@ import WeirCore
         #expect(mailbox.spilledDepth == 0)
         #expect(mailbox.trySend(batch(0..<50)) == .sent)
         #expect(mailbox.spilledDepth == 0)
+    }
+
+    @Test func `keeps what its parts say of the source's position`() {
+        let mailbox = Mailbox(
+            owner: "test", policy: .bounded(2, overflow: .spill(limit: 1 << 20)))
+        // Parts of two parcels: no checkpoint may be taken behind one that is continued.
+        let parts: [(offset: Int64?, isContinued: Bool)] = [
+            (nil, true), (nil, true), (6, false), (nil, true), (10, false),
+        ]
+        for part in parts {
+            let box = BatchBox(Batch([1, 2]), position: part.offset.map { .init(offset: $0) })
+            box.isContinued = part.isContinued
+            #expect(mailbox.trySend(Delivery(channel: 0, item: .batch(box))) == .sent)
+        }
+        #expect(mailbox.spilledDepth == 8)
+        var deliveries = Deque<Delivery>()
+        var taken: [any AnyBatch] = []
+        while case .deliveries? = mailbox.takeNow(into: &deliveries) {
+            while let delivery = deliveries.popFirst() {
+                if case .batch(let batch) = delivery.item { taken.append(batch) }
+            }
+        }
+        #expect(taken.map(\.position?.offset) == parts.map(\.offset))
+        #expect(taken.map(\.isContinued) == parts.map(\.isContinued))
+    }
+
+    @Test func `lets no checkpoint be taken between the parts of a parcel`() throws {
+        let simulation = Simulation { world in
+            let source = Source<Int>("parcels") { inlet in
+                var sent = inlet.position.map { Int($0.offset) } ?? 0
+                while sent < 600 {
+                    let next = sent + 200
+                    try await inlet.send(
+                        Batch(ContiguousArray(sent..<next)),
+                        position: SourcePosition(offset: Int64(next)))
+                    sent = next
+                }
+            }
+            return Topology("parcels") {
+                EventStream("in", from: source).mailbox(.bounded(16, overflow: .spill()))
+                    .scan(0) { count, _ in count + 1 }
+                    // So slow that the source's stage waits behind each batch.
+                    .stage("slow").mailbox(.bounded(4))
+                    .filter { $0 % 100 == 0 }
+                    .sink(world.sink("counts"))
+            }
+        }
+        let report = try simulation.run(seeds: 0..<30)
+        #expect(report.crashes > 10)
     }
 
     @Test func `makes the sender wait when the disk's share is full`() throws {

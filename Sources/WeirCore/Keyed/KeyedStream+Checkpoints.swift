@@ -21,7 +21,8 @@ extension KeyedStream {
     ///
     /// What it emits belongs to that checkpoint, so that a transactional sink behind it makes final
     /// exactly one event per checkpoint and key that has changed. Without a store it emits once, at
-    /// the end of the input.
+    /// the end of the input. Watermarks wait while events are held back, so that none is late for
+    /// what follows.
     ///
     /// - Parameter name: The stage's name, unique in its topology.
     /// - Complexity: O(1) per event; a checkpoint costs O(keys that have changed).
@@ -39,11 +40,12 @@ extension KeyedStream {
         ) { scope, outputs in
             let downstream = AnyReceiver.joined(outputs[0], as: Checkpointed<Element>.self)
             let changed = ChangedKeys<Key, Element>(scope, downstream)
-            scope.onBarrier { try changed.emit(checkpoint: $0) }
+            scope.onBarrier { try changed.release(checkpoint: $0) }
             scope.onPublish { (keys: changed.table.count, timers: 0) }
             let table = changed.table
             return Receiver(
                 batch: { batch in
+                    changed.signals.value.receivedEvent()
                     let batchKeys = keys(batch)
                     let hashes = table.hashesAhead(of: batchKeys)
                     for index in batch.elements.indices {
@@ -53,7 +55,10 @@ extension KeyedStream {
                     }
                 },
                 signal: { signal in
-                    if case .end = signal { try changed.emit(checkpoint: nil) }
+                    if table.count > 0 {
+                        guard case .end = signal else { return changed.signals.value.hold(signal) }
+                        try changed.release(checkpoint: nil)
+                    }
                     try downstream.signal(signal)
                 })
         }
@@ -80,6 +85,8 @@ struct Held<Element: Sendable>: Sendable {
 @usableFromInline
 final class ChangedKeys<Key: Hashable & Codable & Sendable, Element: Sendable> {
     @usableFromInline let table: KeyedTable<Key, Held<Element>>
+    /// What waits for the events; nothing of it is left when state is captured.
+    @usableFromInline let signals = TransactionalValue(HeldSignals())
     private unowned let scope: StageScope
     private let downstream: Receiver<Checkpointed<Element>>
 
@@ -89,11 +96,19 @@ final class ChangedKeys<Key: Hashable & Codable & Sendable, Element: Sendable> {
         self.downstream = downstream
         table = KeyedTable(tracksChanges: scope.mayRollBack)
         scope.register(TableParticipant(table))
+        scope.registerTransient(signals)
     }
 
+    /// Emits what is held back, and then the signals that have waited for it.
+    ///
     /// - Parameter checkpoint: Its number; nil for the one that comes next.
     @usableFromInline
-    func emit(checkpoint: Int?) throws {
+    func release(checkpoint: Int?) throws {
+        try emit(checkpoint: checkpoint)
+        for signal in signals.value.release() { try downstream.signal(signal) }
+    }
+
+    private func emit(checkpoint: Int?) throws {
         let number = checkpoint ?? scope.environment.checkpoints?.upcoming ?? 0
         for group in 0..<KeyGroup.count where table.count(inGroup: group) > 0 {
             var batch = Batch<Checkpointed<Element>>()

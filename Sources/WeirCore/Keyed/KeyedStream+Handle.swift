@@ -82,18 +82,25 @@ extension StageScope {
                 if batch.isEmpty { return }
                 let handler = handler()
                 let batchKeys = keys(batch)
+                let hashes = table.hashesAhead(of: batchKeys)
                 let hasTimes = life.startBatch(hasTimes: batch.hasTimes)
+                let clock = life.processingTime
                 let output = try core.gather(inputs: batch.count, from: batchKeys[0]) { context in
                     try batch.elements.withUnsafeBufferPointer { events in
-                        try table.updateEach(
-                            batchKeys, times: batch.times, clock: life.processingTime,
-                            default: { handler.initialState(for: $0) }
-                        ) { index, hash, state in
-                            context.move(
-                                to: batchKeys[index], hash: hash,
-                                eventTime: hasTimes ? batch.times[index] : .min)
-                            try handler.on(events[index], state: &state, &context)
-                            return !context.takeClear()
+                        try batchKeys.withUnsafeBufferPointer { keys in
+                            for index in 0..<keys.count {
+                                let key = keys[index]
+                                let hash = table.hash(of: key, at: index, in: hashes)
+                                let time = hasTimes ? batch.times[index] : .min
+                                context.move(to: key, hash: hash, eventTime: time)
+                                try table.update(
+                                    key, hash: hash, now: hasTimes ? time : clock,
+                                    default: handler.initialState(for: key)
+                                ) { state in
+                                    try handler.on(events[index], state: &state, &context)
+                                }
+                                if context.takeClear() { table.remove(key, hash: hash) }
+                            }
                         }
                     }
                 }

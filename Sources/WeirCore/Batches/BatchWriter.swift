@@ -39,7 +39,7 @@ struct BatchWriter<Element>: ~Copyable {
         times?.deallocate()
     }
 
-    /// The batch of what `body` writes; of as many events as expected without a copy.
+    /// The batch of what `body` writes; of about as many events as expected without a copy.
     @inlinable
     @inline(__always)
     static func gather(
@@ -51,7 +51,8 @@ struct BatchWriter<Element>: ~Copyable {
             buffer, initialized in
             var writer = BatchWriter(in: buffer)
             try body(&writer)
-            if writer.ownsMemory {
+            // A batch that waits somewhere must not hold much more memory than its events need.
+            if writer.ownsMemory || writer.count < expected / 4 {
                 beyond = writer.take()
             } else {
                 times = writer.takeTimes()

@@ -63,8 +63,8 @@ struct KeyedUpdates<
                     try batch.elements.withUnsafeBufferPointer { events in
                         try table.updateEach(
                             batchKeys, times: batch.times, clock: life.processingTime,
-                            default: { _ in initial }
-                        ) { index, _, value in
+                            default: initial
+                        ) { index, value in
                             try body(
                                 batchKeys[index], events[index],
                                 hasTimes ? batch.times[index] : .min, &value, &output)

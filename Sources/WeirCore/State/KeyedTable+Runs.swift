@@ -6,7 +6,6 @@ extension KeyedTable {
     /// - Parameters:
     ///   - times: The time of the time-to-live at each key; none for one time for all.
     ///   - clock: The one time for all.
-    ///   - makeValue: The value of a key that has none.
     ///   - body: Changes the value of the key at a position; returns whether the entry stays.
     /// - Throws: What `body` throws, or ``StateError`` `tooManyKeys`.
     /// - Complexity: O(keys), amortised over the growth of key groups.
@@ -14,8 +13,8 @@ extension KeyedTable {
     @inline(__always)
     package func updateEach(
         _ keys: ContiguousArray<Key>, times: ContiguousArray<EventTime>, clock: EventTime,
-        default makeValue: (Key) -> Value,
-        _ body: (_ index: Int, _ hash: UInt64, _ value: inout Value) throws -> Bool
+        default makeValue: @autoclosure () -> Value,
+        _ body: (_ index: Int, _ value: inout Value) throws -> Bool
     ) throws {
         let hashes = hashesAhead(of: keys)
         let takesRuns = timeToLive == 0
@@ -29,10 +28,10 @@ extension KeyedTable {
                 var isKept = true
                 try update(
                     key, hash: hash, now: times.isEmpty ? clock : times[index],
-                    default: makeValue(key)
+                    default: makeValue()
                 ) { value in
                     while true {
-                        isKept = try body(index, hash, &value)
+                        isKept = try body(index, &value)
                         index &+= 1
                         guard isKept, takesRuns, index < end,
                             hashes.isEmpty || hashes[index] == hash, keys[index] == key

@@ -35,6 +35,15 @@ struct BatchWriterTests {
         #expect(!batch.hasTimes)
     }
 
+    @Test(arguments: [0, 1, 100, 300, 512])
+    func aBatchHoldsLittleMoreMemoryThanItsEventsNeed(count: Int) {
+        let batch = BatchWriter<Int>.gather(expecting: 512) { writer in
+            for index in 0..<count { writer.append(index, at: .min) }
+        }
+        #expect(batch.elements == ContiguousArray(0..<count))
+        #expect(batch.elements.capacity <= max(16, count * 5))
+    }
+
     @Test(arguments: [0, 3, 100])
     func timesBeginWhereTheFirstIs(expected: Int) {
         let batch = BatchWriter<Int>.gather(expecting: expected) { writer in

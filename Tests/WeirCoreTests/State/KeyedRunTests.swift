@@ -25,8 +25,7 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
             let keys = randomKeys(seed: UInt64(round), count: 600, range: range)
             table.beginBatch()
             var visited: [Int] = []
-            try table.updateEach(keys, times: [], clock: .min, default: { _ in [] }) {
-                index, _, list in
+            try table.updateEach(keys, times: [], clock: .min, default: []) { index, list in
                 visited.append(index)
                 list.append(index)
                 return true
@@ -57,8 +56,7 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
             let stays = keys.map { _ in Int.random(in: 0..<8, using: &random) > round % 4 }
             let before = model
             table.beginBatch()
-            try table.updateEach(keys, times: [], clock: .min, default: { _ in 0 }) {
-                index, _, count in
+            try table.updateEach(keys, times: [], clock: .min, default: 0) { index, count in
                 #expect(count == model[keys[index], default: 0])
                 count += 1
                 model[keys[index]] = stays[index] ? count : nil
@@ -87,8 +85,7 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
     @Test func `begins anew behind an entry that does not stay`() throws {
         let table = KeyedTable<Int, Int>()
         var seen: [Int] = []
-        try table.updateEach([1, 1, 1, 1, 2], times: [], clock: .min, default: { _ in 0 }) {
-            index, _, count in
+        try table.updateEach([1, 1, 1, 1, 2], times: [], clock: .min, default: 0) { index, count in
             count += 1
             seen.append(count)
             return index != 1 && index != 4
@@ -102,8 +99,7 @@ private func randomKeys(seed: UInt64, count: Int, range: Int) -> ContiguousArray
         let table = KeyedTable<Int, Int>(timeToLive: StateTTL(.seconds(1)))
         let times = ContiguousArray([0, 0.5, 3, 3.5].map { time($0) })
         var seen: [Int] = []
-        try table.updateEach([7, 7, 7, 7], times: times, clock: .min, default: { _ in 0 }) {
-            _, _, count in
+        try table.updateEach([7, 7, 7, 7], times: times, clock: .min, default: 0) { _, count in
             count += 1
             seen.append(count)
             return true

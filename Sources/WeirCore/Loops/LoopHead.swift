@@ -24,6 +24,8 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
     private var offset = 0
     private var sent = 0
     private var held: EventTime?
+    /// Whether the end of all time has come, behind what is held.
+    private var isOver = false
     private var holdsIdle = false
     private var isAsked = false
     private var round = 0
@@ -76,7 +78,11 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
                 switch signal {
                 case .watermark(let time):
                     holdsIdle = false
-                    held = time
+                    if time == .max, let held, held < .max {
+                        isOver = true
+                    } else {
+                        held = time
+                    }
                 case .idle: holdsIdle = true
                 case .end:
                     channel.end()
@@ -154,7 +160,10 @@ final class LoopHead<Element: Sendable>: TransactionParticipant, AsyncWork {
         if let time = probe.watermark, earliest.map({ $0 > time }) ?? true {
             try downstream.signal(.watermark(time))
             passesOn = true
-            if held == time { held = nil }
+            if held == time {
+                held = isOver ? .max : nil
+                isOver = false
+            }
             // What operators give out at the end may go round once more.
             if time == .max { isAsked = true }
         }

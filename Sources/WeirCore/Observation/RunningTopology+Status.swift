@@ -124,7 +124,9 @@ extension RunningTopology {
         var names: [String] = []
         for instance in instances[stage] {
             let inputs = instance.metrics.inputs
-            let active = zip(inputs, senders).filter { !$0.0.isIdle && !$0.0.hasEnded }
+            let active = zip(inputs, senders).filter {
+                !$0.0.isIdle && !$0.0.isOver && !$0.0.hasEnded
+            }
             let lowest = active.map { $0.0.watermark }.min() ?? .max
             guard inputs.contains(where: { $0.watermark > lowest }) else { continue }
             for (input, sender) in active

@@ -14,7 +14,10 @@ package enum StageActivity: UInt8, Sendable {
 
 /// What is known of one input channel of a stage instance.
 package struct InputState: Sendable {
+    /// How far it has come, short of the end of all time.
     package var watermark = EventTime.min
+    /// Whether its time is over; soon it ends.
+    package var isOver = false
     package var isIdle = false
     package var hasEnded = false
     package var hasBarrier = false

@@ -2,6 +2,8 @@
 @usableFromInline
 package struct HeldSignals: Sendable, Equatable, Codable {
     private var watermark: EventTime?
+    /// Whether the end of all time has come, behind the watermark.
+    private var isOver = false
     private var isIdle = false
 
     @usableFromInline
@@ -12,7 +14,7 @@ package struct HeldSignals: Sendable, Equatable, Codable {
     package mutating func hold(_ signal: Signal) {
         switch signal {
         case .watermark(let time):
-            watermark = time
+            if time == .max { isOver = true } else { watermark = time }
             isIdle = false
         case .idle: isIdle = true
         case .end: break
@@ -30,6 +32,7 @@ package struct HeldSignals: Sendable, Equatable, Codable {
     package mutating func release() -> [Signal] {
         var signals: [Signal] = []
         if let watermark { signals.append(.watermark(watermark)) }
+        if isOver { signals.append(.watermark(.max)) }
         if isIdle { signals.append(.idle) }
         self = HeldSignals()
         return signals

@@ -162,7 +162,7 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
         switch signal {
         case .end: return try forward(signal)
         case .idle: signals.value.isIdle = true
-        case .watermark: break
+        case .watermark(let time): if time != .max { signals.value.latest = time }
         }
         try releaseSignals()
     }
@@ -179,6 +179,8 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
             allowed = signals.value.sent
         }
         if allowed > signals.value.sent {
+            let latest = signals.value.latest
+            if allowed == .max, latest > signals.value.sent { try forward(.watermark(latest)) }
             signals.value.sent = allowed
             try forward(.watermark(allowed))
         }
@@ -200,6 +202,8 @@ final class KeyedRateLimiter<Key: Hashable & Codable & Sendable, Element: Sendab
 struct DelayedSignals: Sendable {
     /// The newest watermark that has been passed on.
     @usableFromInline var sent = EventTime.min
+    /// The newest one that has come, short of the end of all time.
+    @usableFromInline var latest = EventTime.min
     @usableFromInline var isIdle = false
 
     @usableFromInline

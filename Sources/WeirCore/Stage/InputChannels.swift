@@ -3,6 +3,8 @@ package struct InputChannels: Sendable {
     private var channels: [InputState]
     package private(set) var isIdle = false
     package private(set) var watermark = EventTime.min
+    /// Whether the time of all inputs is over.
+    private var isOver = false
     /// Whether some inputs have reached a barrier and others not yet.
     package private(set) var isAligning = false
 
@@ -16,8 +18,10 @@ package struct InputChannels: Sendable {
         case watermark(EventTime)
         /// All inputs are idle; the time is that of a watermark that comes before.
         case idle(after: EventTime?)
-        /// All inputs have ended.
-        case end
+        /// The time of all inputs is over; the time is that of a watermark that comes before.
+        case over(after: EventTime?)
+        /// All inputs have ended; the time as above.
+        case end(after: EventTime?)
     }
 
     /// Takes note that a channel sends again.
@@ -33,12 +37,28 @@ package struct InputChannels: Sendable {
         case .watermark(let time):
             channels[channel].isIdle = false
             isIdle = false
-            channels[channel].watermark = max(channels[channel].watermark, time)
+            if time == .max {
+                channels[channel].isOver = true
+            } else {
+                channels[channel].watermark = max(channels[channel].watermark, time)
+            }
         case .idle: channels[channel].isIdle = true
         case .end: channels[channel].hasEnded = true
         }
-        if channels.allSatisfy({ $0.hasEnded }) { return .end }
-        return merged()
+        if channels.allSatisfy({ $0.hasEnded }) { return .end(after: furthest()) }
+        guard channels.allSatisfy({ $0.hasEnded || $0.isOver }) else { return merged() }
+        if isOver { return .none }
+        isOver = true
+        return .over(after: furthest())
+    }
+
+    /// Brings time to where the furthest input has brought it, whichever of them ends last; nil if it
+    /// is there.
+    private mutating func furthest() -> EventTime? {
+        let furthest = channels.reduce(EventTime.min) { max($0, $1.watermark) }
+        guard furthest > watermark else { return nil }
+        watermark = furthest
+        return furthest
     }
 
     /// Takes note of a barrier; true when all inputs have reached it or have ended.
@@ -77,7 +97,7 @@ package struct InputChannels: Sendable {
         var lowest = EventTime.max
         var highestIdle = EventTime.min
         var hasActive = false
-        for channel in channels where !channel.hasEnded {
+        for channel in channels where !channel.hasEnded && !channel.isOver {
             if channel.isIdle {
                 highestIdle = max(highestIdle, channel.watermark)
             } else {

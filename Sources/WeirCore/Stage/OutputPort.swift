@@ -133,7 +133,10 @@ package final class OutputPort {
 
     private func enqueue(_ signal: Signal, at index: Int) {
         hasReadySignals = true
-        if case .watermark = signal, case .signal(.watermark)? = queues[index].ready.last {
+        // What comes before the end of all time is handled otherwise than what comes with it.
+        if case .watermark(let time) = signal, time != .max,
+            case .signal(.watermark)? = queues[index].ready.last
+        {
             queues[index].ready[queues[index].ready.count - 1] = .signal(signal)
         } else {
             queues[index].ready.append(.signal(signal))

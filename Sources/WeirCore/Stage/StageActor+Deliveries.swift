@@ -55,7 +55,7 @@ extension StageActor {
                 scope.spareBox = nil
                 scope.commit()
             }
-        case .signal(.end): return .notTried
+        case .signal(.end), .signal(.watermark(.max)): return .notTried
         case .barrier: return .done
         case .signal(let signal):
             let change = channels.received(signal, on: delivery.channel)
@@ -117,16 +117,18 @@ extension StageActor {
         case (.unfinished, _): try await finishBacklog()
         case (.failed(let error), .batch(let batch)):
             try await handleEach(batch, input: input(of: delivery), failed: error)
-        case (.failed, .barrier): return
         case (.failed(let error), .signal):
             try await work(failed: error) { try self.tellMerged() }
         case (.notTried, .batch(let batch)): try await handleInParts(delivery, batch)
-        case (.notTried, _):
+        case (.notTried, .signal(let signal)):
             let input = inputOfChannel[delivery.channel]
-            if inputOfChannel.count > 1 { try await work { try self.scope.inputEnded(input) } }
-            let change = channels.received(.end, on: delivery.channel)
+            if inputOfChannel.count > 1, signal == .end {
+                try await work { try self.scope.inputEnded(input) }
+            }
+            let change = channels.received(signal, on: delivery.channel)
             if inputOfChannel.count > 1 { metrics.inputs = channels.states }
             try await apply(change)
+        case (_, .barrier): return
         }
         if !scope.writers.isEmpty { try await writePending() }
     }
@@ -134,9 +136,10 @@ extension StageActor {
     /// Takes note of a change of the inputs; false if it is nothing for the operators.
     private func take(note change: InputChannels.Change) -> Bool {
         switch change {
-        case .none, .end: return false
+        case .none, .over(nil), .end(nil): return false
         case .idle(let time): merged = MergedSignal(watermark: time, isIdle: true)
-        case .watermark(let time): merged = MergedSignal(watermark: time, isIdle: false)
+        case .watermark(let time), .over(let time?), .end(let time?):
+            merged = MergedSignal(watermark: time, isIdle: false)
         }
         if let time = merged.watermark {
             scope.watermark = time
@@ -152,10 +155,14 @@ extension StageActor {
 
     func apply(_ change: InputChannels.Change) async throws {
         if take(note: change) { try await work { try self.tellMerged() } }
-        guard change == .end else { return }
+        switch change {
+        case .none, .watermark, .idle: return
+        case .over, .end: break
+        }
         scope.watermark = .max
         metrics.watermark.store(EventTime.max.nanoseconds, ordering: .relaxed)
         try await signal(.watermark(.max))
+        guard case .end = change else { return }
         while scope.hasAsyncWork { try await waitForAsyncWork() }
         try await signal(.end)
         while scope.hasAsyncWork { try await waitForAsyncWork() }

@@ -171,7 +171,7 @@ package actor StageActor: SupervisedChild {
         defer { claimed.take()?.mailbox.releaseClaim(waking: true) }
         while !hasEnded && !isSuspended {
             if scope.isFinishedEarly {
-                try await apply(.end)
+                try await apply(.end(after: nil))
                 try await finishTurn()
                 break
             }

@@ -57,6 +57,29 @@ private func at(_ seconds: Int64) -> EventTime { EventTime(milliseconds: seconds
         var channels = InputChannels(count: 2)
         _ = channels.received(.watermark(at(5)), on: 0)
         #expect(channels.received(.end, on: 1) == .watermark(at(5)))
-        #expect(channels.received(.end, on: 0) == .end)
+        #expect(channels.received(.end, on: 0) == .end(after: nil))
+    }
+
+    @Test func `do not wait for one whose time is over, nor take its end for theirs`() {
+        var channels = InputChannels(count: 2)
+        _ = channels.received(.watermark(at(5)), on: 0)
+        #expect(channels.received(.watermark(at(3)), on: 1) == .watermark(at(3)))
+        #expect(channels.received(.idle, on: 1) == .watermark(at(5)))
+        #expect(channels.received(.watermark(.max), on: 0) == .idle(after: nil))
+        #expect(channels.received(.end, on: 0) == .none)
+        channels.receivedBatch(on: 1)
+        #expect(channels.received(.watermark(at(7)), on: 1) == .watermark(at(7)))
+        #expect(channels.received(.watermark(.max), on: 1) == .over(after: nil))
+        #expect(channels.received(.end, on: 1) == .end(after: nil))
+    }
+
+    @Test func `come to the time of the furthest before their time is over, once`() {
+        var channels = InputChannels(count: 2)
+        _ = channels.received(.watermark(at(9)), on: 0)
+        #expect(channels.received(.watermark(at(3)), on: 1) == .watermark(at(3)))
+        #expect(channels.received(.watermark(.max), on: 0) == .none)
+        #expect(channels.received(.watermark(.max), on: 1) == .over(after: at(9)))
+        #expect(channels.received(.end, on: 0) == .none)
+        #expect(channels.received(.end, on: 1) == .end(after: nil))
     }
 }

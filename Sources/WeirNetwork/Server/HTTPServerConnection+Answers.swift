@@ -147,7 +147,7 @@ extension HTTPServerConnection {
         let isEarly = phase != .answering
         forgetBody()
         if !keepsAlive || isEarly || closesAfterAnswer {
-            close()
+            closeWhenTaken()
             return
         }
         phase = .head

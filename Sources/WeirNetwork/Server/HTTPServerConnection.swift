@@ -13,6 +13,8 @@ final class HTTPServerConnection: TCPConnectionHandler {
         case answering
         /// An answer without an end goes on; what the peer sends is ignored.
         case streaming
+        /// The last answer is on its way: the connection closes when the peer has taken it.
+        case leaving
         /// The connection closes, or belongs to a WebSocket.
         case over
     }
@@ -85,7 +87,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
                         return used
                     }
                 case .answering: return used
-                case .streaming, .over: return bytes.count
+                case .streaming, .leaving, .over: return bytes.count
                 }
             } catch {
                 refuse(error)
@@ -195,17 +197,19 @@ final class HTTPServerConnection: TCPConnectionHandler {
     }
 
     func connectionDrained(_ connection: TCPConnection) {
-        if phase == .answering || phase == .streaming {
-            receiver?.drained(self)
-        } else {
-            tcp.resumeReading()
+        switch phase {
+        case .answering, .streaming: receiver?.drained(self)
+        case .leaving: close()
+        case .head, .body, .over: tcp.resumeReading()
         }
     }
 
     func connectionReachedEnd(_ connection: TCPConnection) {
         switch phase {
         case .answering: closesAfterAnswer = true
-        case .head, .body, .streaming, .over: close()
+        case .head: closeWhenTaken()
+        case .leaving: break
+        case .body, .streaming, .over: close()
         }
     }
 
@@ -256,6 +260,13 @@ final class HTTPServerConnection: TCPConnectionHandler {
             } else {
                 finish(HTTPProblem(503, "the answer took too long"))
             }
+        case .leaving:
+            if hasProgress(in: core.times.answer) {
+                clock.set(after: core.times.answer)
+            } else {
+                core.counters.answerTimeouts.add(1)
+                tcp.close(NetworkError(.timedOut, "the peer did not read its answer"))
+            }
         case .streaming, .over: break
         }
     }
@@ -286,7 +297,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
         core.counters.countProtocolError(error.status)
         keepsAlive = false
         write(.problem(HTTPProblem(error)), isProblem: true)
-        close()
+        closeWhenTaken()
     }
 
     /// The server stops: a request that is under way is answered first.
@@ -295,6 +306,17 @@ final class HTTPServerConnection: TCPConnectionHandler {
         keepsAlive = false
         if phase == .body || phase == .answering { return }
         close(within: deadline)
+    }
+
+    /// Closes when the peer has taken its answers, however long that takes it at a fair pace.
+    func closeWhenTaken() {
+        tcp.flushCork()
+        guard tcp.queuedByteCount > 0 else { return close() }
+        phase = .leaving
+        release()
+        _ = clock.hasProgress(tcp.sentByteCount)
+        clock.set(after: core.times.answer)
+        resume()
     }
 
     func close(within deadline: Duration = .seconds(2)) {

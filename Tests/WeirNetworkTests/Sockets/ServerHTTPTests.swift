@@ -55,6 +55,59 @@ import WeirTestSupport
         await loop.stop()
     }
 
+    /// Asks for the last answer of a connection, which is more than the kernel holds.
+    private func leave(
+        _ test: TestServer, _ header: String
+    ) async throws -> (client: RawClient, connection: LoopBound<HTTPServerConnection>) {
+        let (answering, loop) = (Recorder<LoopBound<HTTPServerConnection>>(), test.loop)
+        let page = StaticPage(
+            contentType: "text/plain", body: [UInt8](repeating: 0x62, count: 32 << 20))
+        test.server.addResponder("GET", "/large", roles: .read) { _, connection in
+            answering.append(LoopBound(connection, on: loop))
+            return .reply(page.reply)
+        }
+        let client = try await RawClient.connect(to: test.address, on: loop, isReading: false)
+        try await client.send("GET /large HTTP/1.1\r\nHost: a\r\n\(header)\r\n")
+        return (client, await answering.wait(for: 1)[0])
+    }
+
+    @Test func `lets a peer take the last answer of a connection at its own pace`() async throws {
+        let test = try await TestServer()
+        let (client, connection) = try await leave(test, "Connection: close\r\n")
+        try await test.loop.run { #expect(connection.value.tcp.isOpen) }
+        try await client.startReading()
+        for count in [1 << 20, 16 << 20] {
+            _ = await client.receive(count: count)
+            // The time is over, and the peer has read since the last look.
+            try await test.loop.run { connection.value.clock.onFire() }
+        }
+        #expect(await client.receive().count > 32 << 20)
+        #expect(test.server.counters.answerTimeouts == 0)
+        await test.stop()
+    }
+
+    @Test func `lets a peer that has ended its side take its answer`() async throws {
+        let test = try await TestServer()
+        let (client, connection) = try await leave(test, "")
+        try await client.shutDown()
+        while try await test.loop.run({ !connection.value.tcp.hasReachedEnd }) {}
+        try await test.loop.run { #expect(connection.value.tcp.isOpen) }
+        try await client.startReading()
+        #expect(await client.receive().count > 32 << 20)
+        await test.stop()
+    }
+
+    @Test func `cuts the last answer of a connection when the peer reads no more`() async throws {
+        let test = try await TestServer()
+        let (client, connection) = try await leave(test, "Connection: close\r\n")
+        while test.server.counters.answerTimeouts == 0 {
+            try await test.loop.run { connection.value.clock.onFire() }
+        }
+        try await client.startReading()
+        #expect(await client.receive().count < 32 << 20)
+        await test.stop()
+    }
+
     static let refusals: [(String, Int)] = [
         ("BLAH\r\n\r\n", 400), ("\u{16}\u{3}\u{1}\u{2}", 400),
         ("GET /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 413),

@@ -79,8 +79,11 @@ extension Credentials {
             count += offered.count
             token = Self.token(inSubprotocol: text)
         }
-        if count == 0, let queryName, let query = request.query {
-            token = Self.token(named: queryName, inQuery: request.text(query))
+        if let queryName, let query = request.query,
+            let text = Self.token(named: queryName, inQuery: request.text(query))
+        {
+            count += 1
+            token = text
         }
         if count > 1 { throw HTTPError(400, "credentials are shown in more than one way") }
         self.init(

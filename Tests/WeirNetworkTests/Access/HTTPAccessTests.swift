@@ -117,6 +117,16 @@ import WeirTestSupport
         await gone.wait(for: 1)
     }
 
+    @Test func `refuses credentials in a query beside others`() async throws {
+        let test = try await start { $0.queryParameter = "token" }
+        let path = "/who?token=anna:read"
+        #expect(try await ask(test.address, path).body == "anna")
+        #expect(try await ask(test.address, path, token: "bert:read").status == 400)
+        #expect(try await ask(test.address, path, key: "anna:read").status == 400)
+        #expect(try await ask(test.address, "/who?x=1", token: "bert:read").body == "bert")
+        await test.stop()
+    }
+
     @Test func `does not confuse the requests of one connection`() async throws {
         let test = try await start { $0.routes = ["/open": []] }
         test.server.addHandler(.get, "/open") { .text("\($0.identity?.name ?? "nobody")") }

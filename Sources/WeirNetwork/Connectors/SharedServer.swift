@@ -27,15 +27,19 @@ package final class SharedServer: Sendable {
             port != 0 && resources.all(of: SharedServer.self).contains { $0.name == other }
         // Asked for before: making a resource may ask for no other.
         let settings = ServerSettings.configuration(resources, host, port)
+        let all = resources.shared("servers") {
+            SharedServers()
+        } close: { _ in
+        }
         let shared = try resources.shared(name) {
             var configuration = settings
             configuration.tls = tls
             configuration.logger = logger
-            return SharedServer(name: name, server: try NetworkServer(configuration))
-        } close: { shared in
-            await shared.server.stop()
-            // The port is free when the loop has closed the listener's descriptor, at the end of its turn.
-            for _ in 0..<2 { try? await shared.server.loop.run {} }
+            let server = try NetworkServer(configuration)
+            all.add(server)
+            return SharedServer(name: name, server: server)
+        } close: { _ in
+            await all.stop()
         }
         guard !isMixed, shared.server.configuration.tls == tls else {
             throw NetworkError(
@@ -60,6 +64,31 @@ package final class SharedServer: Sendable {
     }
 
     package var address: SocketAddress? { bound.withLock { $0 } }
+}
+
+/// The servers of a run, which stop together: one whose clients linger holds no other one up.
+private final class SharedServers: Sendable {
+    private let servers = Mutex<[NetworkServer]>([])
+
+    func add(_ server: NetworkServer) { servers.withLock { $0.append(server) } }
+
+    /// Stops all that were added since the last call.
+    func stop() async {
+        let all = servers.withLock { servers in
+            defer { servers.removeAll() }
+            return servers
+        }
+        await withTaskGroup { group in
+            for server in all {
+                group.addTask {
+                    await server.stop(within: server.configuration.stopTimeout)
+                    // The port is free when the loop has closed the listener's descriptor, at the
+                    // end of its turn.
+                    for _ in 0..<2 { try? await server.loop.run {} }
+                }
+            }
+        }
+    }
 }
 
 /// A component that the server of a host and port serves.

@@ -54,6 +54,8 @@ public final class NetworkServer: Sendable {
         ///
         /// Time during which the server itself doesn't read does not count.
         public var messageTimeout: Duration? = .seconds(60)
+        /// Time for connections to end in order when a run does; tests change it.
+        var stopTimeout: Duration = .seconds(5)
         /// Times and limits of WebSocket connections.
         public var webSocket = WebSocketConnection.Configuration()
 

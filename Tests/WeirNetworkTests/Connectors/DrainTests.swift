@@ -68,4 +68,29 @@ import WeirTestSupport
         #expect(seen.values == Array(0..<300))
         try await client.close()
     }
+
+    @Test func `stops all of its servers at one time`() async throws {
+        let hosts = ["127.0.0.1", "localhost"]
+        let running = try await Topology("pages") {
+            for host in hosts {
+                ServerSettings(host: host, port: 0) { $0.stopTimeout = .seconds(240) }
+                WebPage("/", host: host, port: 0, .text(host))
+            }
+            EventStream("in", from: .tcp(port: 0, as: Reading.self)).sink(.discard)
+        }.start(.quiet())
+        let servers = running.environment.resources.all(of: SharedServer.self).map(\.server)
+        let loop = try Loop.shared()
+        var clients: [RawClient] = []
+        for host in hosts {
+            let address = try #require(running.addresses["http://\(host):0"])
+            clients.append(try await RawClient.connect(to: address, on: loop))
+        }
+        while servers.contains(where: { $0.counters.connectionsOpen == 0 }) { await Task.yield() }
+        async let drained: Void = running.drain()
+        // Each is told that the service ends, and none has let go yet.
+        for client in clients { #expect(await client.receive().isEmpty) }
+        #expect(servers.map(\.counters.connectionsOpen) == [1, 1])
+        for client in clients { try await client.close() }
+        try await drained
+    }
 }

@@ -7,11 +7,12 @@ import WeirNetwork
     import Darwin
 #endif
 
-/// A service for HTTP tools from outside: `WeirHTTPFixture PORT [FOLDER]`.
+/// A service for HTTP tools from outside: `WeirHTTPFixture PORT [FOLDER [SOCKET]]`.
 ///
 /// `/` is a page, `/large` one of 4 MiB, `/events` takes POST requests (the body's length is the
 /// event), `/lengths` sends those as server-sent events, `/files/` is the folder; beside them
-/// `/healthz`, `/readyz`, `/metrics` and `/topology`.
+/// `/healthz`, `/readyz`, `/metrics` and `/topology`. Lines that come to the Unix socket are
+/// `/lines`.
 @main
 struct HTTPFixture {
     static func main() async throws {
@@ -27,6 +28,10 @@ struct HTTPFixture {
             if arguments.count > 2 { WebFolder("/files/", port: port, StaticFolder(arguments[2])) }
             EventStream("events", from: .http("/events", port: port, decoder: decoder))
                 .sink(.serverSentEvents("/lengths", port: port))
+            if arguments.count > 3 {
+                EventStream("lines", from: .unix(path: arguments[3], decoder: decoder))
+                    .sink(.serverSentEvents("/lines", port: port))
+            }
         }
         let running = try await topology.start()
         let actual = running.addresses["http://127.0.0.1:\(port)"]?.port ?? port

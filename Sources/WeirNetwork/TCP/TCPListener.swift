@@ -66,12 +66,8 @@ public final class TCPListener {
     private let configuration: Configuration
     private let handle: ListenerHandle
     private var onAccept: (TCPConnection) -> Void
-    private var retry: LoopTimer?
-    private var hasLoggedFailure = false
     private var handshaking: [ObjectIdentifier: TCPConnection] = [:]
     private var openByAddress: [AddressBlock: Int] = [:]
-    /// Kept to be given up when there are no descriptors left, so that those who come are told.
-    private var spare: Int32 = -1
     private var handshakeLog = LogBudget()
     private var refusalLog = LogBudget()
 
@@ -110,21 +106,25 @@ public final class TCPListener {
         self.loop = loop
         self.onAccept = onAccept
         address = SocketAddress.local(of: descriptor) ?? wanted
-        handle = try ListenerHandle(loop: loop, descriptor: descriptor, inherited)
-        handle.onReadable = { [unowned(unsafe) self] in acceptAll() }
+        handle = try ListenerHandle(
+            loop: loop, descriptor: descriptor,
+            ListenerHandle.Settings(
+                name: "\(address)", retryDelay: configuration.retryDelay,
+                logger: configuration.logger), inherited)
+        handle.onAccept = { [unowned(unsafe) self] in accept($0) }
+        handle.onFailure = { [unowned(unsafe) self] refused in
+            failureCount += 1
+            refusedCount += refused
+        }
+        handle.onTurnEnd = { [unowned(unsafe) self] in onChange() }
         handle.onLoopStop = { [self] in close() }
-        try check(handle.start(), "listening on", "\(wanted)")
-        keepSpare()
+        try handle.start()
     }
 
     /// Stops listening and lets go of `onAccept`; open connections stay open.
     public func close() {
         loop.preconditionOnLoop()
-        retry?.close()
-        retry = nil
         handle.closeHandle()
-        if spare >= 0 { closeDescriptor(spare) }
-        spare = -1
         for connection in Array(handshaking.values) { connection.close() }
         onAccept = { $0.close() }
         letGo()
@@ -135,27 +135,21 @@ public final class TCPListener {
         if handle.isClosing, openCount == 0 { onChange = {} }
     }
 
-    private func acceptAll() {
-        defer { onChange() }
-        if let status = handle.acceptAll({ accept($0) }) { backOff(status) }
-    }
-
     private func accept(_ descriptor: Int32) {
         guard openCount < configuration.maximumConnections else {
             countRefusal("\(openCount) connections")
-            closeDescriptor(descriptor)
+            ListenerHandle.closeDescriptor(descriptor)
             return
         }
         do {
             let socket = try SocketHandle(loop: loop)
             let status = uv_tcp_open(socket.tcp, descriptor)
             if status < 0 {
-                closeDescriptor(descriptor)
+                ListenerHandle.closeDescriptor(descriptor)
                 socket.closeHandle()
                 failureCount += 1
                 return
             }
-            hasLoggedFailure = false
             let block = countedBlock(of: socket)
             if let block,
                 openByAddress[block, default: 0] >= configuration.maximumConnectionsPerAddress
@@ -185,7 +179,7 @@ public final class TCPListener {
             if connection.handler == nil { connection.close() }
         } catch {
             failureCount += 1
-            closeDescriptor(descriptor)
+            ListenerHandle.closeDescriptor(descriptor)
         }
     }
 
@@ -241,43 +235,4 @@ public final class TCPListener {
         configuration.logger.info(
             "TLS handshake failed", metadata: ["peer": "\(peer)", "error": "\(error)"])
     }
-
-    private func backOff(_ status: Int32) {
-        failureCount += 1
-        if !hasLoggedFailure {
-            hasLoggedFailure = true
-            let error = NetworkError(uv: status, "accepting on", "\(address)")
-            configuration.logger.warning("\(error); waiting and trying again")
-        }
-        let isFull = status == UV_EMFILE.rawValue || status == UV_ENFILE.rawValue
-        if isFull { refuseWithSpare() }
-        handle.stop()
-        let again = { [unowned(unsafe) self] in
-            if handle.isClosing { return }
-            keepSpare()
-            _ = handle.start()
-        }
-        if retry == nil { retry = try? LoopTimer(on: loop, again) }
-        retry?.start(after: configuration.retryDelay)
-    }
-
-    /// Uses the spare descriptor to take those who wait, and closes each: else they would hang.
-    private func refuseWithSpare() {
-        guard spare >= 0 else { return }
-        closeDescriptor(spare)
-        spare = -1
-        for _ in 0..<ListenerHandle.acceptsPerTurn {
-            let descriptor = cuv_accept(handle.descriptor)
-            if descriptor < 0 { break }
-            refusedCount += 1
-            closeDescriptor(descriptor)
-        }
-        keepSpare()
-    }
-
-    private func keepSpare() {
-        if spare < 0 { spare = cuv_spare_descriptor() }
-    }
-
-    private func closeDescriptor(_ descriptor: Int32) { cuv_close(descriptor) }
 }

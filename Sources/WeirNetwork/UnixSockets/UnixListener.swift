@@ -15,11 +15,8 @@ final class UnixListener {
         didSet { cells.connectionsOpen.set(openCount) }
     }
     private var refusalLog = LogBudget()
-    private var retry: LoopTimer?
 
     private static let backlog: Int32 = 1_024
-    /// Pause after the process ran out of descriptors.
-    private static let retryDelay = Duration.milliseconds(100)
 
     /// Listens at a path; takes the place of a socket that nobody listens on any more.
     init(
@@ -35,30 +32,29 @@ final class UnixListener {
         self.cells = cells
         self.onAccept = onAccept
         self.file = file
-        handle = try ListenerHandle(loop: loop, descriptor: descriptor)
-        handle.onReadable = { [unowned self] in acceptAll() }
-        try check(handle.start(), "listening on", path.text)
+        handle = try ListenerHandle(
+            loop: loop, descriptor: descriptor,
+            ListenerHandle.Settings(name: path.text, logger: logger))
+        handle.onAccept = { [unowned self] in accept($0) }
+        handle.onFailure = { [cells] refused in
+            cells.acceptFailures.add(1)
+            cells.connectionsRefused.add(refused)
+        }
+        try handle.start()
     }
 
     /// Stops listening and removes the socket's file, if it is still this one's.
     func close() {
-        retry?.close()
-        retry = nil
         if handle.isClosing { return }
-        handle.onReadable = {}
         handle.closeHandle()
         path.remove(file)
     }
 
     // MARK: Accepting
 
-    private func acceptAll() {
-        if let status = handle.acceptAll({ accept($0) }) { backOff(status) }
-    }
-
     private func accept(_ descriptor: Int32) {
         guard openCount < options.maximumConnections else {
-            cuv_close(descriptor)
+            ListenerHandle.closeDescriptor(descriptor)
             return countRefusal()
         }
         // It is closed when that fails.
@@ -78,18 +74,6 @@ final class UnixListener {
         logger.notice(
             "connection refused: there are \(openCount) connections, the most that are taken",
             metadata: ["address": "unix:\(path.text)"])
-    }
-
-    private func backOff(_ status: Int32) {
-        cells.acceptFailures.add(1)
-        logger.warning(
-            "\(NetworkError(uv: status, "accepting on", path.text)); waiting and trying again")
-        handle.stop()
-        retry?.close()
-        retry = try? LoopTimer(on: loop) { [unowned self] in
-            if !handle.isClosing { _ = handle.start() }
-        }
-        retry?.start(after: Self.retryDelay)
     }
 }
 

@@ -31,7 +31,9 @@ import WeirTestSupport
     }
 
     @Test func `of the process do not end accepting`() async throws {
-        let fixture = try Fixture(openFiles: 48)
+        let folder = try Folder()
+        let socket = folder("lines.sock")
+        let fixture = try Fixture(openFiles: 48, folder: folder.path, socket: socket)
         let address = try await fixture.address()
         let loop = try Loop()
         var clients: [RawClient] = []
@@ -44,6 +46,9 @@ import WeirTestSupport
             isRefused = await client.receive { !$0.isEmpty }.isEmpty
         }
         #expect(isRefused)
+        let local = try await RawClient.connect(toUnix: socket, on: loop)
+        #expect(await local.receive().isEmpty)
+        try await local.close()
         // Others may come as soon as some have gone.
         for client in clients { try await client.close() }
         var status = 0
@@ -68,10 +73,11 @@ private struct Fixture {
     private let process: ChildProcess
     private let lines = Recorder<String?>()
 
-    init(openFiles: Int) throws {
+    init(openFiles: Int, folder: String, socket: String) throws {
         let path = Products.path(of: "WeirHTTPFixture")
         process = try ChildProcess(
-            "/bin/sh", ["-c", "ulimit -n \(openFiles); exec '\(path)' 0"],
+            "/bin/sh",
+            ["-c", "ulimit -n \(openFiles); exec '\(path)' 0 '\(folder)' '\(socket)'"],
             output: .lines { [lines] in lines.append($0) })
     }
 

@@ -147,7 +147,7 @@ extension RunningTopology {
     public func reloadCertificates() throws {
         var failure: NetworkError?
         let servers = environment.resources.all(of: SharedServer.self).map(\.server)
-        let services = environment.resources.all(of: TCPService.self)
+        let services = environment.resources.all(of: StreamService.self)
         for reload in servers.map({ $0.reloadCertificates })
             + services.map({ $0.reloadCertificates })
         {

@@ -1,4 +1,3 @@
-import Logging
 public import WeirCore
 
 extension Source {
@@ -42,157 +41,12 @@ extension Source {
             "tcp", endpoint: "tcp \(name)",
             prepare: { context in
                 try await ConnectionSource<Element>.prepare(context, limits)
-                _ = try await TCPService.of(context, host: host, port: port, tls: tls)
+                _ = try await StreamService.of(context, host: host, port: port, tls: tls)
             }
         ) { inlet in
-            let service = try await TCPService.of(
+            let service = try await StreamService.of(
                 inlet.context, host: host, port: port, tls: tls)
-            let source = try await ConnectionSource(
-                inlet, decoder: decoder, limits: limits, loop: service.loop)
-            let receiver = TCPReceiver(
-                source.connections, framing: framing, logger: inlet.context.logger)
-            try await source.run {
-                let access = service.access
-                service.setAcceptor { receiver.accept($0, access) }
-                service.watch { source.connections.value.all }
-            } close: {
-                service.setAcceptor(nil)
-            }
+            try await service.read(into: inlet, framing, decoder, limits)
         }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
-}
-
-/// A listener of a run: it listens from the start, and gives its connections to whoever accepts.
-final class TCPService: ListenerCounting {
-    let loop: Loop
-    var counters: ServerCounters { cells.snapshot }
-    var name: String { endpoint.name }
-    private let cells: ServerCounterCells
-    private let gate: LoopBound<AccessGate>?
-    private let firstFrameTimeout: Duration
-    private let endpoint: TCPEndpoint
-    private let tls: TLSServerContext?
-    private let state: LoopBound<State>
-
-    private final class State {
-        var listener: TCPListener?
-        var acceptor: ((TCPConnection) -> Void)?
-        /// Connections from before the source runs.
-        var waiting: [TCPConnection] = []
-        let watch: SilenceWatch
-
-        init(_ watch: SilenceWatch) { self.watch = watch }
-    }
-
-    private init(
-        loop: Loop, endpoint: TCPEndpoint, tls: TLSServerContext?,
-        _ settings: NetworkServer.Configuration
-    ) {
-        self.loop = loop
-        cells = ServerCounterCells()
-        let access = settings.access ?? .open
-        let isNeeded = !access.isOpen || access.identityRate != nil || settings.rate != nil
-        gate =
-            isNeeded
-            ? LoopBound(
-                AccessGate(access, connectionRate: settings.rate, cells, settings.logger, loop),
-                on: loop) : nil
-        firstFrameTimeout = settings.headTimeout
-        self.tls = tls
-        self.endpoint = endpoint
-        let limits = SilenceLimits(idle: settings.idleTimeout, message: settings.messageTimeout)
-        let watch = SilenceWatch(limits, cells, settings.logger, endpoint.name, on: loop)
-        state = LoopBound(State(watch), on: loop)
-    }
-
-    static func of(
-        _ context: SourceContext, host: String, port: Int, tls: TLSServerConfiguration?
-    ) async throws -> TCPService {
-        let name = "\(tls == nil ? "tcp" : "tls")://\(host):\(port)"
-        let endpoint = context.resources.shared("\(name) endpoint") {
-            TCPEndpoint(name: name)
-        } close: { _ in
-        }
-        var settings = ServerSettings.configuration(context.resources, host, port)
-        settings.tls = tls
-        settings.logger = context.logger
-        guard settings.mayListen else { throw NetworkError.openToAll(host, port) }
-        let service = try context.resources.shared(name) {
-            TCPService(
-                loop: try Loop.shared(), endpoint: endpoint,
-                tls: try tls.map { tls throws(NetworkError) in
-                    try TLSServerContext(tls, logger: context.logger)
-                }, settings)
-        } close: { service in
-            service.loop.execute { service.close() }
-        }
-        if endpoint.address == nil {
-            var configuration = settings.listener
-            configuration.tls = service.tls
-            try await service.listen(configuration)
-        }
-        return service
-    }
-
-    func reloadCertificates() throws(NetworkError) { try tls?.reload() }
-
-    private func listen(_ configuration: TCPListener.Configuration) async throws {
-        let (state, endpoint, loop, cells) = (state, endpoint, loop, cells)
-        endpoint.address = try await withCheckedThrowingContinuation { continuation in
-            loop.execute {
-                TCPListener.listen(
-                    configuration, on: loop,
-                    onAccept: { connection in
-                        connection.counters = cells
-                        if let acceptor = state.value.acceptor {
-                            acceptor(connection)
-                        } else {
-                            connection.handler = WaitingConnection()
-                            state.value.waiting.append(connection)
-                        }
-                    },
-                    completion: { result in
-                        if case .success(let listener) = result {
-                            state.value.listener = listener
-                            listener.onChange = { [unowned listener] in cells.count(listener) }
-                        }
-                        continuation.resume(with: result.map(\.address).mapError { $0 })
-                    })
-            }
-        }
-    }
-
-    /// On the loop: who may send, and how; nil when everybody may.
-    var access: TCPAccess? {
-        gate.map { TCPAccess(gate: $0.value, firstFrameTimeout: firstFrameTimeout, place: name) }
-    }
-
-    /// On the loop: who takes connections from now on; nil refuses them.
-    func setAcceptor(_ acceptor: ((TCPConnection) -> Void)?) {
-        state.value.acceptor = acceptor ?? { $0.closeGracefully() }
-        let waiting = state.value.waiting
-        state.value.waiting.removeAll()
-        for connection in waiting { state.value.acceptor?(connection) }
-    }
-
-    /// On the loop: closes connections that take too long.
-    func watch(_ connections: @escaping () -> [IngestConnection]) {
-        state.value.watch.start(connections)
-    }
-
-    private func close() {
-        state.value.watch.stop()
-        state.value.listener?.close()
-        state.value.listener = nil
-        for connection in state.value.waiting { connection.close() }
-        gate?.value.close()
-        state.value.waiting.removeAll()
-    }
-}
-
-/// Keeps a connection that is not read yet.
-private final class WaitingConnection: TCPConnectionHandler {
-    func connection(
-        _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
-    ) -> Int { 0 }
 }

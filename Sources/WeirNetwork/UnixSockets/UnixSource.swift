@@ -1,4 +1,3 @@
-import Logging
 public import WeirCore
 
 /// How a source listens on a socket in the file system.
@@ -53,110 +52,13 @@ extension Source {
             "unix", endpoint: "unix \(path)",
             prepare: { context in
                 try await ConnectionSource<Element>.prepare(context, limits)
-                _ = try await UnixService.of(context, path: path, options: options)
+                _ = try await StreamService.of(context, path: path, options)
             }
         ) { inlet in
-            let service = try await UnixService.of(inlet.context, path: path, options: options)
-            let source = try await ConnectionSource(
-                inlet, decoder: decoder, limits: limits, loop: service.loop)
-            let receiver = TCPReceiver(
-                source.connections, framing: framing, logger: inlet.context.logger)
-            let info = ConnectionInfo(remoteAddress: "unix:\(path)")
-            try await source.run {
-                service.setAcceptor { receiver.accept($0, nil, from: info) }
-                service.watch { source.connections.value.all }
-            } close: {
-                service.setAcceptor(nil)
-            }
+            let service = try await StreamService.of(inlet.context, path: path, options)
+            try await service.read(
+                into: inlet, framing, decoder, limits,
+                from: ConnectionInfo(remoteAddress: "unix:\(path)"))
         }.recorded(decodeFrom: decoder.appender(forRecorded:))
     }
-}
-
-/// A listener of a run: it listens from the start, and gives its connections to whoever accepts.
-private final class UnixService: ListenerCounting {
-    let loop: Loop
-    let name: String
-    var counters: ServerCounters { cells.snapshot }
-    private let cells = ServerCounterCells()
-    private let state: LoopBound<State>
-
-    private final class State {
-        var listener: UnixListener?
-        var acceptor: ((TCPConnection) -> Void)?
-        /// Connections from before the source runs.
-        var waiting: [TCPConnection] = []
-        let watch: SilenceWatch
-
-        init(_ watch: SilenceWatch) { self.watch = watch }
-    }
-
-    private init(loop: Loop, path: String, _ options: UnixSocketOptions, _ logger: Logger) {
-        self.loop = loop
-        name = "unix:\(path)"
-        let limits = SilenceLimits(idle: options.idleTimeout, message: options.messageTimeout)
-        let watch = SilenceWatch(limits, cells, logger, name, on: loop)
-        state = LoopBound(State(watch), on: loop)
-    }
-
-    static func of(
-        _ context: SourceContext, path: String, options: UnixSocketOptions
-    ) async throws -> UnixService {
-        let service = try context.resources.shared("unix \(path)") {
-            UnixService(
-                loop: try Loop.shared(), path: path, options, context.logger)
-        } close: { service in
-            // The file has to be gone when the run has ended.
-            try? await service.loop.run { service.close() }
-        }
-        try await service.listen(path, options, context.logger)
-        return service
-    }
-
-    private func listen(
-        _ path: String, _ options: UnixSocketOptions, _ logger: Logger
-    ) async throws {
-        let (state, loop, cells) = (state, loop, cells)
-        try await loop.run {
-            if state.value.listener != nil { return }
-            state.value.listener = try UnixListener(
-                UnixPath(path), options, on: loop, logger: logger, counters: cells
-            ) { connection in
-                connection.counters = cells
-                if let acceptor = state.value.acceptor {
-                    acceptor(connection)
-                } else {
-                    connection.handler = UnreadConnection()
-                    state.value.waiting.append(connection)
-                }
-            }
-        }
-    }
-
-    /// On the loop: who takes connections from now on; nil refuses them.
-    func setAcceptor(_ acceptor: ((TCPConnection) -> Void)?) {
-        state.value.acceptor = acceptor ?? { $0.closeGracefully() }
-        let waiting = state.value.waiting
-        state.value.waiting.removeAll()
-        for connection in waiting { state.value.acceptor?(connection) }
-    }
-
-    /// On the loop: closes connections that take too long.
-    func watch(_ connections: @escaping () -> [IngestConnection]) {
-        state.value.watch.start(connections)
-    }
-
-    private func close() {
-        state.value.watch.stop()
-        state.value.listener?.close()
-        state.value.listener = nil
-        for connection in state.value.waiting { connection.close() }
-        state.value.waiting.removeAll()
-    }
-}
-
-/// Keeps a connection that is not read yet.
-private final class UnreadConnection: TCPConnectionHandler {
-    func connection(
-        _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
-    ) -> Int { 0 }
 }

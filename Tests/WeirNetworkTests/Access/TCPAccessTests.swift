@@ -23,7 +23,7 @@ import WeirTestSupport
     }
 
     private func counts(_ running: RunningTopology) throws -> [String: Int] {
-        try #require(running.environment.resources.all(of: TCPService.self).first)
+        try #require(running.environment.resources.all(of: StreamService.self).first)
             .counters.accessRefused
     }
 

@@ -43,7 +43,7 @@ extension RunningTopology {
     var bytesReceived: Int {
         let resources = environment.resources
         let servers = resources.all(of: SharedServer.self).map(\.server.counters)
-        let services = resources.all(of: TCPService.self).map(\.counters)
+        let services = resources.all(of: StreamService.self).map(\.counters)
         return (servers + services).reduce(0) { $0 + $1.bytesIn }
     }
 

@@ -3,8 +3,9 @@
 
     Tests/crash/connections.py [--connections 10000] [--rounds 3] [--binary Samples/.build/release/ledger]
 
-In each round so many clients connect over TCP, half a frame each, and stay; meanwhile a producer sends
-transfers and wants them acknowledged. Then a third of them reset, a third end their side, a third close in
+In each round so many clients connect over TCP, send half a frame each, and stay; meanwhile a producer sends
+transfers and wants them acknowledged. (A round may take longer than the service gives a frame that has begun:
+then the clients end theirs, which is a dead letter, and begin another.) Then a third of them reset, a third end their side, a third close in
 the middle of a frame. WebSocket clients that never read what the service sends them stay through all rounds.
 The service has to go on, to have closed every connection after each round, and to need no more memory
 after the last round than after the first; its file has to have each transfer once. Exits with 1 otherwise.
@@ -21,6 +22,10 @@ import tempfile
 import time
 
 from service import BINARY, Client, Problem, Service, finish, remove
+
+HALF = b'{"account":"half of a'
+# The service waits 60 s for the other half.
+PATIENCE = 20
 
 WEB = re.compile(rb"127\.0\.0\.1:(\d+)")
 
@@ -51,14 +56,20 @@ def wait(what, condition, seconds=60):
         time.sleep(0.02)
 
 
-def open_all(port, count, bytes_sent):
-    clients = []
-    for _ in range(count):
-        client = socket.create_connection(("127.0.0.1", port), timeout=20)
-        if bytes_sent:
-            client.sendall(bytes_sent)
-        clients.append(client)
-    return clients
+class Halves:
+    """Clients that have sent half a frame each, and never keep the service waiting too long for the rest."""
+
+    def __init__(self, port, count):
+        self.clients = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(count)]
+
+    def begin(self, first=HALF):
+        self.begun = time.monotonic()
+        for client in self.clients:
+            client.sendall(first)
+
+    def renew(self):
+        if time.monotonic() - self.begun > PATIENCE:
+            self.begin(b"\n" + HALF)
 
 
 def reset(client):
@@ -100,11 +111,12 @@ def end_all(clients):
         client.close()
 
 
-def work_on(producer, count):
+def work_on(producer, count, meanwhile=lambda: None):
     began = time.monotonic()
     for end in range(producer.acknowledged + 500, producer.acknowledged + count + 1, 500):
         producer.send(end)
         producer.wait(end)
+        meanwhile()
     return round(count / (time.monotonic() - began))
 
 
@@ -143,12 +155,15 @@ def main():
         for _ in range(options.rounds):
             before = memory(pid)
             began = time.monotonic()
-            clients = open_all(port, count, b'{"account":"half of a')
+            halves = Halves(port, count)
             wait("every connection's being open", lambda: sockets(pid) >= base + count)
             seconds = time.monotonic() - began
+            halves.begin()
+            rate = work_on(producer, options.transfers, halves.renew)
             held = memory(pid)
-            rate = work_on(producer, options.transfers)
-            end_all(clients)
+            if sockets(pid) < base + count:
+                raise Problem("the service has closed connections in the middle of a frame")
+            end_all(halves.clients)
             wait("every connection's end", lambda: sockets(pid) <= base)
             rounds.append({
                 "connections": count, "opened_per_second": round(count / seconds),

@@ -133,7 +133,7 @@ struct `MQTT over a faulty network` {
         defer { proxy.stop() }
         var options = options("plant-8")
         options.keepAlive = .seconds(1)
-        options.connectTimeout = .milliseconds(500)
+        options.connectTimeout = .seconds(2)
         let seen = Recorder<Int>()
         let running = try await subscriber(proxy, qos: .atLeastOnce, options, seen)
             .start(.quiet())

@@ -168,6 +168,20 @@ enum LoopbackSocket {
         }
     }
 
+    /// Has a port of its own, which others may have too that reuse addresses.
+    static func bound() throws -> Int32 {
+        let descriptor = try make()
+        var yes: Int32 = 1
+        setsockopt(
+            descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        // A child process of a test has to hold no port.
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        var address = address(0)
+        guard with(&address, { bind(descriptor, $0, $1) }) == 0
+        else { throw ProxyFailure("bind", errno) }
+        return descriptor
+    }
+
     static func listening() throws -> Int32 {
         let descriptor = try make()
         var address = address(0)

@@ -15,18 +15,18 @@ final class Broker: Sendable {
         .first { FileManager.default.isExecutableFile(atPath: $0) }
     static var isThere: Bool { path != nil }
 
-    let port: Int
     let folder: Folder
+    private let reserved: ReservedPort
     /// What it writes into its log.
     let log = Recorder<String>()
     private let process = Mutex<ChildProcess?>(nil)
 
     init(settings: [String] = ["allow_anonymous true"]) async throws {
         folder = try Folder()
-        port = try Self.freePort()
+        reserved = try ReservedPort()
         let text =
             [
-                "listener \(port) 127.0.0.1", "persistence true",
+                "listener \(reserved.number) 127.0.0.1", "persistence true",
                 "persistence_location \(folder.path)/", "log_dest stderr", "log_type all",
                 "max_inflight_messages 0", "max_queued_messages 0", "user \(NSUserName())",
             ] + settings.map { $0.replacingOccurrences(of: "FOLDER", with: folder.path) }
@@ -45,23 +45,7 @@ final class Broker: Sendable {
         return broker
     }
 
-    /// A port that nobody uses at this moment.
-    private static func freePort() throws -> Int {
-        let descriptor = socket(
-            AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        try withUnsafeMutablePointer(to: &address) { address in
-            try address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                try #require(bind(descriptor, address, length) == 0)
-                try #require(getsockname(descriptor, address, &length) == 0)
-            }
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
-    }
+    var port: Int { reserved.number }
 
     /// Starts it, or starts it again, and waits until it listens.
     func start() async throws {

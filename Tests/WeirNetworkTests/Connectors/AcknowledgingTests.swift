@@ -86,16 +86,16 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
         let folder = try Folder()
         let file = "\(folder.path)/out.jsonl"
         let store = StateStore.directory("\(folder.path)/store", checkpointEvery: .milliseconds(20))
-        func topology(_ port: Int) -> Topology {
+        let port = try ReservedPort()
+        func topology() -> Topology {
             Topology("exact") {
-                EventStream("in", from: carrier.source(port: port))
+                EventStream("in", from: carrier.source(port: port.number))
                     .sink(.transactionalJSONLines(toFile: file))
             }
         }
-        var running = try await topology(0).start(.stored(store))
-        let port = try carrier.address(running, port: 0).port
+        var running = try await topology().start(.stored(store))
         let sender = try await AcknowledgedSender.connect(
-            to: carrier.url(port), producer: "p", configuration: carrier.sender)
+            to: carrier.url(port.number), producer: "p", configuration: carrier.sender)
         let restarts = 4
         let part = 5_000
         let count = part * (restarts + 1)
@@ -108,7 +108,7 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
             }
             running.cancel()
             try? await running.waitUntilFinished()
-            running = try await topology(port).start(.stored(store))
+            running = try await topology().start(.stored(store))
         }
         try await sender.waitUntilAcknowledged()
         #expect(sender.counters.acknowledged == count)

@@ -30,9 +30,10 @@ import WeirTestSupport
             toFile: "\(folder.path)/events", atomically: true, encoding: .utf8)
         let file = "\(folder.path)/out.jsonl"
         let store = StateStore.directory("\(folder.path)/store", checkpointEvery: .milliseconds(50))
-        func topology(_ port: Int, _ seen: Recorder<Int>) -> Topology {
+        let port = try ReservedPort()
+        func topology(_ seen: Recorder<Int>) -> Topology {
             Topology("python") {
-                EventStream("in", from: .tcp(port: port, as: Reading.self))
+                EventStream("in", from: .tcp(port: port.number, as: Reading.self))
                     .map { reading in
                         seen.append(reading.id)
                         return reading
@@ -41,15 +42,14 @@ import WeirTestSupport
             }
         }
         let seen = Recorder<Int>()
-        var running = try await topology(0, seen).start(.stored(store))
-        let port = try running.tcp.port
+        var running = try await topology(seen).start(.stored(store))
         let client = try ChildProcess(
             try #require(Self.python),
-            [folder("client.py"), "127.0.0.1", "\(port)", "python", folder("events")])
+            [folder("client.py"), "127.0.0.1", "\(port.number)", "python", folder("events")])
         _ = await seen.wait(for: count / 2)
         running.cancel()
         try? await running.waitUntilFinished()
-        running = try await topology(port, Recorder()).start(.stored(store))
+        running = try await topology(Recorder()).start(.stored(store))
         #expect(await client.waitForEnd().status == 0)
         try await running.drain()
         let ids = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map {

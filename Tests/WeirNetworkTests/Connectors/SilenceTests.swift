@@ -60,8 +60,8 @@ import WeirTestSupport
     @Test func `counts no time in which it does not read`() async throws {
         let (lines, seen) = (Recorder<String>(), Recorder<Int>())
         let running = try await start(
-            .tcp(port: 0, as: Reading.self), lines, seen, idle: .seconds(1),
-            message: .milliseconds(500))
+            .tcp(port: 0, as: Reading.self), lines, seen, idle: .seconds(4),
+            message: .seconds(2))
         let stage = try #require(running.stage("in"))
         stage.pause()
         let loop = try Loop.shared()

@@ -79,9 +79,10 @@ import WeirTestSupport
             await #expect(throws: NetworkError.self) { _ = try await taken.start(.quiet()) })
         #expect(error.code == .addressInUse)
         try await server.stop()
+        let nobodys = try ReservedPort()
         let alone = Topology("alone") {
             EventStream("readings", from: .collection([Reading(id: 1, value: 1)]))
-                .sink(.tcp(host: "127.0.0.1", port: port))
+                .sink(.tcp(host: "127.0.0.1", port: nobodys.number))
         }
         let refused = try #require(
             await #expect(throws: NetworkError.self) { _ = try await alone.start(.quiet()) })

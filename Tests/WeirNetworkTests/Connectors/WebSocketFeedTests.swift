@@ -30,10 +30,10 @@ private let quick = ReconnectionPolicy(
     }
 
     @Test func `subscribes, and connects again when its server dies and comes back`() async throws {
-        var test = try await TestServer()
-        let (url, port) = (test.url, test.address.port)
+        let port = try ReservedPort()
+        var test = try await TestServer { $0.listener.port = port.number }
         let seen = Recorder<Reading>()
-        let running = try await Self.topology(url, Self.options(opening: [1, 2]), seen)
+        let running = try await Self.topology(test.url, Self.options(opening: [1, 2]), seen)
             .start(.quiet())
         let first = await test.opened.wait(for: 1)[0]
         _ = await seen.wait(for: 2)
@@ -41,7 +41,7 @@ private let quick = ReconnectionPolicy(
         #expect(await seen.wait(for: 4).map(\.id) == [1, 2, 3, 4])
         #expect(running.webSocketFeeds["in"]?.isConnected == true)
         await test.stop()
-        test = try await TestServer { $0.listener.port = port }
+        test = try await TestServer { $0.listener.port = port.number }
         let second = await test.opened.wait(for: 1)[0]
         _ = await seen.wait(for: 6)
         Self.send([5], over: second)
@@ -55,12 +55,11 @@ private let quick = ReconnectionPolicy(
     }
 
     @Test func `waits for a server that is not there yet`() async throws {
-        var test = try await TestServer()
-        let (url, port) = (test.url, test.address.port)
-        await test.stop()
+        let port = try ReservedPort()
+        let url = "ws://127.0.0.1:\(port.number)/echo"
         let seen = Recorder<Reading>()
         let running = try await Self.topology(url, Self.options(), seen).start(.quiet())
-        test = try await TestServer { $0.listener.port = port }
+        let test = try await TestServer { $0.listener.port = port.number }
         #expect(await seen.wait(for: 1).map(\.id) == [1])
         try await running.drain()
         await test.stop()
@@ -83,13 +82,13 @@ private let quick = ReconnectionPolicy(
     }
 
     @Test func `gives the error to its supervisor after the allowed attempts`() async throws {
-        let test = try await TestServer()
-        await test.stop()
+        let port = try ReservedPort()
+        let url = "ws://127.0.0.1:\(port.number)/echo"
         var options = Self.options()
         options.reconnection.attempts = 2
         let seen = Recorder<Reading>()
         let topology = Topology("feed") {
-            EventStream("in", from: .webSocket(url: test.url, as: Reading.self, options: options))
+            EventStream("in", from: .webSocket(url: url, as: Reading.self, options: options))
                 .supervised(Supervisor(.oneForOne, intensity: 0, within: .seconds(60)))
                 .sink(seen.sink)
         }

@@ -89,8 +89,9 @@ private func numbers(_ ids: [Int], of seed: Int) -> [Int] {
         }.start(.quiet())
         let proxy = try FaultyProxy(to: try carrier.address(running, port: 0).port)
         var configuration = carrier.sender
-        configuration.answerTimeout = .milliseconds(50)
-        configuration.connectTimeout = .milliseconds(500)
+        // Longer than an answer takes where all processors are busy.
+        configuration.answerTimeout = .seconds(2)
+        configuration.connectTimeout = .seconds(2)
         let sender = try await AcknowledgedSender.connect(
             to: carrier.url(proxy.port), producer: "p", configuration: configuration)
         try await sender.send(payload(0, 1))

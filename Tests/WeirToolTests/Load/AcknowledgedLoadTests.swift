@@ -142,7 +142,7 @@ import WeirTestSupport
             return frame.hasPrefix("5 ") ? ["ACK 5"] : []
         }
         var plan = try plan(server, 20)
-        plan.grace = .milliseconds(200)
+        plan.grace = .seconds(2)
         plan.keepsAcknowledged = true
         let result = try await LoadRun(plan).measure()
         #expect(result.report.acknowledgement?.acknowledged == 5)

@@ -126,7 +126,7 @@ import Weir
             $0.payload = .random(byteCount: 1_000_000)
             $0.framing = .length
             $0.expectsEcho = false
-            $0.grace = .milliseconds(100)
+            $0.grace = .seconds(1)
         }
         let report = try await LoadRun(plan).run()
         #expect(report.due == 64)

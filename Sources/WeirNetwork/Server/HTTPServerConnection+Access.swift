@@ -27,7 +27,7 @@ extension HTTPServerConnection {
             return mayBring(request, own)
         }
         clock.set(after: core.times.answer)
-        wait(for: request) { attempt.resume = $0 }
+        wait(for: request, then: own) { attempt.resume = $0 }
         return false
     }
 
@@ -133,8 +133,11 @@ extension HTTPServerConnection {
     // MARK: Requests that wait
 
     /// Keeps a request's head until `begin`'s continuation is called, on the loop and not at once.
+    ///
+    /// - Parameter own: What the request needs by itself, when its rate is still to be looked at.
     private func wait(
-        for request: HTTPRequestScan, _ begin: (@escaping (HTTPProblem?) -> Void) -> Void
+        for request: HTTPRequestScan, then own: AccessRoles? = nil,
+        _ begin: (@escaping (HTTPProblem?) -> Void) -> Void
     ) {
         let head = [UInt8](request.bytes)
         let number = requestNumber
@@ -143,18 +146,22 @@ extension HTTPServerConnection {
             // What the request's receiver says of pausing counts from here on.
             tcp.isDelivering = true
             tcp.resumeReading()
-            goOn(head, problem)
+            goOn(head, own, problem)
             tcp.isDelivering = false
             if tcp.isOpen, !tcp.isReadingPaused { tcp.goOn() }
         }
     }
 
-    private func goOn(_ head: [UInt8], _ problem: HTTPProblem?) {
+    private func goOn(_ head: [UInt8], _ own: AccessRoles?, _ problem: HTTPProblem?) {
         var failure: HTTPError?
         head.withUnsafeBytes { bytes in
             do throws(HTTPError) {
                 let request = try HTTPRequestScan(bytes)
-                if let problem { turnAway(problem, request) } else { try proceed(request) }
+                if let problem {
+                    turnAway(problem, request)
+                } else if own.map({ mayBring(request, $0) }) ?? true {
+                    try proceed(request)
+                }
             } catch {
                 failure = error
             }

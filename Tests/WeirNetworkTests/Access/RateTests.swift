@@ -69,7 +69,8 @@ import WeirTestSupport
         try await running.drain()
     }
 
-    @Test func `answers 429 over all connections of an identity`() async throws {
+    @Test(arguments: ["", "later "])
+    func `answers 429 over all connections of an identity`(prefix: String) async throws {
         let seen = Recorder<Int>()
         var access = AccessControl(WordsAuthenticator())
         access.identityRate = narrow(2, .refuse)
@@ -77,7 +78,7 @@ import WeirTestSupport
             seen, .http("/in", port: 0, as: Reading.self), access: access)
         func post(_ token: String, _ body: String) async throws -> Int {
             try await ask(
-                try running.web, "/in", token: token, method: .post, body: body
+                try running.web, "/in", token: prefix + token, method: .post, body: body
             ).status
         }
         let three = #"[{"id":1,"value":1},{"id":2,"value":1},{"id":3,"value":1}]"#

@@ -120,7 +120,11 @@ final class TCPClient: Sendable {
 
         /// Sends what is queued first, unless it was given up that the server takes it.
         func close() {
-            if waiting != nil { connection.close() } else { connection.closeGracefully() }
+            if waiting != nil {
+                connection.close()
+            } else {
+                connection.closeWhenTaken(orStuckFor: .seconds(5))
+            }
         }
 
         var lost: NetworkError {

@@ -293,15 +293,29 @@ public final class TCPConnection {
     /// What the peer still sends is read and thrown away, so that a last message of ours is not
     /// lost to a reset. After `deadline` the connection closes whatever has happened.
     public func closeGracefully(within deadline: Duration = .seconds(2)) {
+        leave { finishSending(within: deadline) }
+    }
+
+    /// Closes as ``closeGracefully(within:)`` does, when the peer has taken what is queued, or takes
+    /// nothing for this long.
+    func closeWhenTaken(orStuckFor pause: Duration) {
+        leave {
+            finishSending(within: pause)
+            var seen = sentByteCount
+            timer?.onFire = { [unowned(unsafe) self] in
+                guard phase == .flushing, sentByteCount > seen else { return close() }
+                seen = sentByteCount
+                timer?.start(after: pause)
+            }
+        }
+    }
+
+    private func leave(_ body: () -> Void) {
         loop.preconditionOnLoop()
         guard phase == .open else { return }
         flushCork()
         guard phase == .open else { return }
-        if tls?.isHandshaking == true {
-            close()
-            return
-        }
-        finishSending(within: deadline)
+        if tls?.isHandshaking == true { close() } else { body() }
     }
 
     /// Lets what waits go out, then ends the sending side.

@@ -259,6 +259,39 @@ import WeirTestSupport
         await clientLoop.stop()
     }
 
+    @Test func `goes on closing as long as its peer takes what is queued`() async throws {
+        let (loop, clientLoop) = (try Loop(), try Loop())
+        let size = 32 << 20
+        let accepted = Recorder<LoopBound<TCPConnection>>()
+        let listener = try await `A TCP listener`.listen(on: loop) { connection in
+            connection.handler = `A TCP listener`.Discard()
+            connection.write(SharedBytes([UInt8](repeating: 7, count: size)))
+            connection.closeWhenTaken(orStuckFor: .seconds(3_600))
+            accepted.append(LoopBound(connection, on: loop))
+        }
+        let address = try await `A TCP listener`.address(of: listener)
+        /// Lets the time pass; whether the connection is still there.
+        @Sendable func look(_ connection: LoopBound<TCPConnection>) async throws -> Bool {
+            try await loop.run {
+                let connection = connection.value
+                if connection.phase == .flushing { connection.timer?.onFire() }
+                return connection.phase != .closed
+            }
+        }
+        let client = try await RawClient.connect(to: address, on: clientLoop)
+        let taken = await accepted.wait(for: 1)[0]
+        _ = await client.receive(count: size / 2)
+        #expect(try await look(taken))
+        #expect(await client.receive().count == size)
+        let stuck = try await RawClient.connect(to: address, on: clientLoop, isReading: false)
+        let untaken = await accepted.wait(for: 2)[1]
+        while try await look(untaken) {}
+        try await stuck.startReading()
+        #expect(await stuck.receive().count < size)
+        await loop.stop()
+        await clientLoop.stop()
+    }
+
     @Test func `reports a reset and an idle time`() async throws {
         let loop = try Loop()
         let errors = Recorder<NetworkError?>()

@@ -206,6 +206,12 @@ import WeirTestSupport
         #expect(report.text.contains("missing 2 (2, 4)"))
     }
 
+    @Test func `takes no other number for one that is missing`() {
+        let text = [-5, -64, 59.5].map { #"{"seq":\#($0)}"# }.joined(separator: "\n")
+        let report = verify(text, [0, 59])
+        #expect(report.missing == 2 && report.firstMissing == [0, 59] && report.otherLines == 3)
+    }
+
     @Test func `looks into inner members, and counts lines without a number`() {
         let text = #"{"a":{"b":1}}"# + "\n" + #"{"a":2}"# + "\nnonsense\n" + #"{"a":{"b":900}}"#
         let report = verify(text, [1], member: "a.b")

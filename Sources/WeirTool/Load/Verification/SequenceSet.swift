@@ -15,7 +15,7 @@ struct SequenceSet: Sendable {
     @discardableResult
     mutating func insert(_ number: Int) -> Bool {
         let bit: UInt64 = 1 << UInt64(number & 63)
-        guard words.indices.contains(number / 64), words[number / 64] & bit == 0 else {
+        guard number >= 0, number / 64 < words.count, words[number / 64] & bit == 0 else {
             return false
         }
         words[number / 64] |= bit

@@ -54,7 +54,7 @@ struct Verification {
         var value = try? JSONSerialization.jsonObject(with: Data(line), options: .fragmentsAllowed)
         for name in path { value = (value as? [String: Any])?[name] }
         if let text = value as? String { return Int(text) }
-        return (value as? NSNumber)?.intValue
+        return (value as? NSNumber).flatMap { Int(exactly: $0) }
     }
 
     /// Whether every acknowledged message was found.

@@ -60,6 +60,9 @@ extension Simulation {
                 for index in trial.injections.indices where trial.injections[index].life > life {
                     trial.injections[index].life -= 1
                 }
+                if trial.parallelism.count > 1, trial.parallelism.indices.contains(life) {
+                    trial.parallelism.remove(at: life)
+                }
                 if take(trial, reference: reference) { hasChanged = true }
             }
             return hasChanged
@@ -74,6 +77,28 @@ extension Simulation {
                 var trial = best
                 change(&trial)
                 _ = take(trial, reference: reference)
+            }
+            dropInstances(reference)
+        }
+
+        /// Has all lives run with as few instances as they can, and as many of them alike.
+        private mutating func dropInstances(_ reference: TrialRun) {
+            let lowest = simulation.options.parallelism.lowerBound
+            var simpler: [[Int]] = [[]]
+            let lives = best.parallelism
+            simpler += Set(lives).sorted().map { [$0] }
+            for kept in lives.indices.dropFirst() { simpler.append(Array(lives[..<kept])) }
+            for parallelism in simpler {
+                var trial = best
+                trial.parallelism = parallelism
+                if take(trial, reference: reference) { break }
+            }
+            for life in best.parallelism.indices {
+                for fewer in lowest..<max(lowest, best.parallelism[life]) {
+                    var trial = best
+                    trial.parallelism[life] = fewer
+                    if take(trial, reference: reference) { break }
+                }
             }
         }
 

@@ -84,11 +84,26 @@ public struct Simulation: Sendable {
         with { $0.reordering = max(0, places) }
     }
 
-    /// The number of instances of keyed stages that don't say their own.
+    /// The number of instances of keyed stages that don't say their own, the same in each life of
+    /// the process.
     ///
     /// Default 1.
     public func parallelism(_ instances: Int) -> Simulation {
-        with { $0.parallelism = max(1, instances) }
+        parallelism(instances...instances)
+    }
+
+    /// Lets each life of the process have another number of instances of keyed stages: what a
+    /// checkpoint holds is then spread anew at a restart.
+    ///
+    /// The run that all others are compared with has the lowest of them. Stages that say their own
+    /// parallelism keep it.
+    ///
+    /// - Parameter instances: The numbers from which each life draws its own, such as `1...4`.
+    public func parallelism(_ instances: ClosedRange<Int>) -> Simulation {
+        with {
+            let lowest = max(1, instances.lowerBound)
+            $0.parallelism = lowest...max(lowest, instances.upperBound)
+        }
     }
 
     /// Leaves out the comparison of what keyed stages remember at the end.

@@ -10,7 +10,8 @@ struct SimulationOptions: Sendable {
     var delay: Duration = .milliseconds(10)
     var reordering = 0
     var comparesState = true
-    var parallelism = 1
+    /// From which each life draws its own.
+    var parallelism = 1...1
     /// Runs that may be spent on making a failure smaller.
     var shrinking = 2_000
 }

@@ -7,6 +7,9 @@ extension Trial {
         var words = ["seed:\(seed)", "order:\(order)", "batch:\(batchSize)"]
         if isUneven { words.append("uneven") }
         if isReordered { words.append("reordered") }
+        if !parallelism.isEmpty {
+            words.append("instances:\(parallelism.map(String.init).joined(separator: ","))")
+        }
         for (name, kept) in events.sorted(by: { $0.key < $1.key }) {
             let numbers = kept.map(String.init).joined(separator: ",")
             words.append("in:\(Self.escape(name))=\(numbers)")
@@ -39,12 +42,15 @@ extension Trial {
         case "seed": return UInt64(parts[1]).map { seed = $0 } != nil
         case "order": return UInt64(parts[1]).map { order = $0 } != nil
         case "batch": return Int(parts[1]).map { batchSize = max(1, $0) } != nil
+        case "instances":
+            guard let numbers = Self.numbers(parts[1], from: 1) else { return false }
+            parallelism = numbers
+            return true
         case "in":
             let sides = parts[1].split(separator: "=", omittingEmptySubsequences: false)
-            guard sides.count == 2 else { return false }
-            let numbers = sides[1].split(separator: ",")
-            let kept = numbers.compactMap { Int($0) }.filter { $0 >= 0 }
-            guard kept.count == numbers.count else { return false }
+            guard sides.count == 2, let kept = Self.numbers(sides[1], from: 0) else {
+                return false
+            }
             events[Self.unescape(sides[0])] = kept
             return true
         default:
@@ -54,6 +60,13 @@ extension Trial {
             injections.append(Injection(life: life - 1, fault: fault))
             return true
         }
+    }
+
+    /// The numbers of a list; nil when one is none, or lower than the least that is allowed.
+    private static func numbers(_ list: Substring, from least: Int) -> [Int]? {
+        let words = list.split(separator: ",")
+        let numbers = words.compactMap { Int($0) }.filter { $0 >= least }
+        return numbers.count == words.count ? numbers : nil
     }
 
     private static func escape(_ name: String) -> String {
@@ -87,6 +100,10 @@ extension Trial {
         lines.append("stages take turns \(order), batches of at most \(batchSize)")
         if isUneven { lines.append("the sources send unevenly, as seed \(seed) says") }
         if isReordered { lines.append("the events come in the order of seed \(seed)") }
+        for life in parallelism.indices {
+            let later = life == parallelism.count - 1 ? " and later" : ""
+            lines.append("life \(life + 1)\(later): parallelism \(parallelism[life])")
+        }
         for injection in injections {
             lines.append("life \(injection.life + 1): \(injection.fault.story)")
         }

@@ -53,6 +53,9 @@ struct Trial: Sendable, Hashable {
     /// Whether sources send at random moments and in batches of random sizes.
     var isUneven = false
     var isReordered = false
+    /// The instances of keyed stages in each life, the last number also in those after it; none for
+    /// the lowest number allowed.
+    var parallelism: [Int] = []
     /// The events kept of inputs from which some were left out.
     var events: [String: [Int]] = [:]
     var injections: [Injection] = []
@@ -65,9 +68,27 @@ struct Trial: Sendable, Hashable {
     /// A run without faults, but in an order of its own.
     static func calm(seed: UInt64, options: SimulationOptions) -> Trial {
         var random = SimulatedRandom(seed: seed &* 0x2545_F491_4F6C_DD1D)
-        return Trial(
+        var trial = Trial(
             seed: seed, order: seed, batchSize: [1, 2, 3, 7, 64, 512][random.below(6)],
             isUneven: seed != 0, isReordered: options.reordering > 0 && seed != 0)
+        trial.drawParallelism(options, &random)
+        return trial
+    }
+
+    /// Draws a number of instances for each life that there may be, or none when there is no choice.
+    private mutating func drawParallelism(
+        _ options: SimulationOptions, _ random: inout SimulatedRandom
+    ) {
+        let range = options.parallelism
+        if range.count == 1 { return }
+        // Behind a crash there are two lives that may end with an error.
+        parallelism = (0...(options.crashes + 2)).map { _ in
+            range.lowerBound + random.below(range.count)
+        }
+    }
+
+    func parallelism(of life: Int, otherwise lowest: Int) -> Int {
+        parallelism.isEmpty ? lowest : parallelism[min(life, parallelism.count - 1)]
     }
 
     func faults(of life: Int) -> [Fault] {

@@ -48,7 +48,7 @@ extension Simulation {
             let process = SimulatedProcess(
                 trial: trial, life: life, files: files, faults: faults, startingAt: now)
             let ending = process.run(
-                topology(world), configuration(trial, files), limit: stepLimit)
+                topology(world), configuration(trial, life, files), limit: stepLimit)
             run.note(process)
             now = process.clock.now().advanced(by: .seconds(1))
             let next = files.fork()
@@ -92,11 +92,14 @@ extension Simulation {
         return run.ended(on: disk)
     }
 
-    private func configuration(_ trial: Trial, _ files: SimulatedFileSystem) -> RunConfiguration {
+    private func configuration(
+        _ trial: Trial, _ life: Int, _ files: SimulatedFileSystem
+    ) -> RunConfiguration {
         var configuration = TopologyTest.configuration
         configuration.seed = 1
         configuration.batchSize = trial.batchSize
-        configuration.parallelism = options.parallelism
+        configuration.parallelism = trial.parallelism(
+            of: life, otherwise: options.parallelism.lowerBound)
         var store = StateStore.directory(
             SimulatedWorld.store, checkpointEvery: .zero, keeping: 2)
         store.fileSystem = files

@@ -164,7 +164,7 @@ private struct Counter: BroadcastHandler {
                     start: .whenLoaded()
                 ).sink(world.sink("out", order: .any))
             }
-        }.parallelism(2).ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<40)
     }
 }

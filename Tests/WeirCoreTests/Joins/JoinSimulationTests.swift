@@ -20,7 +20,7 @@ import WeirTesting
                 ).map { $0.sorted() }
                     .sink(world.sink("results", order: .any))
             }
-        }.reordering(within: 1).parallelism(2)
+        }.reordering(within: 1).parallelism(1...4)
         try simulation.run(seeds: 0..<40)
     }
 
@@ -39,7 +39,7 @@ import WeirTesting
                 }
                 .sink(world.sink("results", order: .any))
             }
-        }.parallelism(2).ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<40)
     }
 
@@ -57,7 +57,7 @@ import WeirTesting
                 }
                 .sink(world.sink("results", order: .any))
             }
-        }.ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<40)
     }
 
@@ -75,7 +75,7 @@ import WeirTesting
                 }
                 .sink(world.sink("results", order: .any))
             }
-        }.parallelism(2).ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<40)
     }
 
@@ -99,7 +99,7 @@ import WeirTesting
                     .map { $0.value.filter { $0.value != 0 }.map { "\($0) \($1)" }.sorted() }
                     .sink(world.sink("rows"))
             }
-        }.ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<40)
     }
 
@@ -123,7 +123,7 @@ import WeirTesting
                 ).map(\.value.total).changes
                     .sink(world.sink("distinct", order: .any))
             }
-        }
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<40)
     }
 

@@ -49,7 +49,7 @@ import WeirTesting
                 late.left.sink(world.sink("late left", order: .perKey(\.key)))
                 late.right.sink(world.sink("late right", order: .perKey(\.key)))
             }
-        }.parallelism(2).check { outcome in
+        }.parallelism(1...4).check { outcome in
             counts.note(outcome, "pairs", of: [Int].self)
             counts.note(outcome, "late left", of: Reading.self)
             counts.note(outcome, "late right", of: Reading.self)
@@ -74,7 +74,7 @@ import WeirTesting
                 late.left.sink(world.sink("late left", order: .perKey(\.key)))
                 late.right.sink(world.sink("late right", order: .perKey(\.key)))
             }
-        }.parallelism(2).ignoringState().check { outcome in
+        }.parallelism(1...4).ignoringState().check { outcome in
             counts.note(outcome, "pairs", of: [Int].self)
             counts.note(outcome, "late left", of: Reading.self)
         }
@@ -92,7 +92,7 @@ import WeirTesting
                     .sink(world.sink("pairs", order: .any))
                 late.left.sink(world.sink("late left", order: .perKey(\.key)))
             }
-        }.parallelism(2).ignoringState().check { outcome in
+        }.parallelism(1...4).ignoringState().check { outcome in
             counts.note(outcome, "pairs", of: [Int].self)
             counts.note(outcome, "late left", of: Reading.self)
         }

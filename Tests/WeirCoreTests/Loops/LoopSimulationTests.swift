@@ -29,7 +29,7 @@ import WeirTesting
                     }
                     .sink(world.sink("reached", order: .any))
             }
-        }.parallelism(2)
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<60)
     }
 
@@ -50,7 +50,7 @@ import WeirTesting
                     .map { [$0.key, $0.value] }
                     .sink(world.sink("counts", order: .any))
             }
-        }
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<60)
     }
 }

@@ -83,7 +83,7 @@ import WeirTesting
     @Test(arguments: Way.allCases) func `give the same`(_ way: Way) throws {
         let counts = SimulatedCounts()
         let simulation = Simulation { world in Self.topology(way, world) }
-            .parallelism(2).check { counts.note($0, "out", of: [Int].self) }
+            .parallelism(1...4).check { counts.note($0, "out", of: [Int].self) }
         // What has expired goes when somebody looks, which is at no certain time.
         try (way == .expiring ? simulation.ignoringState() : simulation).run(seeds: 0..<40)
         #expect(counts["out"] > 3)
@@ -122,7 +122,7 @@ import WeirTesting
                 handled.sideOutput(Remembering.even)
                     .sink(world.sink("even", order: .perKey { $0[0] }))
             }
-        }.parallelism(2)
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<30)
     }
 
@@ -158,7 +158,7 @@ import WeirTesting
                 windows.aggregate(.count()).sink(.forEach { _ in })
                 windows.late.sink(world.sink("late"))
             }
-        }.ignoringState().check { outcome in
+        }.parallelism(1...4).ignoringState().check { outcome in
             counts.note(outcome, "newest", of: String.self)
             counts.note(outcome, "late", of: Checkpointed<Reading>.self)
         }

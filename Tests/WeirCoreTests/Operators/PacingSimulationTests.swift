@@ -105,7 +105,7 @@ import WeirTesting
     @Test(arguments: Way.allCases) func `give the same`(_ way: Way) throws {
         let counts = SimulatedCounts()
         let simulation = Simulation { world in Self.topology(way, world) }
-            .parallelism(2).ignoringState()
+            .parallelism(1...4).ignoringState()
             .check { counts.note($0, "out", of: [Int].self) }
         try simulation.run(seeds: 0..<80)
         let isOne = way == .conflate || way == .conflateToLatest

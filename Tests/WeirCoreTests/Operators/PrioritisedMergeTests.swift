@@ -202,7 +202,7 @@ private func batch(_ values: Int..., channel: Int) -> Delivery {
                     .distinct()
                     .sink(world.sink("first", order: .any))
             }
-        }.parallelism(2)
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<40)
     }
 }

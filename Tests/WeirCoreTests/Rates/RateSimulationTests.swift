@@ -71,7 +71,7 @@ import WeirTesting
 
     @Test(arguments: Way.allCases) func `stay the same`(_ way: Way) throws {
         let simulation = Simulation { world in Self.topology(way, world) }
-            .parallelism(2).ignoringState()
+            .parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<30)
     }
 }

@@ -126,7 +126,7 @@ import WeirTesting
                     .rateLimit(events: 1, per: .milliseconds(1), mode: .delay()).passed
                     .sink(world.sink("out", order: .perKey(\.key)))
             }
-        }.parallelism(2).ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<40)
     }
 

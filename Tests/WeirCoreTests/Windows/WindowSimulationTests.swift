@@ -42,7 +42,7 @@ import WeirTesting
                     .sums()
                     .sink(world.sink("sums", order: .any))
             }
-        }.reordering(within: 2).parallelism(2)
+        }.reordering(within: 2).parallelism(1...4)
         try simulation.run(seeds: 0..<25)
     }
 
@@ -67,7 +67,7 @@ import WeirTesting
                     .map { [$0.key, $0.value] }
                     .sink(world.sink("sums", order: .perKey { $0[0] }))
             }
-        }.parallelism(2).ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<25)
     }
 
@@ -110,7 +110,7 @@ import WeirTesting
                 windows.sums().sink(world.sink("sums", order: .any))
                 windows.late.sink(world.sink("late", order: .perKey(\.key)))
             }
-        }.parallelism(2).check { outcome in
+        }.parallelism(1...4).check { outcome in
             counts.note(outcome, "sums", of: SumOfWindow.self)
             counts.note(outcome, "late", of: Reading.self)
         }
@@ -133,7 +133,7 @@ import WeirTesting
                     .map { "\($0.key) \($0.value.events.map(\.value)) \($0.value.omitted)" }
                     .sink(world.sink("collections", order: .any))
             }
-        }
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<25)
     }
 
@@ -157,7 +157,7 @@ import WeirTesting
                     .map { $0.value.sorted() }
                     .sink(world.sink("values", order: .any))
             }
-        }.ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<25)
     }
 
@@ -170,7 +170,7 @@ import WeirTesting
                     .map { [$0.key, $0.value] }
                     .sink(world.sink("sums", order: .perKey { $0[0] }))
             }
-        }.ignoringState()
+        }.parallelism(1...4).ignoringState()
         try simulation.run(seeds: 0..<25)
     }
 }

@@ -186,6 +186,63 @@ private struct Stamping: KeyedHandler {
         expectSmall(try failure(of: simulation), simulation)
     }
 
+    @Test func `in an operator that keeps state by instance is found by another number of them`()
+        throws
+    {
+        let simulation = Simulation { world in
+            Topology("chunks") {
+                EventStream("transfers", from: world.source("transfers", Transfer.some(40)))
+                    .keyed(by: \.account)
+                    .scan(into: 0, name: "totals") { total, transfer -> [Int] in
+                        total += transfer.amount
+                        return [transfer.account, total]
+                    }
+                    .enumerated().map(\.element)
+                    .sink(world.sink("totals", order: .perKey { $0[0] }))
+            }
+        }
+        try simulation.parallelism(3).run(seeds: 0..<40)
+        let rescaled = simulation.parallelism(1...4).shrinking(upTo: 400)
+        let failure = try failure(of: rescaled)
+        #expect(throws: SimulationFailure.self) { try rescaled.replay(failure.replay) }
+        #expect(failure.problem.contains("totals"))
+        // As few instances as show it, in two lives.
+        let simplest = ["instances:1,2 ", "instances:2,1 "]
+        #expect(simplest.contains { failure.replay.contains($0) }, "\(failure)")
+        #expect(failure.story.contains { $0.contains("life 2 and later: parallelism") })
+    }
+
+    @Test func `that needs no other number of instances is shown without one`() throws {
+        let simulation = Simulation { world in
+            let memory = Memory()
+            return Topology("memory") {
+                EventStream("transfers", from: world.source("transfers", Transfer.some(40)))
+                    .map { transfer throws -> Int in
+                        if transfer.id < 0 { throw Refused() }
+                        return memory.total.withLock { total in
+                            total += transfer.amount
+                            return total
+                        }
+                    }
+                    .sink(world.sink("totals"))
+            }
+        }.crashes(upTo: 0).parallelism(1...4)
+        let failure = try failure(of: simulation)
+        expectSmall(failure, simulation)
+        #expect(!failure.replay.contains("instances"))
+    }
+
+    @Test(arguments: ["instances:", "instances:0", "instances:2,x", "instances:1,-3"])
+    func `has a text that says numbers of instances`(_ text: String) throws {
+        let simulation = Simulation { world in
+            Topology("nothing") {
+                EventStream("none", from: world.source("none", [Int]())).sink(world.sink("none"))
+            }
+        }
+        #expect(throws: (any Error).self) { try simulation.replay("seed:1 \(text)") }
+        #expect(throws: Never.self) { try simulation.replay("seed:1 instances:2,1") }
+    }
+
     @Test func `in an operator that depends on the order of a set is found`() throws {
         let simulation = Simulation { world in
             Topology("set") {

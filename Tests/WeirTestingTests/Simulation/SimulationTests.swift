@@ -85,6 +85,8 @@ struct Refused: Error {}
             all.keyed(by: \.account, parallelism: 2)
                 .reduce(into: 0, name: "counts") { count, _ in count += 1 }
                 .sink(world.sink("counts", order: .perKey { $0.key }))
+            all.keyed(by: \.account).reduce(into: 0, name: "more") { count, _ in count += 1 }
+                .sink(world.sink("more", order: .perKey { $0.key }))
             all.map { transfer throws in
                 if transfer.id < 0 { throw Refused() }
                 return transfer.id
@@ -100,7 +102,9 @@ struct Refused: Error {}
 
     @Test func `does the same for the same seed`() throws {
         for seed in 0..<20 as Range<UInt64> {
-            #expect(try Self.shop.run(seed: seed).trace == Self.shop.run(seed: seed).trace)
+            for shop in [Self.shop, Self.shop.parallelism(1...5)] {
+                #expect(try shop.run(seed: seed).trace == shop.run(seed: seed).trace)
+            }
         }
     }
 }

@@ -121,6 +121,8 @@ package struct NodeTraits: Sendable {
     package var outputs = 1
     /// Event times are assigned here.
     package var assignsEventTime = false
+    /// Whether quiet time is counted here.
+    package var detectsIdleness = false
     /// Event times must have been assigned upstream.
     package var needsEventTime = false
     /// Which outputs `.late` and the like find here.
@@ -140,12 +142,13 @@ package struct NodeTraits: Sendable {
 
     @usableFromInline
     package init(
-        outputs: Int = 1, assignsEventTime: Bool = false, needsEventTime: Bool = false,
-        taps: [TapID: Int] = [:], isKeyed: Bool = false, maximumRun: Int? = nil,
-        problem: String? = nil
+        outputs: Int = 1, assignsEventTime: Bool = false, detectsIdleness: Bool = false,
+        needsEventTime: Bool = false, taps: [TapID: Int] = [:], isKeyed: Bool = false,
+        maximumRun: Int? = nil, problem: String? = nil
     ) {
         self.outputs = outputs
         self.assignsEventTime = assignsEventTime
+        self.detectsIdleness = detectsIdleness
         self.needsEventTime = needsEventTime
         self.taps = taps
         self.isKeyed = isKeyed

@@ -41,10 +41,17 @@ package final class Mailbox: Sendable {
     /// Whether the consumer has nothing to do: producers read it to decide to hand over a batch that is not full.
     @usableFromInline let consumerIsIdle = Atomic<Bool>(false)
     private let locked: Mutex<Locked>
+    private let holdUps: HoldUps?
 
-    /// - Parameter lanes: For a stage that takes some of its inputs before others.
-    package init(owner: String, policy: MailboxPolicy, lanes: MailboxLanes.Layout? = nil) {
+    /// - Parameters:
+    ///   - lanes: For a stage that takes some of its inputs before others.
+    ///   - holdUps: Where to say that the stage is paused.
+    package init(
+        owner: String, policy: MailboxPolicy, lanes: MailboxLanes.Layout? = nil,
+        holdUps: HoldUps? = nil
+    ) {
         self.owner = owner
+        self.holdUps = holdUps
         let machine = MailboxStateMachine(policy: policy, lanes: lanes)
         capacity = machine.capacity
         totalCapacity = machine.totalCapacity
@@ -330,19 +337,30 @@ package final class Mailbox: Sendable {
     }
 
     package func setPaused(_ paused: Bool) {
-        wakeUp(locked.withLock { $0.machine.setPaused(paused) ? $0.consumer.take() : nil })
+        wakeUp(
+            locked.withLock { locked in
+                let wasPaused = locked.machine.isPaused
+                let wakes = locked.machine.setPaused(paused)
+                notePause(from: wasPaused, to: locked.machine.isPaused)
+                return wakes ? locked.consumer.take() : nil
+            })
     }
 
-    /// Whether nothing waits and what comes is taken, and how often it has been paused.
-    var quiet: (isQuiet: Bool, pauses: Int) {
-        locked.withLock { ($0.machine.isQuiet, $0.machine.pauses) }
+    private func notePause(from wasPaused: Bool, to isPaused: Bool) {
+        if isPaused, !wasPaused { holdUps?.begin() }
+        if wasPaused, !isPaused { holdUps?.end() }
     }
+
+    /// Whether nothing waits and what comes is taken.
+    var isQuiet: Bool { locked.withLock { $0.machine.isQuiet } }
 
     package var isPaused: Bool { locked.withLock { $0.machine.isPaused } }
 
     /// Closes both ends; what is queued is discarded and counted.
     package func close() {
         let (waiters, consumer, callbacks) = locked.withLock { locked in
+            // A pause that nobody ends any more holds nothing up.
+            notePause(from: locked.machine.isPaused && !locked.machine.isClosed, to: false)
             let (wake, waiters, lost) = locked.machine.close()
             discarded.add(lost, ordering: .relaxed)
             defer {

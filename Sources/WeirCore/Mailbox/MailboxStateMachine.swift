@@ -35,8 +35,6 @@ package struct MailboxStateMachine: Sendable {
     package private(set) var depth = 0
     package private(set) var isClosed = false
     package private(set) var isPaused = false
-    /// How often it has been paused.
-    private(set) var pauses = 0
     /// Whether somebody asked the consumer to look at something other than the queue.
     package private(set) var isWoken = false
     private var wasWoken = false
@@ -328,7 +326,6 @@ package struct MailboxStateMachine: Sendable {
     }
 
     package mutating func setPaused(_ paused: Bool) -> Bool {
-        if paused, !isPaused { pauses += 1 }
         isPaused = paused
         // Also when nothing is queued: a producer may hold an open batch back.
         return paused ? false : takeConsumer()

@@ -9,6 +9,10 @@ struct Assembly {
     private(set) var outlets: [String: OutletChannel] = [:]
     private(set) var pumps: [SourcePump] = []
     private var mailboxes: [[Mailbox]] = []
+    /// Of each stage that counts quiet time.
+    private var heldTimes: [Int: HeldTime] = [:]
+    /// Of each stage.
+    private var holdUps: [HoldUps] = []
 
     init(
         plan: Plan, configuration: RunConfiguration, environment: RunEnvironment,
@@ -21,12 +25,15 @@ struct Assembly {
     }
 
     mutating func assemble() {
+        connectHoldUps()
         mailboxes = plan.stages.map { stage in
             let lanes = plan.nodes[stage.head].traits.maximumRun.map {
                 MailboxLanes.Layout(inputOfChannel: channels(into: stage.index), maximumRun: $0)
             }
             return (0..<parallelism(of: stage.index)).map { _ in
-                Mailbox(owner: stage.name, policy: stage.mailbox, lanes: lanes)
+                Mailbox(
+                    owner: stage.name, policy: stage.mailbox, lanes: lanes,
+                    holdUps: holdUps[stage.index])
             }
         }
         instances = plan.stages.map { stage in
@@ -38,6 +45,19 @@ struct Assembly {
             for instance in instances[stage.index] {
                 supervisors.add(instance, under: stage.supervisor)
             }
+        }
+    }
+
+    private mutating func connectHoldUps() {
+        for stage in plan.stages
+        where stage.nodes.contains(where: { plan.nodes[$0].traits.detectsIdleness }) {
+            heldTimes[stage.index] = HeldTime()
+        }
+        let above = heldTimes.keys.map { (held: heldTimes[$0], stages: plan.ancestors(of: $0)) }
+        holdUps = plan.stages.map { stage in
+            HoldUps(
+                above.compactMap { $0.stages.contains(stage.index) ? $0.held : nil },
+                clock: environment.clock)
         }
     }
 
@@ -62,6 +82,7 @@ struct Assembly {
             name: stage.name, order: 2 * stage.index + 1, stage: stage.index, instance: instance,
             parallelism: parallelism(of: stage.index), mailbox: mailboxes[stage.index][instance],
             inputOfChannel: inputs.isEmpty ? [0] : inputs, isSource: inputs.isEmpty,
+            holdUps: holdUps[stage.index], heldTime: heldTimes[stage.index],
             environment: environment, supervisors: supervisors
         ) { scope in
             scope.loops.channels = loopChannels

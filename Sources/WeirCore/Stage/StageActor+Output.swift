@@ -25,6 +25,8 @@ extension StageActor {
 
     /// Waits until a full mailbox has room.
     func wait(with blocked: BlockedDelivery, of port: OutputPort) async throws {
+        holdUps.begin()
+        defer { holdUps.end() }
         metrics.beginBlocked(
             on: blocked.mailbox.owner, at: environment.clock.monotonicNanoseconds())
         defer { metrics.endBlocked(at: environment.clock.monotonicNanoseconds()) }

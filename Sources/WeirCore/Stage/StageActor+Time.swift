@@ -39,7 +39,10 @@ extension StageActor {
         metrics.activity = .awaitingCalls
         defer { metrics.activity = .handling }
         var none = Deque<Delivery>()
-        switch await mailbox.next(into: &none, holding: true) {
+        holdUps.begin()
+        let turn = await mailbox.next(into: &none, holding: true)
+        holdUps.end()
+        switch turn {
         case .closed: throw StageStopped()
         case .woken, .deliveries: break
         }

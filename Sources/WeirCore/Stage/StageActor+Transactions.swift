@@ -162,7 +162,11 @@ extension StageActor {
                 ])
             if delay > .zero {
                 metrics.activity = .restarting
-                defer { metrics.activity = .handling }
+                holdUps.begin()
+                defer {
+                    holdUps.end()
+                    metrics.activity = .handling
+                }
                 do {
                     try await environment.clock.sleep(for: delay)
                 } catch {

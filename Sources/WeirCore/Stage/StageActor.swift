@@ -18,6 +18,8 @@ package actor StageActor: SupervisedChild {
     let environment: RunEnvironment
     let supervisors: SupervisorTree
     let scope: StageScope
+    /// Told of waits that keep those behind the stage from getting anything.
+    let holdUps: HoldUps
     private let scopeOwner: ScopeOwner
     var heads: [AnyReceiver] = []
     var channels: InputChannels
@@ -59,8 +61,8 @@ package actor StageActor: SupervisedChild {
 
     package init(
         name: String, order: Int, stage: Int, instance: Int, parallelism: Int, mailbox: Mailbox,
-        inputOfChannel: [Int], isSource: Bool = false, environment: RunEnvironment,
-        supervisors: SupervisorTree,
+        inputOfChannel: [Int], isSource: Bool = false, holdUps: HoldUps, heldTime: HeldTime?,
+        environment: RunEnvironment, supervisors: SupervisorTree,
         makeHeads: @escaping @Sendable (StageScope) -> [AnyReceiver]
     ) {
         self.name = name
@@ -70,6 +72,7 @@ package actor StageActor: SupervisedChild {
         self.mailbox = mailbox
         self.inputOfChannel = inputOfChannel
         self.isSource = isSource
+        self.holdUps = holdUps
         self.environment = environment
         self.supervisors = supervisors
         self.makeHeads = makeHeads
@@ -79,6 +82,7 @@ package actor StageActor: SupervisedChild {
             name: name, instance: instance, parallelism: parallelism, environment: environment,
             metrics: metrics)
         scopeOwner = ScopeOwner(scope)
+        scope.heldTime = heldTime
     }
 
     package nonisolated func requestRestart() {
@@ -250,7 +254,10 @@ package actor StageActor: SupervisedChild {
             }
             continueCapture()
         }
-        return await mailbox.next(into: &deliveries, holding: scope.isSaturated)
+        if !scope.isSaturated { return await mailbox.next(into: &deliveries) }
+        holdUps.begin()
+        defer { holdUps.end() }
+        return await mailbox.next(into: &deliveries, holding: true)
     }
 
     /// Whether what is ready should leave before the turn has ended: when it is much, or waits for long already.

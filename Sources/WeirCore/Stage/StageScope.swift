@@ -40,6 +40,8 @@ package final class StageScope {
     private var shown: [(gauge: StageGauge, value: () -> Int)] = []
     private var backlogAtBegin = 0
     private(set) var mailbox: Mailbox?
+    /// For how long nothing could come; nil for a stage that counts no quiet time.
+    var heldTime: HeldTime?
     /// Whether the stage has taken deliveries that it has not handled yet.
     var hasDeliveries = false
     /// Whether the head has had enough: the stage ends without waiting for its inputs to end.
@@ -272,15 +274,12 @@ package final class StageScope {
         return asyncWork.contains { $0.isSaturated }
     }
 
-    /// Whether the stage waits for events, and has not been paused since its caller has asked last.
-    ///
-    /// - Parameter pauses: How many pauses the caller knows of.
-    func isQuiet(since pauses: inout Int) -> Bool {
-        guard let mailbox else { return true }
-        let known = pauses
-        let (isQuiet, count) = mailbox.quiet
-        pauses = count
-        return isQuiet && known == count && !hasDeliveries && !isSaturated
+    /// Whether the stage waits for events.
+    var isQuiet: Bool { mailbox?.isQuiet ?? true && !hasDeliveries && !isSaturated }
+
+    /// For how long, since the run has begun, nothing could come to the stage.
+    var held: HeldTime.Reading {
+        heldTime?.reading(at: environment.clock.monotonicNanoseconds()) ?? HeldTime.Reading()
     }
 
     /// Whether calls are under way that a checkpoint has to wait for.

@@ -17,7 +17,9 @@ extension EventStream {
     ) -> EventStream<Element> {
         transform(
             "eventTime",
-            traits: NodeTraits(assignsEventTime: true, problem: strategy.problem),
+            traits: NodeTraits(
+                assignsEventTime: true, detectsIdleness: strategy.idleness.quiet != nil,
+                problem: strategy.problem),
             at: SourceLocation(file, line)
         ) { scope, downstream in
             let instance = strategy.make()
@@ -59,7 +61,8 @@ extension EventStream {
         file: StaticString = #fileID, line: UInt = #line
     ) -> EventStream<Element> {
         transform(
-            "ingestionTime", traits: NodeTraits(assignsEventTime: true),
+            "ingestionTime",
+            traits: NodeTraits(assignsEventTime: true, detectsIdleness: true),
             at: SourceLocation(file, line)
         ) { scope, downstream in
             let core = EventTimeCore(

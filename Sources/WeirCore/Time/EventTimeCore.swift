@@ -9,8 +9,6 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
     private var saved: WatermarkTracker?
     private var refused: [(event: Element, reason: String)] = []
     private var timer: StageTimer?
-    /// How many pauses of the stage it knows of.
-    private var pauses = 0
 
     @usableFromInline
     init(
@@ -66,7 +64,7 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
     @usableFromInline
     func forward(_ batch: consuming Batch<Element>, candidate: EventTime?) throws {
         let advanced = tracker.received(candidate, now: scope.now)
-        if let timer, timer.deadline == nil { timer.set(tracker.nextCheck(now: scope.now)) }
+        if let timer, timer.deadline == nil { watch(with: timer) }
         if let first = batch.times.first { scope.timeOfEvent = first }
         try downstream.batch(batch)
         if let advanced { try downstream.signal(.watermark(advanced)) }
@@ -84,9 +82,16 @@ final class EventTimeCore<Element: Sendable>: TransactionParticipant {
         }
     }
 
+    /// Begins to look at the clock again.
+    private func watch(with timer: StageTimer) {
+        tracker.note(scope.held, now: scope.now)
+        timer.set(tracker.nextCheck(now: scope.now))
+    }
+
     private func timePassed(now: EventTime) throws {
-        // Events that wait, or that a pause has kept away, make no quiet time.
-        if !scope.isQuiet(since: &pauses) {
+        // Events that wait, or that something above the stage keeps away, make no quiet time.
+        tracker.note(scope.held, now: now)
+        if !scope.isQuiet {
             tracker.restart(now: now)
             timer?.set(tracker.nextCheck(now: now))
             return

@@ -8,6 +8,8 @@ struct WatermarkTracker: Sendable {
     /// The watermark that the events have brought, from which processing time counts on while idle.
     private var watermarkOfEvents = EventTime.min
     private let idleness: Idleness
+    /// For how long nothing could come, as far as ``lastEvent`` knows.
+    private var held = Duration.zero
     /// Whether the watermark is to be told although it has not advanced.
     private var repeatsWatermark = false
 
@@ -26,6 +28,17 @@ struct WatermarkTracker: Sendable {
         lastEvent = now
         guard isIdle, idleness.advances, watermarkOfEvents != .min else { return }
         lastEvent = now.advanced(by: watermark.duration(to: watermarkOfEvents))
+    }
+
+    /// Leaves time in which nothing could come out of the quiet time.
+    ///
+    /// What of it was before the last event is not known, only how long none of it has been by now.
+    mutating func note(_ reading: HeldTime.Reading, now: EventTime) {
+        let news = reading.total - held
+        held = reading.total
+        if news <= .zero || lastEvent == .min { return }
+        let latest = now.advanced(by: .zero - reading.free)
+        lastEvent = max(lastEvent, min(latest, lastEvent.advanced(by: news)))
     }
 
     /// Takes note of a batch; returns the new watermark if it has advanced.

@@ -35,6 +35,32 @@ import Testing
         #expect(tracker.nextCheck(now: time(200)) == time(230))
     }
 
+    @Test func `is not given up for time in which nothing could come`() {
+        var tracker = WatermarkTracker(Idleness(quiet: .seconds(30), advances: false))
+        _ = tracker.received(time(1), now: time(100))
+        tracker.note(.init(total: .seconds(20), free: .zero), now: time(130))
+        #expect(tracker.timePassed(now: time(130)) == (nil, false))
+        #expect(tracker.nextCheck(now: time(130)) == time(150))
+        tracker.note(.init(total: .seconds(25), free: .seconds(5)), now: time(150))
+        #expect(tracker.timePassed(now: time(150)) == (nil, false))
+        tracker.note(.init(total: .seconds(25), free: .seconds(10)), now: time(155))
+        #expect(tracker.timePassed(now: time(155)) == (nil, true))
+        // What was before an event does not count.
+        _ = tracker.received(time(2), now: time(200))
+        tracker.note(.init(total: .seconds(60), free: .seconds(12)), now: time(210))
+        #expect(tracker.nextCheck(now: time(210)) == time(230))
+        tracker.note(.init(total: .seconds(90), free: .seconds(5)), now: time(220))
+        #expect(tracker.nextCheck(now: time(220)) == time(245))
+    }
+
+    @Test func `goes on with the clock only while something could come`() {
+        var tracker = WatermarkTracker(Idleness(quiet: .seconds(10), advances: true))
+        _ = tracker.received(time(50), now: time(100))
+        #expect(tracker.timePassed(now: time(110)) == (time(60), true))
+        tracker.note(.init(total: .seconds(4), free: .seconds(1)), now: time(115))
+        #expect(tracker.timePassed(now: time(115)) == (time(61), true))
+    }
+
     @Test func `goes on with the clock while idle when asked to`() {
         var tracker = WatermarkTracker(Idleness(quiet: .seconds(10), advances: true))
         _ = tracker.received(time(50), now: time(100))

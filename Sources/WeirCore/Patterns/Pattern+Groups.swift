@@ -30,7 +30,7 @@ extension Pattern {
     /// A match has the events of a step of the group together, under the step's name, of all times.
     /// Each time takes as many of the 60 steps that a pattern may have as the group has. Without an
     /// upper bound those that have to be there count; partial matches go on until they time out, so
-    /// give the pattern a ``within(_:)`` or the group an ``until(_:)``.
+    /// give the pattern a ``within(_:)`` or the group an `until`.
     ///
     /// - Parameter group: The steps; without `within` and `afterMatch`, which are for the whole.
     public func followedBy(group: Pattern) -> Pattern { adding(group, .relaxed) }

@@ -83,11 +83,40 @@ extension Pattern {
     public func until<Failure: Error>(
         _ condition: @escaping @Sendable (Element) throws(Failure) -> Bool
     ) -> Pattern {
-        var pattern = quantified("until") {
-            $0.until = $0.until ?? PatternCondition()
-            $0.until?.tests = [condition]
-        }
-        if Failure.self != Never.self { pattern.isFallible = true }
+        ending(canFail: Failure.self != Never.self) { $0.tests.append(condition) }
+    }
+
+    /// The step or group, which has no upper bound, takes nothing more from the first event on that
+    /// satisfies a condition which looks at the events matched so far.
+    ///
+    /// Each partial match asks with its own events, so the same event may end the step for one and
+    /// not for another. Those of the step or group itself are among them, the event in question is
+    /// not. When it looks for that event is as for a condition on the event alone.
+    ///
+    /// ```swift
+    /// Pattern<Payment>("first")
+    ///     .followedBy("more").oneOrMore()
+    ///     .until { payment, match in payment.amount < (match.last("more")?.amount ?? 0) }
+    /// ```
+    ///
+    /// - Complexity: Looking at a step's events costs O(events matched so far), for each partial
+    ///   match and event.
+    @inlinable
+    public func until<Failure: Error>(
+        _ condition:
+            @escaping @Sendable (Element, PartialMatch<Element>) throws(Failure) -> Bool
+    ) -> Pattern {
+        ending(canFail: Failure.self != Never.self) { $0.lookingBack.append(condition) }
+    }
+
+    @usableFromInline
+    func ending(
+        canFail: Bool, _ add: (inout PatternCondition<Element>) -> Void
+    ) -> Pattern {
+        var condition = PatternCondition<Element>()
+        add(&condition)
+        var pattern = quantified("until") { $0.until = condition }
+        if canFail { pattern.isFallible = true }
         if let step = steps.last, step.maximum != .max || step.until != nil {
             pattern.refuse("until is for oneOrMore() and times(n...), once")
         }

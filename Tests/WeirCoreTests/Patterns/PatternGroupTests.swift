@@ -164,6 +164,23 @@ private func found(_ pattern: Pattern<Reading>, _ input: String) async throws ->
                 .isEmpty)
     }
 
+    @Test func `end with an event that the match so far makes the last`() async throws {
+        let twice = Self.between { group in
+            group.oneOrMore().until { event, match in match.count("c") == 2 && isA("b")(event) }
+        }
+        #expect(
+            try await found(twice, "a b1 c1 b2 c2 b3 c3 d") == ["a b1 b2 c1 c2 d", "a b1 c1 d"])
+        // Each match asks with its own events: what ends one is taken by another.
+        #expect(
+            try await found(
+                Self.between { group in
+                    group.oneOrMore().allowCombinations().until { event, match in
+                        event.value < match.last("b")?.value ?? 0
+                    }
+                }, "a b1 c1 b3 b2 c3 d"
+            ) == ["a b1 b2 c1 c3 d", "a b1 c1 d"])
+    }
+
     @Test func `are complete when what is left of them may be missing`() async throws {
         let open = Pattern("b", where: isA("b")).followedBy("c", where: isA("c")).optional()
         let pattern = Self.begin.followedBy(group: open).oneOrMore().until(isA("x"))
@@ -309,7 +326,7 @@ private func found(_ pattern: Pattern<Reading>, _ input: String) async throws ->
                     .map { $0.steps.flatMap(\.events).map(text).joined(separator: " ") }
                     .sink(world.sink("matches", order: .any))
             }
-        }
+        }.parallelism(1...4)
         try simulation.run(seeds: 0..<40)
     }
 }

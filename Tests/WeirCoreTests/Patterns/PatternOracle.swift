@@ -33,7 +33,7 @@ struct PatternOracle {
             }
         }
         for event in symbols.indices {
-            for place in places.beginnings where takes(event, place) {
+            for place in places.beginnings where takes(event, place, behind: []) {
                 extend([Taken(place: place, event: event)])
             }
         }
@@ -44,10 +44,28 @@ struct PatternOracle {
 
     private func step(_ taken: Taken) -> PatternSpecification.Step { places.step(taken.place) }
 
-    private func takes(_ event: Int, _ place: PatternPlace) -> Bool {
-        let step = places.step(place)
-        return step.symbols.contains(symbols[event]) && !step.until.contains(symbols[event])
-            && !places.groupUntil(place).contains(symbols[event])
+    private func takes(_ event: Int, _ place: PatternPlace, behind chain: [Taken]) -> Bool {
+        places.step(place).symbols.contains(symbols[event])
+            && !isEnded(by: event, until(place, isIn: true), chain)
+    }
+
+    /// What ends the group that a place belongs to, and the step there once it has an event.
+    private func until(
+        _ place: PatternPlace, isIn: Bool
+    ) -> [PatternSpecification.Until] {
+        let own = isIn ? places.step(place).until : nil
+        return places.groupUntil(place) + (own.map { [$0] } ?? [])
+    }
+
+    /// Whether an event satisfies one of these conditions for a chain as it is before it.
+    private func isEnded(
+        by event: Int, _ until: [PatternSpecification.Until], _ chain: [Taken]
+    ) -> Bool {
+        until.contains { until in
+            until.holds(for: symbols[event]) { step in
+                chain.count { places.number($0.place) == step }
+            }
+        }
     }
 
     private func isInWindow(_ event: Int, _ chain: [Taken]) -> Bool {
@@ -65,7 +83,7 @@ struct PatternOracle {
         let last = chain[chain.count - 1]
         let count = count(chain)
         let isSame = next.place == last.place
-        guard takes(next.event, next.place),
+        guard takes(next.event, next.place, behind: chain),
             isSame ? count < step(last).maximum : count >= step(last).minimum
         else { return false }
         return waits(for: next.place, contiguity, chain, before: next.event)
@@ -80,9 +98,8 @@ struct PatternOracle {
         let last = chain[chain.count - 1]
         let step = places.step(place)
         let between = (last.event + 1)..<max(end, last.event + 1)
-        var until = places.groupUntil(place)
-        if place == last.place { until.formUnion(step.until) }
-        if between.contains(where: { until.contains(symbols[$0]) }) { return false }
+        let until = until(place, isIn: place == last.place)
+        if between.contains(where: { isEnded(by: $0, until, chain) }) { return false }
         switch contiguity {
         case .strict: return between.isEmpty
         case .relaxed: return !between.contains { step.symbols.contains(symbols[$0]) }
@@ -109,9 +126,9 @@ struct PatternOracle {
         let last = chain[chain.count - 1]
         let step = step(last)
         guard step.isGreedy, count(chain) < step.maximum else { return false }
-        let until = step.until.union(places.groupUntil(last.place))
+        let until = until(last.place, isIn: true)
         for event in (last.event + 1)..<max(end + 1, last.event + 1) {
-            if until.contains(symbols[event]) { return false }
+            if isEnded(by: event, until, chain) { return false }
             if step.symbols.contains(symbols[event]) { return true }
             if step.inner == .strict { return false }
         }

@@ -40,9 +40,9 @@ struct PatternPlaces {
         return number
     }
 
-    /// The symbols that end a group which a place belongs to.
-    func groupUntil(_ place: PatternPlace) -> Set<Int> {
-        line(to: place.path[...]).dropFirst().reduce(into: []) { $0.formUnion($1.until) }
+    /// What ends a group that a place belongs to.
+    func groupUntil(_ place: PatternPlace) -> [PatternSpecification.Until] {
+        line(to: place.path[...]).dropFirst().compactMap(\.until)
     }
 
     /// The negations behind the step at a place: its own, and those of groups that end with it.

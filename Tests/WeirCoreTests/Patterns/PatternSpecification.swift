@@ -2,6 +2,20 @@
 
 /// A pattern of the tests as plain data: what a step takes is a set of the symbols 0 to 3.
 struct PatternSpecification: CustomStringConvertible {
+    /// Which events end a step or group.
+    struct Until {
+        var symbols: Set<Int>
+        /// The number of a step, if the match so far has a say: it has to have an even number of
+        /// that step's events, or an odd one.
+        var step: Int?
+        var isOdd = false
+
+        /// - Parameter count: How many events a step has so far.
+        func holds(for symbol: Int, count: (_ step: Int) -> Int) -> Bool {
+            symbols.contains(symbol) && step.map { count($0) % 2 == (isOdd ? 1 : 0) } ?? true
+        }
+    }
+
     /// A step, or a group of some.
     struct Step {
         var symbols: Set<Int> = [0]
@@ -11,7 +25,7 @@ struct PatternSpecification: CustomStringConvertible {
         var isOptional = false
         var isGreedy = false
         var inner = Contiguity.relaxed
-        var until: Set<Int> = []
+        var until: Until?
         /// Negations behind the step.
         var negations: [(isNext: Bool, symbols: Set<Int>)] = []
         /// The steps of a group.
@@ -81,10 +95,13 @@ struct PatternSpecification: CustomStringConvertible {
         if step.inner == .any { pattern = pattern.allowCombinations() }
         if step.isGreedy { pattern = pattern.greedy() }
         if step.isOptional { pattern = pattern.optional() }
-        if !step.until.isEmpty {
-            let until = step.until
-            pattern = pattern.until { until.contains($0.value % 4) }
-        }
+        guard let until = step.until else { return pattern }
+        pattern =
+            until.step == nil
+            ? pattern.until { until.symbols.contains($0.value % 4) }
+            : pattern.until { event, match in
+                until.holds(for: event.value % 4) { match.count("\($0)") }
+            }
         return pattern
     }
 
@@ -110,7 +127,7 @@ extension PatternSpecification.Step: CustomStringConvertible {
         let what = isGroup ? "(\(members.map(\.description).joined(separator: " | ")))" : ""
         return "\(contiguity)\(isGroup ? what : "\(symbols.sorted())")"
             + " \(minimum)...\(maximum) \(inner)\(isOptional ? " optional" : "")"
-            + "\(isGreedy ? " greedy" : "") until \(until.sorted())"
+            + "\(isGreedy ? " greedy" : "") until \(until.map { "\($0)" } ?? "never")"
             + " not \(negations.map { "\($0.isNext) \($0.symbols.sorted())" })"
     }
 }
@@ -149,6 +166,13 @@ extension PatternSpecification {
             })
     }
 
+    private static func until(_ random: inout SplitMix64) -> Until {
+        var until = Until(symbols: symbols(&random))
+        if chance(60, &random) { until.step = Int.random(in: 0..<3, using: &random) }
+        until.isOdd = Bool.random(using: &random)
+        return until
+    }
+
     private static func contiguity(_ random: inout SplitMix64) -> Contiguity {
         [.strict, .relaxed, .relaxed, .any][Int.random(in: 0..<4, using: &random)]
     }
@@ -171,7 +195,7 @@ extension PatternSpecification {
             (step.minimum, step.maximum) = counts[Int.random(in: 0..<6, using: &random)]
             step.inner = contiguity(&random)
             step.isGreedy = !step.isGroup && step.inner != .any && chance(35, &random)
-            if step.maximum == .max, chance(30, &random) { step.until = symbols(&random) }
+            if step.maximum == .max, chance(40, &random) { step.until = until(&random) }
         }
         step.isOptional = chance(20, &random)
         if chance(25, &random) { step.negations.append((chance(40, &random), symbols(&random))) }

@@ -93,6 +93,23 @@ private func found(_ pattern: Pattern<Reading>, _ text_: String) async throws ->
         #expect(try await found(pattern, "a1 c a2 b a3") == ["a1", "a1 a2", "a2", "a3"])
     }
 
+    @Test func `end a loop with an until that looks at the match so far`() async throws {
+        let rising = Pattern("a", where: isA("a")).followedBy("b", where: isA("b")).oneOrMore()
+            .until { event, match in event.value < match.last("b")?.value ?? 0 }
+            .followedBy("c", where: isA("c")).afterMatch(.skipPastLastEvent)
+        #expect(try await found(rising, "a b3 b4 b2 b5 c") == ["a b3 c"])
+        let all = rising.afterMatch(.noSkip)
+        #expect(
+            try await found(all, "a b3 b4 b2 b5 c").sorted() == ["a b3 b4 c", "a b3 c"])
+        // The first event of the loop has nothing before it to be compared with.
+        #expect(try await found(all, "a x9 b1 b2 c").sorted() == ["a b1 b2 c", "a b1 c"])
+        // Each partial match asks for itself: what ends one begins or continues another.
+        let enough = Pattern("b", where: isA("b")).oneOrMore()
+            .until { event, match in match.count("b") == 2 }
+        #expect(
+            try await found(enough, "b1 b2 b3") == ["b1", "b1 b2", "b2", "b2 b3", "b3"])
+    }
+
     @Test func `look at earlier matches in their conditions`() async throws {
         let rising = Pattern<Reading>("first").followedBy("higher").oneOrMore().consecutive()
             .where { event, match in
@@ -199,6 +216,23 @@ private func found(_ pattern: Pattern<Reading>, _ text_: String) async throws ->
         #expect(running.deadLetters.total == 1)
     }
 
+    @Test func `give up the event whose until fails, and go on`() async throws {
+        struct Unfit: Error {}
+        let pattern = Pattern<Reading>("x").times(3...)
+            .until { event, match throws(Unfit) in
+                if event.value == 2 { throw Unfit() }
+                return match.count("x") == 3
+            }
+            .consecutive()
+        let (out, running) = try await run {
+            EventStream("in", from: .collection((1...5).map { Reading(0, $0, at: Double($0)) }))
+                .eventTime(\.at, .monotonic.neverIdle).keyed(by: \.key).pattern(pattern)
+                .matches.map { $0["x"].map(\.value) }
+        }
+        #expect(out == [[1, 3, 4], [3, 4, 5]])
+        #expect(running.deadLetters.total == 1)
+    }
+
     @Test func `that make no sense are refused`() {
         func problem(_ pattern: Pattern<Reading>) -> String {
             let topology = Topology("refused") {
@@ -221,6 +255,9 @@ private func found(_ pattern: Pattern<Reading>, _ text_: String) async throws ->
         #expect(problem(a.times(0)).contains("at least 1"))
         #expect(problem(a.consecutive()).contains("several times"))
         #expect(problem(a.times(2).until { _ in true }).contains("until"))
+        #expect(problem(a.times(2).until { _, _ in true }).contains("until"))
+        #expect(
+            problem(a.oneOrMore().until { _ in true }.until { _, _ in true }).contains("once"))
         #expect(problem(a.within(.zero)).contains("positive"))
         #expect(problem(a.afterMatch(.skipToLast("z"))).contains("'z'"))
     }
@@ -259,7 +296,7 @@ private func found(_ pattern: Pattern<Reading>, _ text_: String) async throws ->
                 patterns.matches.map(Self.text).sink(world.sink("matches", order: .any))
                 patterns.timeouts.map(Self.text).sink(world.sink("timeouts", order: .any))
             }
-        }.reordering(within: 2).parallelism(2)
+        }.reordering(within: 2).parallelism(1...4)
         try simulation.run(seeds: 0..<60)
     }
 

@@ -7,6 +7,7 @@ import WeirTesting
 @Suite struct `Rates, calls and copies under crashes` {
     enum Way: CaseIterable, Sendable {
         case retriedCalls, orderedCalls, waitingBreaker, balanced, shaped, rated, urgent, hub
+        case codeBehindCalls, codeBehindLookUps, codeBehindShaped
     }
 
     private struct Away: Error {}
@@ -62,6 +63,15 @@ import WeirTesting
                 EventStream("urgent", from: world.source("urgent", Array(100..<110)))
                     .merge(prioritisedOver: numbers, maximumRun: 3).mailbox(.bounded(2))
                     .sink(world.sink("out", order: .any))
+            case .codeBehindCalls:
+                numbers.mapAsync(inFlight: 3, ordered: false) { 2 * $0 }.fallible()
+                    .sink(world.sink("out", order: .any))
+            case .codeBehindLookUps:
+                numbers.enrich(by: { $0 % 5 }, cache: 2, lookUp: { 100 * $0 }) { $0 + $1 }
+                    .fallible().sink(world.sink("out"))
+            case .codeBehindShaped:
+                numbers.throttle(events: 1, per: .milliseconds(1), burst: 3).fallible()
+                    .sink(world.sink("out"))
             case .hub:
                 numbers.sink(BroadcastHub<Int>().sink)
                 numbers.sink(world.sink("out"))

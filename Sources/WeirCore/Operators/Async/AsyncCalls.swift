@@ -126,17 +126,25 @@ final class AsyncCalls<
     @usableFromInline var cache: LookUpCache<Key, Result>?
     @usableFromInline var order: Order
     @usableFromInline var waiting = Deque<Waiting>()
+    /// How many of those that wait the running transaction has taken in: their calls are made when it is
+    /// over, since a call can't be undone.
+    @usableFromInline var arrived = 0
     @usableFromInline var calls: [Int: Call] = [:]
     @usableFromInline var callOfKey: [Key: Int] = [:]
     @usableFromInline var nextCall = 0
     /// The number of the next event.
     @usableFromInline var nextNumber: CallNumber
     @usableFromInline var departing = Deque<Order.Departure>()
+    /// How many of those that depart the running transaction has emitted.
+    @usableFromInline var emitted = 0
     @usableFromInline var isEmitting = false
+    var wasEmitting = false
     @usableFromInline let lanes: CallLanes<Job, Completion>
     @usableFromInline var launching: [Job] = []
     /// Takes in what has come back: made where the types are known, and so specialised.
     @usableFromInline var collector: () throws -> Void = {}
+    /// The same for what follows a transaction.
+    @usableFromInline var committer: () -> Void = {}
     /// What has come back and has not been looked at: the rest behind a failure that restarts the stage.
     @usableFromInline var completions = Deque<Completion>()
 
@@ -155,6 +163,7 @@ final class AsyncCalls<
             return Completion(call: job.call, outcome: outcome, attempts: attempts)
         }
         collector = { [unowned self] in try collectAll() }
+        committer = { [unowned self] in commit() }
         register()
     }
 
@@ -166,7 +175,9 @@ final class AsyncCalls<
                 get: { [unowned self] in nextNumber },
                 set: { [unowned self] in nextNumber = $0 }))
         scope.onPublish { [unowned self] in (keys: self.cache?.count ?? 0, timers: 0) }
-        scope.register(self)
+        let work: any AsyncWork = self
+        scope.register(work)
+        scope.registerTransient(self)
     }
 
     @inlinable var receiver: Receiver<Element> {
@@ -175,12 +186,12 @@ final class AsyncCalls<
                 for index in batch.elements.indices {
                     waiting.append(.event(batch.elements[index], batch.time(at: index)))
                 }
-                advance()
+                arrived += batch.count
             },
             signal: { [self] signal in
                 if isIdle { return try downstream.signal(signal) }
                 waiting.append(.signal(signal))
-                advance()
+                arrived += 1
             })
     }
 
@@ -389,16 +400,16 @@ final class AsyncCalls<
         if !batch.isEmpty {
             scope.timeOfEvent = batch.time(at: 0)
             try downstream.batch(batch)
-            departing.removeFirst(batch.count)
+            emitted = batch.count
         } else if let first = departing.first {
             switch first {
             case .output(.replacement(_, let emit)): try emit()
             case .signal(let signal): try downstream.signal(signal)
             case .output(.event): break
             }
-            departing.removeFirst()
+            emitted = 1
         }
-        if !departing.isEmpty { return true }
+        if departing.count > emitted { return true }
         isEmitting = false
         return false
     }

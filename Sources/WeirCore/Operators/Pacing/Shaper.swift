@@ -15,17 +15,20 @@ final class Shaper<Element: Sendable>: AsyncWork {
     private unowned let scope: StageScope
     private let output: DeferredOutput<Element>
     private let timer: StageTimer
-    private var bucket: TokenBucket
-    // The head of a stage: what it takes in cannot fail, so that this needs no undoing.
-    private var waiting = Deque<Item>()
+    private let bucket: TransactionalValue<TokenBucket>
+    private let waiting = TransactionalQueue<Item>()
 
     init(_ scope: StageScope, _ downstream: Receiver<Element>, _ bucket: TokenBucket) {
         self.scope = scope
-        self.bucket = bucket
+        self.bucket = TransactionalValue(bucket)
         output = DeferredOutput(scope, downstream)
         timer = scope.makeTimer { _ in }
+        scope.registerTransient(self.bucket)
+        scope.registerTransient(waiting)
         scope.keep(
-            value: { [unowned self] in State(bucket: self.bucket, waiting: waiting) },
+            value: { [unowned self] in
+                State(bucket: self.bucket.value, waiting: Deque(waiting.contents))
+            },
             holding: Element.self
         ) { [unowned self] in
             restore($0)
@@ -37,7 +40,7 @@ final class Shaper<Element: Sendable>: AsyncWork {
             batch: { [self] batch in
                 var passed = 0
                 if waiting.isEmpty {
-                    passed = bucket.take(batch.count, at: scope.now)
+                    passed = bucket.value.take(batch.count, at: scope.now)
                     if passed > 0 { output.defer(batch.slice(0..<passed)) }
                 }
                 if passed == batch.count { return }
@@ -66,10 +69,12 @@ final class Shaper<Element: Sendable>: AsyncWork {
     }
 
     private func restore(_ kept: State) {
-        let limits = bucket
-        bucket = kept.bucket
-        bucket.takeLimits(of: limits)
-        waiting = kept.waiting
+        let limits = bucket.value
+        bucket.value = kept.bucket
+        bucket.value.takeLimits(of: limits)
+        waiting.removeAll()
+        waiting.append(contentsOf: kept.waiting)
+        waiting.commitBatch()
         // The stage looks after what waits when the time has come, at the latest now.
         if !waiting.isEmpty { timer.set(scope.now) }
     }
@@ -83,9 +88,9 @@ final class Shaper<Element: Sendable>: AsyncWork {
                 batch.removeAll()
                 output.defer(signal)
             case .event(let event, let time):
-                guard bucket.take(1, at: scope.now) == 1 else {
+                guard bucket.value.take(1, at: scope.now) == 1 else {
                     if !batch.isEmpty { output.defer(batch) }
-                    timer.set(bucket.nextToken(after: scope.now))
+                    timer.set(bucket.value.nextToken(after: scope.now))
                     return
                 }
                 batch.append(event, at: time)

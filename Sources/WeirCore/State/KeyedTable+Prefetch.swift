@@ -8,7 +8,7 @@ extension KeyedTable {
     @inlinable
     @inline(__always)
     package func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
-        guard shared.pointee.count > Self.lookAheadCountMin else { return [] }
+        guard isBig else { return [] }
         let hashes = keys.mapped { stableHash($0) }
         for hash in hashes.prefix(Self.tagLead) { prefetchTags(hash) }
         for hash in hashes.prefix(Self.entryLead) { prefetchEntry(hash) }
@@ -35,6 +35,21 @@ extension KeyedTable {
         if near < hashes.count { prefetchEntry(hashes[near]) }
         return hashes[index]
     }
+
+    /// Asks the processor to load what operations on the keys some places behind will read; for
+    /// operations in the order of a list, of which `hash` gives what is so many places ahead.
+    ///
+    /// - Complexity: O(1); nothing waits for memory.
+    @inlinable
+    @inline(__always)
+    func lookAhead(_ hash: (_ places: Int) -> UInt64?) {
+        guard isBig else { return }
+        if let far = hash(Self.tagLead) { prefetchTags(far) }
+        if let near = hash(Self.entryLead) { prefetchEntry(near) }
+    }
+
+    /// Whether looking ahead pays.
+    @inlinable var isBig: Bool { shared.pointee.count > Self.lookAheadCountMin }
 
     /// Tables of so few keys are likely to stay in the caches near the processor.
     @inlinable

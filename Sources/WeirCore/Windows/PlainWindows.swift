@@ -52,6 +52,38 @@ final class PlainWindows<Key: Hashable & Codable & Sendable, Fold: WindowFold>: 
     @inlinable var keyCount: Int { table.count }
 
     @inlinable
+    func hashesAhead(of keys: ContiguousArray<Key>) -> ContiguousArray<UInt64> {
+        switch kind {
+        case .tumbling, .global: table.isBig ? keys.mapped { stableHash($0) } : []
+        case .sliding, .cumulative, .session, .count: []
+        }
+    }
+
+    @inlinable
+    @inline(__always)
+    func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
+        if hashes.isEmpty { return stableHash(key) }
+        // Likely the window of the events to come too.
+        let end = isGlobal ? .max : recentEnd
+        table.lookAhead { places in
+            let next = index &+ places
+            return next < hashes.count
+                ? WindowKey<Key>.hash(ofKey: hashes[next], mark: end) : nil
+        }
+        return hashes[index]
+    }
+
+    @inlinable
+    @inline(__always)
+    func lookAhead(in index: WindowIndex<Key>) {
+        table.lookAhead { places in
+            index.entry(ahead: places).map { entry in
+                WindowKey<Key>.hash(ofKey: entry.hash, mark: entry.mark)
+            }
+        }
+    }
+
+    @inlinable
     func add(
         _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
         into output: inout Results, late: inout Batch<Element>

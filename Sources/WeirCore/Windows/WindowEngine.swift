@@ -19,6 +19,8 @@ protocol WindowEngine: AnyObject {
         _ events: WindowEvents<Key, Element>, from first: Int, hash: UInt64, watermark: Int64,
         into output: inout Results, late: inout Batch<Element>
     ) throws -> Int
+    /// Asks the processor to load what firing the entries behind the one taken last will read.
+    func lookAhead(in index: WindowIndex<Key>)
     /// Gives the result of what was entered for firing.
     func fire(
         _ entry: WindowEntry<Key>, deadline: Int64, watermark: Int64, into output: inout Results
@@ -62,6 +64,12 @@ extension KeyedWindowEngine {
     @inline(__always)
     func hash(of key: Key, at index: Int, in hashes: ContiguousArray<UInt64>) -> UInt64 {
         table.hash(of: key, at: index, in: hashes)
+    }
+
+    @inlinable
+    @inline(__always)
+    func lookAhead(in index: WindowIndex<Key>) {
+        table.lookAhead { index.entry(ahead: $0)?.hash }
     }
 }
 
@@ -261,6 +269,7 @@ extension WindowCore {
                     output in
                     while left > 0, let (deadline, entry) = firing.next(upTo: limit) {
                         left -= 1
+                        engine.lookAhead(in: firing)
                         try engine.fire(entry, deadline: deadline, watermark: limit, into: &output)
                     }
                 }

@@ -97,6 +97,14 @@ final class WindowIndex<Key: Hashable & Codable & Sendable>: TransactionParticip
         return nil
     }
 
+    /// The entry so many places behind the one that was taken last, if it is due at the same time.
+    @inlinable
+    func entry(ahead places: Int) -> WindowEntry<Key>? {
+        guard let current else { return nil }
+        let index = current.cursor &+ (places &- 1)
+        return index < current.entries.count ? current.entries[index] : nil
+    }
+
     /// The bucket with the earliest deadline, if that is not behind `limit`.
     @inlinable
     func firstBucket(upTo limit: Int64) -> WindowBucket<Key>? {

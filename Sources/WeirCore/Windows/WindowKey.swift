@@ -12,7 +12,10 @@ struct WindowKey<Key: Hashable & Codable & Sendable>: Hashable, Codable, Sendabl
 
     /// A hash of both that stays in the key's group.
     @inlinable
-    func hash(ofKey hash: UInt64) -> UInt64 {
+    func hash(ofKey hash: UInt64) -> UInt64 { Self.hash(ofKey: hash, mark: mark) }
+
+    @inlinable
+    static func hash(ofKey hash: UInt64, mark: Int64) -> UInt64 {
         let mixed = foldedMultiply(
             UInt64(bitPattern: mark) ^ 0x8bb8_4b93_962e_acc9, hash ^ 0x4b33_a62e_d433_d4a3)
         return (mixed &>> 7) | (hash & 0xfe00_0000_0000_0000)

@@ -101,11 +101,18 @@ final class SocketHandle: LoopHandle {
     }
 
     private func finishedWrite(_ status: Int32) {
-        connection?.finishedWrite(status, bytesInRequest)
+        let count = bytesInRequest
+        bytesInRequest = 0
+        connection?.finishedWrite(status, count)
         if connection?.isWriting != true {
             writeRequest?.deallocate()
             writeRequest = nil
         }
+    }
+
+    /// Bytes of the write under way that the kernel has taken.
+    var takenOfWrite: Int {
+        bytesInRequest == 0 ? 0 : bytesInRequest - Int(uv_stream_get_write_queue_size(stream))
     }
 
     func shutdown() -> Int32 {

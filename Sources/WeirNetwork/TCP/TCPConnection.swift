@@ -301,10 +301,10 @@ public final class TCPConnection {
     func closeWhenTaken(orStuckFor pause: Duration) {
         leave {
             finishSending(within: pause)
-            var seen = sentByteCount
+            var seen = takenByteCount
             timer?.onFire = { [unowned(unsafe) self] in
-                guard phase == .flushing, sentByteCount > seen else { return close() }
-                seen = sentByteCount
+                guard phase == .flushing, takenByteCount > seen else { return close() }
+                seen = takenByteCount
                 timer?.start(after: pause)
             }
         }

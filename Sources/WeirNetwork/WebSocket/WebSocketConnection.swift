@@ -43,6 +43,8 @@ public final class WebSocketConnection {
     private let compressor: MessageCompressor?
     private var keys = MaskKeySource()
     private var state = State.open
+    /// What the kernel had taken when the time for the close handshake was last looked at.
+    private var takenAtLook = 0
     private var isAwaitingPong = false
     private var isTooSlow = false
     private var unfinished = UnfinishedMessage()
@@ -199,6 +201,7 @@ public final class WebSocketConnection {
         guard state == .open else { return }
         state = .closeSent
         writeClose(code, reason)
+        takenAtLook = tcp.takenByteCount
         timer.start(after: configuration.closeTimeout)
         // The peer's close frame may lie behind messages that waited for a full handler.
         tcp.resumeReading()
@@ -282,10 +285,16 @@ public final class WebSocketConnection {
         return true
     }
 
-    private func timeIsOver() {
+    func timeIsOver() {
         switch state {
         case .ended: break
         case .closeSent:
+            // A slow server gets a client's last messages; a server is held up by nobody.
+            if role == .client, tcp.queuedByteCount > 0, tcp.takenByteCount > takenAtLook {
+                takenAtLook = tcp.takenByteCount
+                timer.start(after: configuration.closeTimeout)
+                return
+            }
             tcp.close()
             end(.abnormal, "the peer did not answer the close frame", wasClean: false)
         case .open: checkQuiet()

@@ -157,6 +157,79 @@ import WeirTestSupport
         #expect(closures[0].code == .abnormal)
     }
 
+    /// Connects a client, has it send more than the kernel holds, and close.
+    private func leave(
+        _ url: String, on loop: Loop, _ count: Int, _ closures: Recorder<WebSocketClosure>
+    ) async -> WebSocketHandle {
+        let opened = Recorder<WebSocketHandle>()
+        loop.execute {
+            var configuration = WebSocketClientConfiguration()
+            configuration.connection.writeLimit = .max
+            configuration.connection.closeTimeout = .seconds(3_600)
+            WebSocketConnection.connect(
+                to: url, on: loop, configuration: configuration, handler: Echo(opened, closures)
+            ) { _ in }
+        }
+        let handle = await opened.wait(for: 1)[0]
+        handle.perform { connection in
+            var payload = [UInt8](repeating: 7, count: 100_000)
+            for number in 0..<count {
+                payload.withUnsafeMutableBytes { $0.storeBytes(of: number, as: Int.self) }
+                _ = payload.withUnsafeBytes { connection.send($0, .binary) }
+            }
+            connection.close()
+        }
+        return handle
+    }
+
+    @Test func `holds up a client that closes as long as the server takes what it sent`()
+        async throws
+    {
+        let test = try await TestServer()
+        let (progress, count) = (Recorder<Int>(), 400)
+        let slow = LoopBound(Slow(progress, target: count), on: test.loop)
+        test.server.addWebSocket("/slow") { _ in .accept(slow.value) }
+        let loop = try Loop()
+        let closures = Recorder<WebSocketClosure>()
+        let url = "ws://\(test.address)/slow"
+        let client = await leave(url, on: loop, count, closures)
+        _ = await progress.wait(for: 1)
+        let sent = Recorder<Int>()
+        client.perform { sent.append($0.tcp.takenByteCount) }
+        let before = await sent.wait(for: 1)[0]
+        try await test.loop.run {
+            slow.value.limit = count / 2
+            slow.value.connection?.resume()
+        }
+        while sent.values.last == before {
+            client.perform { sent.append($0.tcp.takenByteCount) }
+            await Task.yield()
+        }
+        let isOpen = Recorder<Bool>()
+        client.perform { connection in
+            // The time is over, and the server has taken some since the last look.
+            connection.timeIsOver()
+            isOpen.append(connection.tcp.isOpen)
+        }
+        #expect(await isOpen.wait(for: 1) == [true])
+        try await test.loop.run {
+            slow.value.limit = .max
+            slow.value.connection?.resume()
+        }
+        #expect(await closures.wait(for: 1)[0].wasClean)
+        #expect(progress.values.last == count)
+        // One that takes nothing any more is left alone.
+        try await test.loop.run { slow.value.limit = 0 }
+        let stuck = await leave(url, on: loop, count, closures)
+        while closures.values.count < 2 {
+            stuck.perform { $0.timeIsOver() }
+            await Task.yield()
+        }
+        #expect(!closures.values[1].wasClean)
+        await test.stop()
+        await loop.stop()
+    }
+
     @Test func `suspends a client's sender until the server reads again`() async throws {
         let test = try await TestServer()
         let progress = Recorder<Int>()

@@ -298,7 +298,8 @@ private func payload(_ id: Int) -> [UInt8] { Array(Reading(id: id, value: 1).jso
                 .sink(seen.sink)
         }.start(.stored(store))
         let sender = try await AcknowledgedSender.connect(
-            to: "ws://\(try running.web)/in", producer: "p")
+            to: "ws://\(try running.web)/in", producer: "p", configuration: Carrier.webSocket.sender
+        )
         try await sender.send(payload(1))
         try await sender.waitUntilAcknowledged()
         let before = disk.operationCount(.write)

@@ -72,12 +72,23 @@ struct Listener {
     }
 }
 
+extension ServerSettings {
+    /// For a server that waits as long as a busy machine takes to send a request: its time limits
+    /// are not what is tested.
+    static func patient(port: Int = 0) -> ServerSettings {
+        ServerSettings(port: port) {
+            ($0.headTimeout, $0.bodyTimeout) = (.seconds(240), .seconds(240))
+            $0.keepAliveTimeout = .seconds(240)
+        }
+    }
+}
+
 /// A raw connection after the handshake of a path.
 func openRaw(_ address: SocketAddress, _ path: String) async throws -> RawClient {
-    let client = try await RawClient.connect(to: address, on: Loop.shared())
-    try await client.send(
-        WebSocketHandshake.request(
-            host: "\(address)", target: path, key: "dGhlIHNhbXBsZSBub25jZQ==", subprotocols: []))
+    let request = WebSocketHandshake.request(
+        host: "\(address)", target: path, key: "dGhlIHNhbXBsZSBub25jZQ==", subprotocols: [])
+    let client = try await RawClient.connect(
+        to: address, on: Loop.shared(), sending: Array(request.utf8))
     let answer = await client.receive { $0.suffix(4) == [13, 10, 13, 10] }
     #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.1 101"))
     return client

@@ -73,7 +73,9 @@ import WeirTestSupport
         let hosts = ["127.0.0.1", "localhost"]
         let running = try await Topology("pages") {
             for host in hosts {
-                ServerSettings(host: host, port: 0) { $0.stopTimeout = .seconds(240) }
+                ServerSettings(host: host, port: 0) {
+                    ($0.headTimeout, $0.stopTimeout) = (.seconds(240), .seconds(240))
+                }
                 WebPage("/", host: host, port: 0, .text(host))
             }
             EventStream("in", from: .tcp(port: 0, as: Reading.self)).sink(.discard)

@@ -19,11 +19,11 @@ import WeirTestSupport
     private static func answer(
         _ running: RunningTopology, _ path: String, origin: String?
     ) async throws -> String {
-        let client = try await RawClient.connect(to: try running.web, on: Loop.shared())
-        try await client.send(
-            WebSocketHandshake.request(
-                host: "test", target: path, key: "dGhlIHNhbXBsZSBub25jZQ==", subprotocols: [],
-                headers: origin.map { ["Origin": $0] } ?? [:]))
+        let request = WebSocketHandshake.request(
+            host: "test", target: path, key: "dGhlIHNhbXBsZSBub25jZQ==", subprotocols: [],
+            headers: origin.map { ["Origin": $0] } ?? [:])
+        let client = try await RawClient.connect(
+            to: try running.web, on: Loop.shared(), sending: Array(request.utf8))
         let bytes = await client.receive { $0.firstRange(of: [13, 10, 13, 10]) != nil }
         try await client.close()
         return String(decoding: bytes.prefix { $0 != 13 }, as: UTF8.self)

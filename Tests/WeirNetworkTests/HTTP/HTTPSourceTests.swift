@@ -46,6 +46,7 @@ struct PostClient {
         _ options: HTTPIngestOptions = HTTPIngestOptions()
     ) async throws -> RunningTopology {
         let topology = Topology("post") {
+            ServerSettings.patient()
             EventStream("in", from: .http("/in", port: 0, as: Reading.self, options: options))
                 .mailbox(.bounded(capacity)).map(\.id).sink(seen.sink)
         }

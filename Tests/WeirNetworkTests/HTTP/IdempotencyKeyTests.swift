@@ -38,6 +38,7 @@ import WeirTestSupport
         _ seen: Recorder<Int>, _ options: HTTPIngestOptions = HTTPIngestOptions()
     ) -> Topology {
         Topology("keys") {
+            ServerSettings.patient()
             EventStream("in", from: .http("/in", port: 0, as: Reading.self, options: options))
                 .map(\.id).sink(seen.sink)
         }

@@ -16,6 +16,7 @@ import WeirTestSupport
 
     private func start(_ seen: Recorder<Int>) async throws -> RunningTopology {
         let topology = Topology("shop \"1\"") {
+            ServerSettings.patient()
             Operations(port: 0, prefix: "/ops/")
             EventStream("in", from: .http("/in", port: 0, as: Reading.self))
                 .filter { $0.id > 0 }.map(\.id).sink(seen.sink.named("out"))
@@ -103,6 +104,7 @@ import WeirTestSupport
     @Test func `have the metrics of the store, of what was taken in and of feeds`() async throws {
         let (folder, feed, seen) = (try Folder(), try await TestServer(), Recorder<Int>())
         let topology = Topology("stored") {
+            ServerSettings.patient()
             Operations(port: 0)
             EventStream("in", from: .http("/in", port: 0, as: Reading.self)).map(\.id)
                 .sink(seen.sink)

@@ -60,6 +60,7 @@ import WeirTestSupport
         port: Int = 0, _ options: ServerSentEventOptions = ServerSentEventOptions()
     ) async throws -> RunningTopology {
         let topology = Topology("events") {
+            ServerSettings.patient(port: port)
             EventStream("in", from: .http("/in", port: port, as: Reading.self))
                 .sink(.serverSentEvents("/out", port: port, options: options))
         }

@@ -160,6 +160,8 @@ import WeirTestSupport
         let port = try #require(running.addresses.values.first).port
         var configuration = AcknowledgedSender.Configuration()
         configuration.tls = try TLSClientContext(certificates.client("client"))
+        // A slow machine is not what is tested.
+        configuration.connectTimeout = .seconds(240)
         let path = scheme == "wss" ? "/in" : ""
         let sender = try await AcknowledgedSender.connect(
             to: "\(scheme)://localhost:\(port)\(path)", producer: "till",

@@ -127,6 +127,8 @@ private final class UnixClient: Sendable {
         var configuration = AcknowledgedSender.Configuration()
         configuration.firstPause = .milliseconds(1)
         configuration.longestPause = .milliseconds(20)
+        // A slow machine is not what is tested.
+        configuration.connectTimeout = .seconds(240)
         let sender = try await AcknowledgedSender.connect(
             to: "unix:\(path)", producer: "till", configuration: configuration)
         for id in 1...100 { try await sender.send(Array(Reading(id: id, value: 1).json.utf8)) }

@@ -37,6 +37,20 @@ extension StageActor {
             try await passProbes()
             return false
         }
+        guard let current = aligning, current.checkpoint != barrier.checkpoint else {
+            return try await align(barrier, on: channel)
+        }
+        // The older one was given up before all sources had sent its barrier: it won't come by all
+        // inputs, and what waits behind it belongs before the newer one.
+        if barrier.checkpoint < current.checkpoint { return false }
+        aligning = nil
+        channels.releaseBarrier()
+        mailbox.releaseHeld()
+        _ = try await align(barrier, on: channel)
+        return true
+    }
+
+    private func align(_ barrier: Barrier, on channel: Int) async throws -> Bool {
         let isFirst = !channels.isAligning
         let isAligned = channels.receivedBarrier(on: channel)
         if isFirst { alignmentStarted = environment.clock.monotonicNanoseconds() }

@@ -42,6 +42,10 @@ import WeirTesting
         }.parallelism(1...4).check { counts.note($0, "out", of: [Int].self) }
         try simulation.run(seeds: 0..<40)
         #expect(counts["out"] > 10)
+        // A checkpoint is given up and the next one begins before all sources have sent its barrier.
+        try simulation.replay(
+            "seed:1108 order:1108 batch:512 uneven instances:6 in:facts=8,9,10,13,14,15 "
+                + "in:rows=0,7,8,9,10,11 1:y33~277679 2:c10 2:c31 2:c46 2:d0*1@1")
     }
 
     @Test(arguments: [1_000_000, 2])

@@ -14,6 +14,7 @@ package final class TableGate<Element: Sendable> {
     private let state: TransactionalValue<State>
     private let waiting = TransactionalQueue<Batch<Element>>()
     private let limit: Int
+    private var isRestored = false
 
     /// - Parameter group: The key group of an event.
     @usableFromInline
@@ -76,8 +77,13 @@ package final class TableGate<Element: Sendable> {
     fileprivate var isOpen: Bool { state.value.isOpen }
     fileprivate var waitingBatches: some Sequence<Batch<Element>> { waiting.contents }
 
+    /// Takes in a part of what one of the instances had.
+    ///
+    /// Of several instances one may be open, as more than its limit waited, and others not. What
+    /// waited at those waits on, and so does what comes of the keys of the open one.
     fileprivate func restore(isOpen: Bool, _ waiting: Batch<Element>) {
-        if isOpen { state.value.isOpen = true }
+        state.value.isOpen = isOpen && (state.value.isOpen || !isRestored)
+        isRestored = true
         keep(waiting)
     }
 }

@@ -70,7 +70,7 @@ import WeirTesting
                 numbers.enrich(by: { $0 % 5 }, cache: 2, lookUp: { 100 * $0 }) { $0 + $1 }
                     .fallible().sink(world.sink("out"))
             case .codeBehindShaped:
-                numbers.throttle(events: 1, per: .milliseconds(1), burst: 3).fallible()
+                numbers.throttle(events: 1, per: .milliseconds(5)).fallible()
                     .sink(world.sink("out"))
             case .hub:
                 numbers.sink(BroadcastHub<Int>().sink)

@@ -301,7 +301,11 @@ package final class CheckpointService: Sendable {
             throw pending?.error ?? CancellationError()
         }
         let live = Set(parts.map { InstanceID(stage: $0.stage, instance: $0.instance) })
-        for (id, (endedPart, plain)) in ended where !live.contains(id) {
+        // In one order, so that equal runs of a simulation stay equal.
+        let left = ended.filter { !live.contains($0.key) }.sorted {
+            ($0.key.stage, $0.key.instance) < ($1.key.stage, $1.key.instance)
+        }
+        for (_, (endedPart, plain)) in left {
             let bytes = try store.cipher.map { try PartSealer.seal(file: plain, with: $0) } ?? plain
             var part = endedPart
             part.bytes = bytes.count

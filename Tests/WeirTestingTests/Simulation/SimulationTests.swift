@@ -102,8 +102,10 @@ struct Refused: Error {}
 
     @Test func `does the same for the same seed`() throws {
         for seed in 0..<20 as Range<UInt64> {
-            for shop in [Self.shop, Self.shop.parallelism(1...5)] {
-                #expect(try shop.run(seed: seed).trace == shop.run(seed: seed).trace)
+            for instances in [1...1, 1...5] {
+                let shop = Self.shop.parallelism(instances)
+                let (once, again) = (try shop.run(seed: seed), try shop.run(seed: seed))
+                #expect(once.trace == again.trace, "seed \(seed), instances \(instances)")
             }
         }
     }

@@ -53,10 +53,10 @@ struct Assembly {
         where stage.nodes.contains(where: { plan.nodes[$0].traits.detectsIdleness }) {
             heldTimes[stage.index] = HeldTime()
         }
-        let above = heldTimes.keys.map { (held: heldTimes[$0], stages: plan.ancestors(of: $0)) }
+        let above = heldTimes.map { (held: $0.value, stages: plan.ancestors(of: $0.key)) }
         holdUps = plan.stages.map { stage in
             HoldUps(
-                above.compactMap { $0.stages.contains(stage.index) ? $0.held : nil },
+                above.filter { $0.stages.contains(stage.index) }.map(\.held),
                 clock: environment.clock)
         }
     }

@@ -79,19 +79,6 @@ import WeirCore
         #expect(received == [[1, 11, 1], [2, 201, 1]])
     }
 
-    struct Periodic: KeyedHandler {
-        func initialState(for key: Int) -> Int { 0 }
-        func on(_ event: Reading, state: inout Int, _ context: inout Context<Int, EventTime>) {
-            context.setTimer(at: event.at.advanced(by: .seconds(1)))
-        }
-        func onTimer(
-            _ timer: FiredTimer, state: inout Int, _ context: inout Context<Int, EventTime>
-        ) {
-            context.emit(timer.time)
-            context.setTimer(at: timer.time.advanced(by: .seconds(1)))
-        }
-    }
-
     @Test func `ends although its timers set new ones`() async throws {
         let received = try await collect(batchSize: 1) {
             EventStream.script([Reading(1, at: 0), .watermark(3.5)]).keyed(by: \.key)

@@ -3,14 +3,6 @@ import WeirCore
 import WeirTesting
 
 @Suite struct `A stream's idleness` {
-    /// Whether each event is late when it is handled.
-    private struct Lateness: KeyedHandler {
-        func initialState(for key: Int) -> Int { 0 }
-        func on(_ event: Reading, state: inout Int, _ context: inout Context<Int, Bool>) {
-            context.emit(context.watermark > event.at)
-        }
-    }
-
     private struct Run {
         let slow = SourceProbe<Reading>()
         let fast = SourceProbe<Reading>()
@@ -30,7 +22,7 @@ import WeirTesting
                         .eventTime(\.at, strategy)
                         .merge(EventStream("fast", from: fast.source).eventTime(\.at, strategy))
                         .mailbox(.bounded(1))
-                        .keyed(by: \.key).handle("lateness") { Lateness() }
+                        .keyed(by: \.key).handle("lateness") { IsLate() }
                         .mailbox(.bounded(1))
                         .stage("last").mailbox(.bounded(1))
                         .sink(sink.sink)

@@ -5,14 +5,6 @@ import WeirTesting
 
 /// A stream gets nothing because something above it is held up: that is no quiet time of it.
 @Suite struct `A starved stream` {
-    /// Whether each event is late when it is handled.
-    private struct Lateness: KeyedHandler {
-        func initialState(for key: Int) -> Int { 0 }
-        func on(_ event: Reading, state: inout Int, _ context: inout Context<Int, Bool>) {
-            context.emit(context.watermark > event.at)
-        }
-    }
-
     /// What keeps events away from the stream.
     enum Cause: CaseIterable, Sendable {
         case sibling, siblingOfSource, pause, tokens, restart
@@ -42,7 +34,7 @@ import WeirTesting
                     (0..<stages).reduce(starved) { $0.stage("behind \($1)") }
                         .eventTime(\.at, strategy)
                         .merge(EventStream("other", from: other.source).eventTime(\.at, strategy))
-                        .keyed(by: \.key).handle("lateness") { Lateness() }
+                        .keyed(by: \.key).handle("lateness") { IsLate() }
                         .sink(merged.sink)
                 }, configuration: configuration)
             shared.send(Reading(1, 0, at: 100))
@@ -169,7 +161,7 @@ import WeirTesting
                 stream.filter { $0.key == 0 }.stage("narrow").mailbox(.bounded(1)).sink(slow.sink)
                 stream.filter { $0.key == 1 }
                     .merge(EventStream("other", from: other.source).eventTime(\.at, strategy))
-                    .keyed(by: \.key).handle("lateness") { Lateness() }
+                    .keyed(by: \.key).handle("lateness") { IsLate() }
                     .sink(merged.sink)
             })
         source.send(Reading(1, 0, at: 100))

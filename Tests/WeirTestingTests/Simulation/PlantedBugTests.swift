@@ -39,39 +39,28 @@ private struct Stamping: KeyedHandler {
 }
 
 @Suite struct `A bug planted on purpose` {
-    @Test func `in a handler that keeps state outside of the framework is found`() throws {
-        let simulation = Simulation { world in
-            let memory = Memory()
-            return Topology("memory") {
-                EventStream("transfers", from: world.source("transfers", Transfer.some(40)))
-                    .map { transfer throws -> Int in
-                        if transfer.id < 0 { throw Refused() }
-                        return memory.total.withLock { total in
-                            total += transfer.amount
-                            return total
-                        }
+    /// A handler that keeps state outside of the framework.
+    private let remembering = Simulation { world in
+        let memory = Memory()
+        return Topology("memory") {
+            EventStream("transfers", from: world.source("transfers", Transfer.some(40)))
+                .map { transfer throws -> Int in
+                    if transfer.id < 0 { throw Refused() }
+                    return memory.total.withLock { total in
+                        total += transfer.amount
+                        return total
                     }
-                    .sink(world.sink("totals"))
-            }
+                }
+                .sink(world.sink("totals"))
         }
-        expectSmall(try failure(of: simulation), simulation)
+    }
+
+    @Test func `in a handler that keeps state outside of the framework is found`() throws {
+        expectSmall(try failure(of: remembering), remembering)
     }
 
     @Test func `in such a handler is found without crashes, by errors that are undone`() throws {
-        let simulation = Simulation { world in
-            let memory = Memory()
-            return Topology("memory") {
-                EventStream("transfers", from: world.source("transfers", Transfer.some(40)))
-                    .map { transfer throws -> Int in
-                        if transfer.id < 0 { throw Refused() }
-                        return memory.total.withLock { total in
-                            total += transfer.amount
-                            return total
-                        }
-                    }
-                    .sink(world.sink("totals"))
-            }
-        }.crashes(upTo: 0)
+        let simulation = remembering.crashes(upTo: 0)
         let failure = try failure(of: simulation)
         expectSmall(failure, simulation)
         #expect(failure.events == 1)
@@ -213,20 +202,7 @@ private struct Stamping: KeyedHandler {
     }
 
     @Test func `that needs no other number of instances is shown without one`() throws {
-        let simulation = Simulation { world in
-            let memory = Memory()
-            return Topology("memory") {
-                EventStream("transfers", from: world.source("transfers", Transfer.some(40)))
-                    .map { transfer throws -> Int in
-                        if transfer.id < 0 { throw Refused() }
-                        return memory.total.withLock { total in
-                            total += transfer.amount
-                            return total
-                        }
-                    }
-                    .sink(world.sink("totals"))
-            }
-        }.crashes(upTo: 0).parallelism(1...4)
+        let simulation = remembering.crashes(upTo: 0).parallelism(1...4)
         let failure = try failure(of: simulation)
         expectSmall(failure, simulation)
         #expect(!failure.replay.contains("instances"))

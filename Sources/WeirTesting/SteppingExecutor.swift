@@ -6,7 +6,7 @@ import WeirCore
 ///
 /// Seed 0 takes the jobs first come, first served; every other seed picks the next one at random, so that a set of seeds
 /// covers many interleavings and each of them can be had again.
-package final class SteppingExecutor: TaskExecutor {
+package final class SteppingExecutor: SteppedExecutor {
     private struct Locked: Sendable {
         var jobs = Deque<UnownedJob>()
         var random: SplitMix64
@@ -29,6 +29,14 @@ package final class SteppingExecutor: TaskExecutor {
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         locked.withLock { $0.jobs.append(job) }
+    }
+
+    package func tossCoin() -> Bool {
+        locked.withLock { locked in
+            let isHeads = isShuffled && Bool.random(using: &locked.random)
+            locked.note(isHeads ? 1 : 0)
+            return isHeads
+        }
     }
 
     /// The number of jobs that have run.

@@ -90,7 +90,7 @@ package final class Mailbox: Sendable {
         _ delivery: Delivery, wakeUps: ConsumerWakeUps? = nil
     ) -> MailboxStateMachine.SendResult {
         var claim: StageActor?
-        return offer(delivery, mayClaim: false, claim: &claim, wakeUps: wakeUps)
+        return offer(delivery, claiming: .none, claim: &claim, wakeUps: wakeUps)
     }
 
     /// Sends a delivery, waiting for room.
@@ -129,14 +129,14 @@ package final class Mailbox: Sendable {
     ///
     /// - Parameter claim: The stage of a consumer that stays asleep until ``releaseClaim(waking:)``:
     ///   its turn is the sender's to do. Left alone when there is one already.
-    package func trySend(
-        _ delivery: Delivery, claim: inout StageActor?
+    func trySend(
+        _ delivery: Delivery, claiming: Claiming, _ claim: inout StageActor?
     ) -> MailboxStateMachine.SendResult {
-        offer(delivery, mayClaim: claim == nil, claim: &claim)
+        offer(delivery, claiming: claim == nil ? claiming : .none, claim: &claim)
     }
 
     private func offer(
-        _ delivery: Delivery, mayClaim: Bool, claim: inout StageActor?,
+        _ delivery: Delivery, claiming: Claiming, claim: inout StageActor?,
         wakeUps: ConsumerWakeUps? = nil
     ) -> MailboxStateMachine.SendResult {
         let (action, consumer, stage) = locked.withLock {
@@ -148,7 +148,9 @@ package final class Mailbox: Sendable {
                 if case .full = action { locked.refusedWeight = delivery.weight }
                 return (action, nil, nil)
             }
-            if mayClaim, let stage = locked.lentStage { return (action, nil, stage) }
+            if claiming != .none, let stage = locked.lentStage, claiming == .any || stage.isLight {
+                return (action, nil, stage)
+            }
             return (action, locked.consumer.take(), nil)
         }
         switch action {

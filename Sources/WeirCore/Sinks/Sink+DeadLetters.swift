@@ -8,7 +8,7 @@ extension Sink {
     /// - Parameter reason: Why they are given up; it is the reason that each dead letter states.
     public static func deadLetters(_ reason: String) -> Sink {
         Sink("deadLetters") { context in
-            CallbackWriter { batch in
+            ImmediateWriter { batch in
                 for event in batch.elements { context.deadLetter(event, reason: reason) }
             }
         }
@@ -18,7 +18,7 @@ extension Sink {
     ///
     /// **Guarantee:** none is kept; all are counted as handled.
     public static var discard: Sink {
-        Sink("discard") { _ in CallbackWriter { _ in } }
+        Sink("discard") { _ in ImmediateWriter { _ in } }
     }
 }
 

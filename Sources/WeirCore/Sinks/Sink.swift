@@ -83,12 +83,18 @@ public struct Sink<Element: Sendable>: Sendable {
                     prepare: { try await writer.prepare(checkpoint: $0) },
                     commit: { try await writer.commit(checkpoint: $0) })
             }
-            return AnySinkWriter(
+            var opened = AnySinkWriter(
                 write: { batch in
                     try await writer.write(
                         unsafeDowncast(batch, to: BatchBox<Element>.self).batch)
                 }, flush: { try await writer.flush() }, close: { try await writer.close() },
                 transactions: transactions)
+            if let writer = writer as? ImmediateWriter<Element> {
+                opened.writeNow = {
+                    try writer.callback(unsafeDowncast($0, to: BatchBox<Element>.self).batch)
+                }
+            }
+            return opened
         }
     }
 
@@ -137,6 +143,8 @@ package struct AnySinkWriter {
     let flush: () async throws -> Void
     let close: () async throws -> Void
     let transactions: SinkTransactions?
+    /// Writes without waiting; nil for a writer that may have to wait.
+    @usableFromInline var writeNow: ((any AnyBatch) throws -> Void)?
 
     @usableFromInline
     package init(
@@ -223,6 +231,10 @@ package protocol SinkDriver: AnyObject {
     func open() async throws
     /// Writes what the committed batch has left; throws what the writer throws and keeps what is not written.
     func writePending() async throws
+    /// Does the same if that needs no waiting; false when something is left, such as an error for ``writePending()``.
+    func writePendingNow() -> Bool
+    /// Whether no write ever waits.
+    var neverWaits: Bool { get }
     func flush() async throws
     func close() async throws
     /// Forgets the writer, so that the next write opens it anew.
@@ -252,6 +264,8 @@ final class SinkRunner: SinkDriver {
     private var context: SinkContext
     private var writer: AnySinkWriter?
     private var pending: [any AnyBatch] = []
+    /// Why the first batch could not be written at once.
+    private var failure: (any Error)?
 
     @usableFromInline
     init(
@@ -314,7 +328,28 @@ final class SinkRunner: SinkDriver {
         context.restoredState = state
     }
 
+    var neverWaits: Bool { writer?.writeNow != nil }
+
+    func writePendingNow() -> Bool {
+        guard !pending.isEmpty else { return true }
+        guard failure == nil, let writeNow = writer?.writeNow else { return false }
+        context.metrics.activity = .writing
+        defer { context.metrics.activity = .handling }
+        while let batch = pending.first {
+            do {
+                try writeNow(batch)
+            } catch {
+                failure = error
+                return false
+            }
+            context.metrics.eventsOut.advance(by: batch.count)
+            pending.removeFirst()
+        }
+        return true
+    }
+
     func writePending() async throws {
+        if let error = failure.take() { throw error }
         let writer = try await openedWriter()
         while let batch = pending.first {
             try await writer.write(batch)

@@ -152,8 +152,8 @@ package final class OutputPort {
     }
 
     /// The same; `claim` becomes a stage behind this port whose turn the caller has to do.
-    package func sendReady(claim: inout StageActor?) throws -> BlockedDelivery? {
-        try sendReady { $0.trySend($1, claim: &claim) }
+    func sendReady(claiming: Claiming, _ claim: inout StageActor?) throws -> BlockedDelivery? {
+        try sendReady { $0.trySend($1, claiming: claiming, &claim) }
     }
 
     private func sendReady(

@@ -63,7 +63,8 @@ extension StageActor {
             guard take(note: change) else { return .done }
             if let error = transact({ try self.tellMerged() }) { return .failed(error) }
         }
-        return scope.backlog.isEmpty && scope.writers.isEmpty ? .done : .unfinished
+        guard scope.backlog.isEmpty else { return .unfinished }
+        return scope.writers.allSatisfy { $0.writePendingNow() } ? .done : .unfinished
     }
 
     /// Handles the events of a batch in parts, each a transaction of its own, so that an operator
@@ -82,7 +83,7 @@ extension StageActor {
                 } else {
                     try await finish(part, after: progress)
                 }
-                if isTimeToFlush(since: &lastFlush) { try await flush() }
+                if isTimeToFlush(since: &lastFlush) { try await flushAmidTurn() }
                 if scope.isFinishedEarly { break }
                 while scope.isSaturated { try await waitForAsyncWork() }
             }

@@ -15,8 +15,22 @@ struct HelpedTurn {
     var isUnfinished: Bool { interrupted != nil || blocked != nil || error != nil }
 }
 
+/// An executor of tests, in which no time passes: it also decides what else depends on how fast things are.
+package protocol SteppedExecutor: TaskExecutor {
+    func tossCoin() -> Bool
+}
+
+/// Which stage that waits a sender may claim, to do its turn.
+enum Claiming {
+    case none
+    /// One whose turns take less time than waking it.
+    case light
+    case any
+}
+
 // Turns without a wake-up: a stage that has nothing more to do takes the turn of the stage behind it,
-// which waits for what it has just been sent, on the thread where the batch is in the cache.
+// which waits for what it has just been sent, on the thread where the batch is in the cache. A light
+// one's turn is taken also by a stage that has more to do.
 //
 // The waiting stage is claimed under its mailbox's lock: its own task stays asleep, and nobody else
 // wakes it. The turn runs on its actor. Whatever would have to wait (a full mailbox, a barrier, a
@@ -25,32 +39,60 @@ extension StageActor {
     /// Lets other stages do this one's turns, if none of its work needs waiting.
     func lendIfPossible() {
         // State on disk may wait for the disk.
-        if isSource || !scope.writers.isEmpty || !scope.asyncWork.isEmpty { return }
+        if isSource || !scope.asyncWork.isEmpty { return }
+        if !scope.writers.allSatisfy({ $0.neverWaits }) { return }
         if scope.backend != nil { return }
         mailbox.lend(self)
     }
 
-    /// Does the turns of the stages behind this one, one after the other, until it has work again.
-    func helpNext() async {
+    /// Whether the last turns took less time than it takes to wake the stage and to bring it its events.
+    nonisolated var isLight: Bool { lightTurns.load(ordering: .relaxed) >= 4 }
+
+    /// Takes note of how long a turn took.
+    func noteTurn(_ nanoseconds: Int64, events: Int) {
+        if events == 0 { return }
+        if let executor = environment.executor as? any SteppedExecutor {
+            lightTurns.store(executor.tossCoin() ? 4 : 0, ordering: .relaxed)
+            return
+        }
+        let isLight = nanoseconds <= 4_000 + 4 * Int64(events)
+        let before = lightTurns.load(ordering: .relaxed)
+        lightTurns.store(isLight ? min(before + 1, 4) : 0, ordering: .relaxed)
+    }
+
+    /// Hands over while there is more to do, and does what light stages make of it.
+    func flushAmidTurn() async throws {
+        try await flush(claiming: .light)
+        if claimed == nil { return }
+        let start = environment.clock.monotonicNanoseconds()
+        await helpNext(.light)
+        helpedNanoseconds += environment.clock.monotonicNanoseconds() - start
+    }
+
+    /// Does the turns of the stages behind this one, one after the other; of those that are not light until it has
+    /// work again.
+    func helpNext(_ claiming: Claiming) async {
         while let stage = claimed.take() {
-            if mailbox.depth > 0 {
+            if !stage.isLight, mailbox.depth > 0 {
                 stage.mailbox.releaseClaim(waking: true)
                 return
             }
-            claimed = await stage.takeHelpedTurn()
+            claimed = await stage.takeHelpedTurn(claiming)
         }
     }
 
     /// A turn on behalf of this stage's own task; returns a stage whose turn is the caller's to do.
-    private func takeHelpedTurn() -> StageActor? {
+    private func takeHelpedTurn(_ claiming: Claiming) -> StageActor? {
         var next: StageActor?
-        let isDone = handleWithoutWaiting(&next)
+        let isDone = handleWithoutWaiting(claiming, &next)
         mailbox.releaseClaim(waking: !isDone)
         return next
     }
 
     /// Handles what is queued as far as that needs no waiting; false when something is left over.
-    private func handleWithoutWaiting(_ next: inout StageActor?) -> Bool {
+    private func handleWithoutWaiting(
+        _ claiming: Claiming, _ next: inout StageActor?
+    ) -> Bool {
         if hasEnded || isSuspended || capture != nil || channels.isAligning { return false }
         let start = environment.clock.monotonicNanoseconds()
         scope.now = environment.clock.now()
@@ -62,7 +104,8 @@ extension StageActor {
         }
         metrics.idleNanoseconds.advance(by: start - idleSince)
         metrics.busySince.store(start, ordering: .relaxed)
-        let isDone = handleLeftOver() && flushWithoutWaiting(&next)
+        let eventsBefore = metrics.eventsIn.load(ordering: .relaxed)
+        let isDone = handleLeftOver() && flushWithoutWaiting(claiming, &next)
         if isDone {
             scope.publishMetrics()
             armWakeUp()
@@ -70,6 +113,8 @@ extension StageActor {
         idleSince = environment.clock.monotonicNanoseconds()
         metrics.busySince.store(0, ordering: .relaxed)
         metrics.busyNanoseconds.advance(by: idleSince - start)
+        noteTurn(
+            idleSince - start, events: metrics.eventsIn.load(ordering: .relaxed) - eventsBefore)
         return isDone
     }
 
@@ -96,10 +141,12 @@ extension StageActor {
         return true
     }
 
-    private func flushWithoutWaiting(_ next: inout StageActor?) -> Bool {
+    private func flushWithoutWaiting(
+        _ claiming: Claiming, _ next: inout StageActor?
+    ) -> Bool {
         for port in scope.ports where port.hasReady {
             do {
-                if let blocked = try port.sendReady(claim: &next) {
+                if let blocked = try port.sendReady(claiming: claiming, &next) {
                     leftOver.blocked = (port, blocked)
                     return false
                 }

@@ -3,8 +3,8 @@ import Synchronization
 
 // Handing over to the next stages and to sinks.
 extension StageActor {
-    /// - Parameter claiming: Whether a stage that waits may be left asleep for ``helpNext()``.
-    func flush(claiming: Bool = false) async throws {
+    /// - Parameter claiming: Which stage that waits may be left asleep for ``helpNext(_:)``.
+    func flush(claiming: Claiming = .none) async throws {
         // Nothing leaves that follows from state which could not be read.
         if let backend = scope.backend {
             do {
@@ -41,10 +41,10 @@ extension StageActor {
         }
     }
 
-    func sendReady(_ port: OutputPort, claiming: Bool) async throws -> BlockedDelivery? {
+    func sendReady(_ port: OutputPort, claiming: Claiming) async throws -> BlockedDelivery? {
         while true {
             do {
-                return claiming ? try port.sendReady(claim: &claimed) : try port.sendReady()
+                return try port.sendReady(claiming: claiming, &claimed)
             } catch let error as MailboxOverflow {
                 // What did not fit is still with the port.
                 try await restart(after: error)

@@ -43,8 +43,12 @@ package actor StageActor: SupervisedChild {
     var committedCheckpoint = 0
     /// Whether the stage had ended in the checkpoint that the run begins with.
     var hadEnded = false
-    /// A stage behind this one whose turn is this stage's to do; see ``helpNext()``.
+    /// A stage behind this one whose turn is this stage's to do; see ``helpNext(_:)``.
     var claimed: StageActor?
+    /// How many turns in a row were light; see ``isLight``.
+    nonisolated let lightTurns = Atomic<Int>(0)
+    /// How much of the turn under way went into turns of other stages.
+    var helpedNanoseconds: Int64 = 0
     /// What a turn that another stage did here has left to do.
     var leftOver = HelpedTurn()
     /// Since when the stage has nothing to do, when it hasn't.
@@ -186,6 +190,8 @@ package actor StageActor: SupervisedChild {
             metrics.idleNanoseconds.advance(by: start - idleSince)
             metrics.busySince.store(start, ordering: .relaxed)
             let blockedBefore = metrics.blockedNanoseconds.load(ordering: .relaxed)
+            let eventsBefore = metrics.eventsIn.load(ordering: .relaxed)
+            helpedNanoseconds = 0
             scope.now = environment.clock.now()
             if leftOver.isUnfinished { try await finishLeftOver() }
             switch turn {
@@ -222,7 +228,7 @@ package actor StageActor: SupervisedChild {
                             deliveries.prepend(contentsOf: heldBack.takeAll())
                         }
                         if capture != nil { continueCapture() }
-                        if isTimeToFlush(since: &lastFlush) { try await flush() }
+                        if isTimeToFlush(since: &lastFlush) { try await flushAmidTurn() }
                         if scope.isFinishedEarly { break }
                         while scope.isSaturated { try await waitForAsyncWork() }
                     }
@@ -236,11 +242,13 @@ package actor StageActor: SupervisedChild {
             let mark = environment.clock.monotonicNanoseconds()
             let blocked = metrics.blockedNanoseconds.load(ordering: .relaxed) - blockedBefore
             metrics.busySince.store(0, ordering: .relaxed)
-            metrics.busyNanoseconds.advance(by: max(0, mark - start - blocked))
+            let busy = max(0, mark - start - blocked - helpedNanoseconds)
+            metrics.busyNanoseconds.advance(by: busy)
+            noteTurn(busy, events: metrics.eventsIn.load(ordering: .relaxed) - eventsBefore)
             if claimed == nil {
                 idleSince = mark
             } else {
-                await helpNext()
+                await helpNext(.any)
                 idleSince = environment.clock.monotonicNanoseconds()
             }
         }
@@ -279,7 +287,7 @@ package actor StageActor: SupervisedChild {
 
     func finishTurn() async throws {
         let isIdle = mailbox.depth == 0
-        try await flush(claiming: isIdle)
+        try await flush(claiming: isIdle ? .any : .light)
         if isIdle {
             for writer in scope.writers {
                 try await retrying { try await writer.flush() }

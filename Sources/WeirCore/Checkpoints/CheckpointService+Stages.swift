@@ -44,14 +44,17 @@ extension CheckpointService {
         tellWhetherAllHaveEnded()
     }
 
-    /// An instance was cancelled: the checkpoint under way is given up, later ones go on without it.
+    /// An instance stops before its streams have ended: the checkpoint under way is given up, later
+    /// ones go on without it.
     func stageStopped(_ stage: String, _ instance: Int) {
         let id = InstanceID(stage: stage, instance: instance)
         instances.withLock { $0[id] = nil }
         if let number = state.withLock({ $0.pending?.number }) {
             // Without its part it would be no consistent cut.
             change(number) { pending in
-                if pending.awaited.contains(id) { pending.error = CancellationError() }
+                if pending.awaited.contains(id), pending.error == nil {
+                    pending.error = StageHasStopped(stage: stage)
+                }
             }
         }
         tellWhetherAllHaveEnded()
@@ -174,4 +177,11 @@ extension CheckpointService {
         await wait(for: { $0.isFinalDone }, among: \.finalWaiters)
         return state.withLock { $0.isFinalComplete }
     }
+}
+
+/// A stage has stopped while a checkpoint waited for its part.
+struct StageHasStopped: Error, CustomStringConvertible {
+    let stage: String
+
+    var description: String { "the stage '\(stage)' stopped before it had written its part" }
 }

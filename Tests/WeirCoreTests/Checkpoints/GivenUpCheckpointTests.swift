@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import WeirCore
 import WeirJournal
@@ -41,5 +42,55 @@ import WeirTesting
         fast.finish()
         held.finish()
         try test.finish()
+    }
+
+    @Test func `because a stage has stopped is followed by others`() throws {
+        var store = continuationStore()
+        store.interval = .seconds(1)
+        var configuration = TopologyTest.configuration
+        configuration.store = store
+        let (left, right) = (SourceProbe<Int>(), SourceProbe<Int>())
+        let topology = Topology("t") {
+            EventStream("left", from: left.source).stage("held").sink(SinkProbe<Int>("a").sink)
+            EventStream("right", from: right.source).stage("cut").sink(SinkProbe<Int>("b").sink)
+        }
+        let test = try TopologyTest(topology, configuration: configuration)
+        let service = try #require(test.running.environment.checkpoints)
+        let (held, cut) = (test.running.stage("held"), test.running.stage("cut"))
+        held?.pause()
+        cut?.pause()
+        try test.advance(by: .seconds(2))
+        #expect(service.upcoming == 1)
+        cut?.cancel()
+        held?.resume()
+        try test.advance(by: .seconds(10))
+        #expect(service.upcoming >= 10)
+        left.finish()
+        right.finish()
+        try test.finish()
+    }
+
+    @Test func `because a stage has stopped says so`() throws {
+        var configuration = TopologyTest.configuration
+        configuration.store = continuationStore()
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("cut").sink(SinkProbe<Int>("out").sink)
+        }
+        let test = try TopologyTest(topology, configuration: configuration)
+        let cut = test.running.stage("cut")
+        cut?.pause()
+        let reason = Mutex("")
+        test.start { [running = test.running] in
+            do {
+                try await running.checkpoint()
+            } catch {
+                reason.withLock { $0 = "\(error)" }
+            }
+        }
+        try test.run()
+        cut?.cancel()
+        try test.run()
+        #expect(reason.withLock { $0 }.contains("'cut'"))
     }
 }

@@ -63,19 +63,20 @@ extension CheckpointService {
     private func tellWhetherAllHaveEnded() {
         let ids = instances.withLock { Set($0.keys) }
         let waiters = state.withLock { state in
-            guard !ids.isEmpty, ids.isSubset(of: state.ended.keys) else {
+            guard ids.isSubset(of: state.ended.keys) else {
                 return [UnsafeContinuation<Void, Never>]()
             }
-            state.allHaveEnded = true
+            // Where all were stopped there is nothing to be said of the end.
+            if ids.isEmpty { state.allHaveStopped = true } else { state.allHaveEnded = true }
             defer { state.endWaiters.removeAll() }
             return state.endWaiters
         }
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Waits until all instances have ended; false when the run stops before.
+    /// Waits until all instances have ended; false when they, or the run, were stopped before.
     func waitUntilAllEnded() async -> Bool {
-        await wait(for: { $0.allHaveEnded }, among: \.endWaiters)
+        await wait(for: { $0.allHaveEnded || $0.allHaveStopped }, among: \.endWaiters)
         return state.withLock { $0.allHaveEnded && !$0.isStopped }
     }
 

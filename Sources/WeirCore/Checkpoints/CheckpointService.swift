@@ -40,6 +40,7 @@ package final class CheckpointService: Sendable {
         var finalWaiters: [UnsafeContinuation<Void, Never>] = []
         var endWaiters: [UnsafeContinuation<Void, Never>] = []
         var allHaveEnded = false
+        var allHaveStopped = false
         var isFinalDone = false
         var isFinalComplete = false
         var retained: [Int: [String: SourcePosition]] = [:]

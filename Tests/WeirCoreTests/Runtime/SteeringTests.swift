@@ -227,4 +227,22 @@ private let small: RunConfiguration = {
             #expect(sink.received.last == value, "\(test)")
         }
     }
+
+    @Test(arguments: TopologyTest.seeds(20))
+    func `ends when all of its stages have stopped, with a store as well`(seed: UInt64) throws {
+        let source = SourceProbe<Int>()
+        let out: Outlet<Int> = "out"
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("middle").sink(.outlet(out))
+        }
+        var configuration = TopologyTest.configuration
+        configuration.store = continuationStore()
+        let test = try TopologyTest(topology, seed: seed, configuration: configuration)
+        _ = try test.collect(out, limit: 1)
+        for event in 0..<5 {
+            source.send(event)
+            try test.run()
+        }
+        try test.finish()
+    }
 }

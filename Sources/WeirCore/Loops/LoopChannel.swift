@@ -20,6 +20,8 @@ package final class LoopChannel<Element: Sendable>: Sendable {
         /// What was fed back since the head's part of a checkpoint was captured, and belongs to it.
         var log: [Batch<Element>]?
         var logDepth = 0
+        /// The checkpoint that the log is for: it may be given up before its barrier comes here.
+        var logCheckpoint = 0
         /// The last checkpoint that this end has its part in.
         var checkpoint = 0
     }
@@ -82,6 +84,7 @@ package final class LoopChannel<Element: Sendable>: Sendable {
             for (id, tail) in state.tails where !tail.hasEnded && tail.checkpoint < checkpoint {
                 state.tails[id]?.log = []
                 state.tails[id]?.logDepth = 0
+                state.tails[id]?.logCheckpoint = checkpoint
             }
             return state.waiting.array
         }
@@ -137,6 +140,9 @@ package final class LoopChannel<Element: Sendable>: Sendable {
     package func tailEnded(_ id: Int) {
         let head = state.withLock { state in
             state.tails[id]?.hasEnded = true
+            // For a checkpoint that was given up: what there is of it has gone round by now.
+            state.tails[id]?.log = nil
+            state.tails[id]?.logDepth = 0
             return state.mailbox
         }
         head?.wake()
@@ -145,11 +151,14 @@ package final class LoopChannel<Element: Sendable>: Sendable {
     /// What this end has in a checkpoint; nil when that is more than the loop may hold.
     package func finishCheckpoint(_ checkpoint: Int, of id: Int) -> [Batch<Element>]? {
         state.withLock { state in
-            let log = state.tails[id]?.log.take() ?? []
-            let isWhole = (state.tails[id]?.logDepth ?? 0) <= limit
-            state.tails[id]?.logDepth = 0
-            state.tails[id]?.checkpoint = checkpoint
-            return isWhole ? log : nil
+            guard var tail = state.tails[id] else { return [] }
+            let isOfAnother = tail.logCheckpoint != checkpoint
+            let log = tail.log.take() ?? []
+            let isWhole = tail.logDepth <= limit
+            tail.logDepth = 0
+            tail.checkpoint = checkpoint
+            state.tails[id] = tail
+            return isOfAnother ? [] : isWhole ? log : nil
         }
     }
 }

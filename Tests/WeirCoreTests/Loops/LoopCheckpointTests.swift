@@ -88,4 +88,61 @@ import WeirTesting
         let readings = (1..<28).map { Reading(0, $0, at: 0) }
         try continuation.expectSame(readings.steps, seeds: 0..<30)
     }
+
+    @Test func `is not in what an end leaves behind a checkpoint that was given up`() throws {
+        let store = continuationStore()
+        var configuration = TopologyTest.configuration
+        configuration.store = store
+        func run(_ steps: (TopologyTest, SourceProbe<Int>) throws -> Void) throws -> [Int] {
+            let (numbers, other) = (SourceProbe<Int>(), SourceProbe<Int>())
+            let out = SinkProbe<Int>("out")
+            let topology = Topology("t") {
+                EventStream("numbers", from: numbers.source)
+                    .loop("down") { number in
+                        let next = number.stage("slow").map { $0 - 1 }.split { $0 <= 0 }
+                        let counts = number.chunked(count: 2).map(\.count)
+                            .stage("narrow").mailbox(.bounded(1))
+                        return (feedback: next.rest, output: next.matching.merge(counts))
+                    }
+                    .sink(out.sink)
+                EventStream("other", from: other.source).stage("cut")
+                    .sink(SinkProbe<Int>("cut away").sink)
+                EventStream("open", from: SourceProbe<Int>().source)
+                    .sink(SinkProbe<Int>("never").sink)
+            }
+            let test = try TopologyTest(topology, configuration: configuration)
+            try steps(test, numbers)
+            return out.received
+        }
+        let first = try run { test, numbers in
+            let (slow, narrow) = (test.running.stage("slow"), test.running.stage("narrow"))
+            slow?.pause()
+            narrow?.pause()
+            test.running.stage("cut")?.pause()
+            numbers.send(3)
+            try test.run()
+            test.start { [running = test.running] in _ = try? await running.checkpoint() }
+            try test.run()
+            // Between the two ends of the loop.
+            test.running.stage("cut")?.cancel()
+            try test.run()
+            slow?.resume()
+            try test.run()
+            numbers.finish()
+            // The end of the loop has ended before its head, which waits for room.
+            try test.run()
+            narrow?.resume()
+            try test.run()
+            // The stage before the one that was cut off stops at the first barrier.
+            _ = try? test.perform { [running = test.running] in try await running.checkpoint() }
+            _ = try test.perform { [running = test.running] in try await running.checkpoint() }
+            try test.cancel()
+        }
+        #expect(first.sorted() == [0, 1, 2])
+        let second = try run { test, numbers in
+            numbers.finish()
+            try test.drain()
+        }
+        #expect(second == [])
+    }
 }

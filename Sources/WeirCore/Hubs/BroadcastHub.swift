@@ -38,8 +38,15 @@ public final class BroadcastHub<Element: Sendable>: Sendable {
         return Sink("broadcastHub") { context in
             context.metrics.show(live: .hubMembers) { Double(attached.all.count) }
             return HubWriter(attached) { event in
-                if minimum > 0 { try await attached.wait(for: minimum) }
-                for consumer in attached.all { try await attached.give(event, to: consumer) }
+                var isGiven = false
+                repeat {
+                    if minimum > 0 { try await attached.wait(for: minimum) }
+                    let consumers = attached.all
+                    for consumer in consumers {
+                        if try await attached.give(event, to: consumer) { isGiven = true }
+                    }
+                    // Those that there were may all have left instead of taking it.
+                } while minimum > 0 && !isGiven
             }
         }
     }
@@ -92,12 +99,15 @@ public final class PartitionHub<Element: Sendable>: Sendable {
         return Sink("partitionHub") { context in
             context.metrics.show(live: .hubMembers) { Double(attached.all.count) }
             return HubWriter(attached) { event in
-                try await attached.wait(for: 1)
                 let value = hash(event)
-                let chosen = attached.all.max { left, right in
-                    Self.weight(of: left.id, value) < Self.weight(of: right.id, value)
+                while true {
+                    try await attached.wait(for: 1)
+                    let chosen = attached.all.max { left, right in
+                        Self.weight(of: left.id, value) < Self.weight(of: right.id, value)
+                    }
+                    // One that leaves instead of taking it leaves it to another one.
+                    if let chosen, try await attached.give(event, to: chosen) { return }
                 }
-                if let chosen { try await attached.give(event, to: chosen) }
             }
         }
     }

@@ -99,18 +99,19 @@ final class HubBuffer<Element: Sendable>: Sendable {
         return isTaken
     }
 
-    /// Adds an event in any case; the oldest one gives way.
-    func sendDroppingOldest(_ element: Element) {
-        let receiver = state.withLock { state -> UnsafeContinuation<Void, Never>? in
-            if state.isFinished { return nil }
+    /// Adds an event; the oldest one gives way. False if it is finished.
+    func sendDroppingOldest(_ element: Element) -> Bool {
+        let (isTaken, receiver) = state.withLock { state in
+            if state.isFinished { return (false, nil as UnsafeContinuation<Void, Never>?) }
             if state.queue.count >= capacity {
                 state.queue.removeFirst()
                 state.dropped += 1
             }
             state.queue.append(element)
-            return state.receiver.take()
+            return (true, state.receiver.take())
         }
         receiver?.resume()
+        return isTaken
     }
 
     func countDropped() {

@@ -121,7 +121,7 @@ final class HubConsumers<Element: Sendable>: Sendable {
         state.withLock { state in state.attached.removeAll { $0.id == id } }
     }
 
-    /// Waits until so many are attached, or it is cancelled or finished.
+    /// Waits until so many are attached; throws when it is cancelled or finished.
     func wait(for minimum: Int) async throws {
         let id = state.withLock { state in
             state.nextWaiter += 1
@@ -154,25 +154,28 @@ final class HubConsumers<Element: Sendable>: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Gives an event to a consumer as its policy says.
-    func give(_ event: Element, to consumer: Attached) async throws {
+    /// Gives an event to a consumer as its policy says; false if it has left, or is detached for it.
+    func give(_ event: Element, to consumer: Attached) async throws -> Bool {
         switch consumer.policy.kind {
         case .wait:
             do {
                 try await consumer.buffer.send(event)
             } catch is HubBuffer<Element>.Refusal {
                 // It has left meanwhile.
-                detach(consumer.id)
             }
-        case .dropOldest: consumer.buffer.sendDroppingOldest(event)
+        case .dropOldest: if consumer.buffer.sendDroppingOldest(event) { return true }
         case .dropNewest:
-            if !consumer.buffer.trySend(event), !consumer.buffer.isFinished {
+            if consumer.buffer.trySend(event) { return true }
+            if !consumer.buffer.isFinished {
                 consumer.buffer.countDropped()
             }
+                return true
         case .detach:
-            if consumer.buffer.trySend(event) { return }
-            detach(consumer.id)
+            if consumer.buffer.trySend(event) { return true }
             consumer.buffer.finish(throwing: HubError.tooSlow)
         }
     }
 }
+                return true
+        detach(consumer.id)
+        return false

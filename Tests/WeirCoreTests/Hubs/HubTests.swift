@@ -140,4 +140,61 @@ import WeirTesting
         }
         #expect(all.sorted() == Array(0..<300))
     }
+
+    @Test func `give what waits for a consumer that leaves to another one`() throws {
+        let hub = PartitionHub<Int>(by: { $0 % 2 })
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(hub.sink) }
+        let test = try TopologyTest(topology)
+        let leaving = try hub.attach(buffer: 1)
+        source.send(1, 3, 5)
+        try test.run()
+        let staying = try hub.attach()
+        leaving.cancel()
+        try test.run()
+        source.finish()
+        try test.finish()
+        let taken = try test.perform {
+            (try await leaving.all(), try await staying.all())
+        }
+        #expect(taken.0 == [1])
+        #expect(taken.1 == [3, 5])
+    }
+
+    @Test func `give what is too much for a consumer that is detached to another one`() throws {
+        let hub = PartitionHub<Int>(by: { _ in 0 })
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(hub.sink) }
+        let test = try TopologyTest(topology)
+        let slow = try hub.attach(buffer: 1, whenFull: .detach)
+        source.send(1, 2, 3)
+        try test.run()
+        let staying = try hub.attach()
+        source.finish()
+        try test.finish()
+        #expect(try test.perform { try await staying.all() } == [2, 3])
+        #expect(throws: HubError.tooSlow) { try test.perform { try await slow.all() } }
+    }
+
+    @Test func `that wait for a consumer wait for the next one when it leaves`() throws {
+        let hub = BroadcastHub<Int>(waitingFor: 1)
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(hub.sink) }
+        let test = try TopologyTest(topology)
+        let leaving = try hub.attach(buffer: 1)
+        source.send(1, 2, 3)
+        try test.run()
+        leaving.cancel()
+        try test.run()
+        let next = try hub.attach()
+        source.finish()
+        try test.finish()
+        #expect(try test.perform { try await next.all() } == [2, 3])
+    }
+}
+
+extension HubConsumer {
+    fileprivate func all() async throws -> [Element] {
+        try await reduce(into: []) { $0.append($1) }
+    }
 }

@@ -135,6 +135,7 @@ private final class HubWriter<Element: Sendable>: SinkWriter {
     init(_ attached: HubConsumers<Element>, _ give: @escaping (Element) async throws -> Void) {
         self.attached = attached
         self.give = give
+        attached.begin()
     }
 
     func write(_ batch: Batch<Element>) async throws {

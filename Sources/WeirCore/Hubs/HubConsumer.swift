@@ -142,6 +142,15 @@ final class HubConsumers<Element: Sendable>: Sendable {
             state.withLock { $0.waiters.removeValue(forKey: id) }?.continuation.resume()
         }
         try Task.checkCancellation()
+        if state.withLock({ $0.isFinished }) { throw HubError.finished }
+    }
+
+    /// Takes consumers for a new run.
+    func begin() {
+        state.withLock { state in
+            if state.isFinished { state.attached = [] }
+            state.isFinished = false
+        }
     }
 
     func finish() {
@@ -160,6 +169,7 @@ final class HubConsumers<Element: Sendable>: Sendable {
         case .wait:
             do {
                 try await consumer.buffer.send(event)
+                return true
             } catch is HubBuffer<Element>.Refusal {
                 // It has left meanwhile.
             }
@@ -168,14 +178,13 @@ final class HubConsumers<Element: Sendable>: Sendable {
             if consumer.buffer.trySend(event) { return true }
             if !consumer.buffer.isFinished {
                 consumer.buffer.countDropped()
-            }
                 return true
+            }
         case .detach:
             if consumer.buffer.trySend(event) { return true }
             consumer.buffer.finish(throwing: HubError.tooSlow)
         }
-    }
-}
-                return true
         detach(consumer.id)
         return false
+    }
+}

@@ -191,6 +191,21 @@ import WeirTesting
         try test.finish()
         #expect(try test.perform { try await next.all() } == [2, 3])
     }
+
+    @Test func `serve one topology after the other`() throws {
+        let hub = PartitionHub<Int>(by: { $0 })
+        for run in 1...2 {
+            let source = SourceProbe<Int>()
+            let topology = Topology("t") { EventStream("in", from: source.source).sink(hub.sink) }
+            let test = try TopologyTest(topology)
+            let consumer = try hub.attach()
+            source.send(run)
+            source.finish()
+            try test.finish()
+            #expect(try test.perform { try await consumer.all() } == [run])
+            #expect(throws: HubError.finished) { _ = try hub.attach() }
+        }
+    }
 }
 
 extension HubConsumer {

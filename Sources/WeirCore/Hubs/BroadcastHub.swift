@@ -127,8 +127,8 @@ public final class PartitionHub<Element: Sendable>: Sendable {
     }
 }
 
-/// Gives the events of a sink to a hub.
-private final class HubWriter<Element: Sendable>: SinkWriter {
+/// Gives the events of a sink to a hub; its consumers don't notice a restart of the stage.
+private final class HubWriter<Element: Sendable>: SinkWriter, LastingWriter {
     private let attached: HubConsumers<Element>
     private let give: (Element) async throws -> Void
 

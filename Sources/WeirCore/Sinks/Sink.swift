@@ -48,6 +48,10 @@ public protocol TransactionalSinkWriter<Element>: SinkWriter {
     func commit(checkpoint: Int) async throws
 }
 
+/// A writer with nothing in it that could have gone bad: a restart of its stage leaves it as it is.
+@usableFromInline
+protocol LastingWriter: AnyObject {}
+
 /// An error that says that the sink is away or broken, whatever the event: a full disk, a lost connection.
 ///
 /// A write that fails with one is retried for as long as the intensity of the sink's supervisor allows; no event is
@@ -88,7 +92,7 @@ public struct Sink<Element: Sendable>: Sendable {
                     try await writer.write(
                         unsafeDowncast(batch, to: BatchBox<Element>.self).batch)
                 }, flush: { try await writer.flush() }, close: { try await writer.close() },
-                transactions: transactions)
+                transactions: transactions, isLasting: writer is any LastingWriter)
             if let writer = writer as? ImmediateWriter<Element> {
                 opened.writeNow = {
                     try writer.callback(unsafeDowncast($0, to: BatchBox<Element>.self).batch)
@@ -145,13 +149,16 @@ package struct AnySinkWriter {
     let transactions: SinkTransactions?
     /// Writes without waiting; nil for a writer that may have to wait.
     @usableFromInline var writeNow: ((any AnyBatch) throws -> Void)?
+    /// Whether a restart leaves it as it is.
+    let isLasting: Bool
 
     @usableFromInline
     package init(
         write: @escaping (any AnyBatch) async throws -> Void,
         flush: @escaping () async throws -> Void, close: @escaping () async throws -> Void,
-        transactions: SinkTransactions? = nil
+        transactions: SinkTransactions? = nil, isLasting: Bool = false
     ) {
+        self.isLasting = isLasting
         self.write = write
         self.flush = flush
         self.close = close
@@ -368,6 +375,7 @@ final class SinkRunner: SinkDriver {
     }
 
     func reset() async {
+        if writer?.isLasting ?? false { return }
         // The writer has failed already; what its close says would hide the reason.
         try? await writer?.close()
         writer = nil

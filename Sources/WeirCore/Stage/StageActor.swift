@@ -307,6 +307,10 @@ package actor StageActor: SupervisedChild {
         }
         if capture != nil { continueCapture() }
         if hasWriters.load(ordering: .relaxed) { try await commitSinks() }
+            for writer in scope.writers {
+                await writer.reset()
+                try await retrying { try await writer.open() }
+            }
         try await collectAsyncWork()
         try await fireDueTimers()
         if isSource, isBetweenPositions {

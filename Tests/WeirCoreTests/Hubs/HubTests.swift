@@ -206,6 +206,24 @@ import WeirTesting
             #expect(throws: HubError.finished) { _ = try hub.attach() }
         }
     }
+
+    @Test func `go on when their stage restarts`() throws {
+        let hub = BroadcastHub<Int>()
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).sink(hub.sink.named("hub"))
+        }
+        let test = try TopologyTest(topology)
+        let consumer = try hub.attach()
+        source.send(1)
+        try test.run()
+        test.running.stage("hub")?.restart()
+        try test.run()
+        source.send(2)
+        source.finish()
+        try test.finish()
+        #expect(try test.perform { try await consumer.all() } == [1, 2])
+    }
 }
 
 extension HubConsumer {

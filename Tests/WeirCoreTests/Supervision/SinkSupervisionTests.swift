@@ -138,4 +138,43 @@ private final class Table: Sendable {
         }
         #expect(throws: TopologyError.self) { try outlet.validate() }
     }
+
+    @Test func `is opened anew when it is restarted`() throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>("out")
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(sink.sink) }
+        let test = try TopologyTest(topology)
+        source.send(1)
+        try test.run()
+        test.running.stage("out")?.restart()
+        try test.run()
+        source.send(2)
+        source.finish()
+        try test.finish()
+        #expect(sink.received == [1, 2])
+        #expect(sink.opened == 2)
+        #expect(sink.isClosed)
+    }
+
+    @Test(arguments: TopologyTest.seeds(20))
+    func `is opened anew when it restarts with others`(seed: UInt64) throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>("out")
+        let all = Supervisor(.oneForAll, name: "all", intensity: 10)
+        let trouble = Trouble([2: 1])
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("failing")
+                .map { (value) throws(Broken) in
+                    try trouble.check(value)
+                    return value
+                }
+                .supervised(all).sink(sink.sink).supervised(all)
+        }
+        let test = try TopologyTest(topology, seed: seed)
+        source.send(1, 2, 3)
+        source.finish()
+        try test.advance(by: .seconds(1))
+        try test.finish()
+        #expect(sink.received == [1, 2, 3], "\(test)")
+    }
 }

@@ -240,7 +240,7 @@ public final class RunningTopology: Sendable {
     /// - Throws: What ``waitUntilFinished()`` throws.
     public func drain() async throws {
         stopSources { _ in true }
-        for instance in instances.joined() { instance.mailbox.setPaused(false) }
+        resume()
         try await waitUntilFinished()
     }
 
@@ -263,6 +263,7 @@ public final class RunningTopology: Sendable {
     /// Lets all stages go on.
     public func resume() {
         for instance in instances.joined() { instance.mailbox.setPaused(false) }
+        for outlet in outlets.values { outlet.mailbox.setPaused(false) }
     }
 
     /// The names of the stages, in the order of the flow.

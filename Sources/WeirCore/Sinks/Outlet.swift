@@ -97,6 +97,8 @@ package final class OutletChannel: Sendable {
             locked.failure = error
             locked.isFinished = true
         }
+        // What is there is the consumer's, whoever has held the outlet.
+        mailbox.setPaused(false)
         mailbox.wake()
     }
 

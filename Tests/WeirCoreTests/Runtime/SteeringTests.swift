@@ -228,6 +228,40 @@ private let small: RunConfiguration = {
         }
     }
 
+    @Test func `lets an outlet go on as well`() throws {
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(.outlet("out")) }
+        let test = try TopologyTest(topology)
+        let taken = try test.collect(Outlet<Int>("out"))
+        test.running.stage("out")?.pause()
+        source.send(1)
+        try test.run()
+        #expect(taken.received == [])
+        test.running.resume()
+        try test.run()
+        #expect(taken.received == [1])
+        test.running.stage("out")?.pause()
+        source.send(2)
+        try test.run()
+        try test.drain()
+        try test.run()
+        #expect(taken.received == [1, 2])
+        #expect(taken.isFinished)
+    }
+
+    @Test func `gives a paused outlet all that it has at the end`() throws {
+        let source = SourceProbe<Int>()
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(.outlet("out")) }
+        let test = try TopologyTest(topology)
+        let taken = try test.collect(Outlet<Int>("out"))
+        test.running.stage("out")?.pause()
+        source.send(1, 2)
+        source.finish()
+        try test.finish()
+        try test.run()
+        #expect(taken.received == [1, 2])
+    }
+
     @Test(arguments: TopologyTest.seeds(20))
     func `ends when all of its stages have stopped, with a store as well`(seed: UInt64) throws {
         let source = SourceProbe<Int>()

@@ -341,6 +341,8 @@ package final class Mailbox: Sendable {
     package func setPaused(_ paused: Bool) {
         wakeUp(
             locked.withLock { locked in
+                // Nothing waits for one that takes nothing any more.
+                if locked.machine.isClosed { return nil }
                 let wasPaused = locked.machine.isPaused
                 let wakes = locked.machine.setPaused(paused)
                 notePause(from: wasPaused, to: locked.machine.isPaused)

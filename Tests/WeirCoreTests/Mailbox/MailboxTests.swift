@@ -334,4 +334,22 @@ private final class Filler: BatchFiller {
         #expect(left.map(\.count) == [4])
         #expect(left.last?.position == position(6) && left.last?.isContinued == false)
     }
+
+    @Test func `that is closed is held up by no pause`() {
+        let clock = VirtualClock(startingAt: EventTime())
+        for isPausedBefore in [true, false] {
+            let held = HeldTime()
+            let holdUps = HoldUps([held], clock: clock)
+            let mailbox = Mailbox(owner: "m", policy: .bounded(1), holdUps: holdUps)
+            if isPausedBefore { mailbox.setPaused(true) }
+            mailbox.close()
+            if !isPausedBefore { mailbox.setPaused(true) }
+            let closed = clock.monotonicNanoseconds()
+            #expect(held.reading(at: closed + 5).total == .zero)
+            mailbox.setPaused(false)
+            // The wait of another stage counts.
+            held.begin(at: closed)
+            #expect(held.reading(at: closed + 5).total == .nanoseconds(5))
+        }
+    }
 }

@@ -83,12 +83,21 @@ package final class SourcePump: SupervisedChild {
     func run() async throws {
         while try await !runOnce() {}
         do {
-            try await source.flush()
+            try await flush()
             let suspension = state.withLock { $0.suspension }
             let last = suspension.map { Delivery.Item.barrier($0) } ?? .signal(.end)
             try await mailbox.send(Delivery(channel: 0, item: last))
         } catch is MailboxClosed {
             // The stage has been cancelled: nobody waits for the end.
+        }
+    }
+
+    /// Sends what is held back still; that it finds no room is a failure of the source like any other.
+    private func flush() async throws {
+        do {
+            try await source.flush()
+        } catch let error as MailboxOverflow {
+            _ = try await restart(after: error)
         }
     }
 

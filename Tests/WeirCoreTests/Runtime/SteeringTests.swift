@@ -279,4 +279,30 @@ private let small: RunConfiguration = {
         }
         try test.finish()
     }
+
+    @Test(arguments: TopologyTest.seeds(20))
+    func `hands what a source has left at its end to the supervisor, if it finds no room`(
+        seed: UInt64
+    ) throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>()
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).mailbox(.bounded(4, overflow: .fail))
+                .sink(sink.sink).mailbox(.bounded(1))
+        }
+        let test = try TopologyTest(topology, seed: seed)
+        sink.pause()
+        for event in 0..<8 {
+            source.send(event)
+            try test.run()
+        }
+        source.finish()
+        try test.run()
+        sink.resume()
+        try test.advance(by: .seconds(10))
+        try test.finish()
+        let status = try #require(test.running.status().stage("in"))
+        #expect(status.restarts > 0)
+        #expect(sink.received.count + status.dropped["overflow", default: 0] == 8, "\(test)")
+    }
 }

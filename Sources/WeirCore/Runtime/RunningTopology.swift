@@ -331,5 +331,6 @@ public struct StageHandle: Sendable {
     /// and those it sends to see the end of their input.
     public func cancel() {
         for mailbox in mailboxes { mailbox.close() }
+        for instance in instances { instance.control.endBackoff() }
     }
 }

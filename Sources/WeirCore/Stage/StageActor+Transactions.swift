@@ -167,18 +167,28 @@ extension StageActor {
                     holdUps.end()
                     metrics.activity = .handling
                 }
-                do {
-                    try await environment.clock.sleep(for: delay)
-                } catch {
-                    throw StageStopped()
-                }
-                if mailbox.isClosed { throw StageStopped() }
+                await wait(for: delay)
+                if Task.isCancelled || mailbox.isClosed { throw StageStopped() }
                 scope.now = environment.clock.now()
             }
             restartOperators()
             for writer in scope.writers { await writer.reset() }
             metrics.recoveryNanoseconds.store(
                 environment.clock.monotonicNanoseconds() - started, ordering: .relaxed)
+        }
+    }
+
+    /// Waits before a restart, no longer than until the stage or its run is cancelled.
+    private func wait(for delay: Duration) async {
+        let clock = environment.clock
+        let wait = startTask(on: environment.executor) { try await clock.sleep(for: delay) }
+        control.beginBackoff(wait)
+        defer { control.endBackoff() }
+        if mailbox.isClosed { wait.cancel() }
+        _ = await withTaskCancellationHandler {
+            await wait.result
+        } onCancel: {
+            wait.cancel()
         }
     }
 

@@ -9,8 +9,19 @@ package final class StageControl: Sendable {
     let requestedBarrier = Mutex<Barrier?>(nil)
     /// The newest complete checkpoint.
     let completedCheckpoint = Atomic<Int>(0)
+    /// The wait before a restart.
+    private let backoff = Mutex<Task<Void, any Error>?>(nil)
     private let stopping = Mutex<(isStopped: Bool, waiters: [UnsafeContinuation<Void, Never>])>(
         (false, []))
+
+    /// The stage waits before a restart, no longer than until ``endBackoff()``.
+    func beginBackoff(_ wait: Task<Void, any Error>) {
+        backoff.withLock { $0 = wait }
+    }
+
+    func endBackoff() {
+        backoff.withLock { $0.take() }?.cancel()
+    }
 
     package func stopped() {
         let waiters = stopping.withLock { stopping in

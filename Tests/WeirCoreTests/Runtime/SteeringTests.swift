@@ -305,4 +305,27 @@ private let small: RunConfiguration = {
         #expect(status.restarts > 0)
         #expect(sink.received.count + status.dropped["overflow", default: 0] == 8, "\(test)")
     }
+
+    @Test func `does not wait for the restart of a stage that is cancelled`() throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>()
+        let slow = Supervisor(intensity: 10, backoff: .exponential(from: .hours(1), to: .hours(1)))
+        let trouble = Trouble([1: 5])
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("failing")
+                .map { (value) throws(Broken) in
+                    try trouble.check(value)
+                    return value
+                }
+                .supervised(slow).sink(sink.sink)
+        }
+        let test = try TopologyTest(topology)
+        source.send(1)
+        try test.run()
+        test.running.stage("failing")?.cancel()
+        try test.run()
+        #expect(sink.isClosed)
+        source.finish()
+        try test.finish()
+    }
 }

@@ -30,14 +30,25 @@ extension RunningTopology {
     /// Ends the run with a checkpoint, from which the next run on the store goes on: the sources
     /// stop, everything under way is handled, but streams don't end and windows don't fire.
     ///
-    /// A graceful shutdown of a run with a store does this.
+    /// A graceful shutdown of a run with a store does this. Who asks for it again gets the same.
     ///
     /// - Returns: The checkpoint's number.
     /// - Throws: As ``checkpoint()``; the run has ended then as well.
     @discardableResult
     public func suspend() async throws -> Int {
-        let pumps = pumps
         let service = try service
+        let suspension = suspension {
+            startTask(on: configuration.executor) { try await self.suspend(service) }
+        }
+        return try await withTaskCancellationHandler {
+            try await suspension.value
+        } onCancel: {
+            cancel()
+        }
+    }
+
+    private func suspend(_ service: CheckpointService) async throws -> Int {
+        let pumps = pumps
         resume()
         let number: Int
         do {

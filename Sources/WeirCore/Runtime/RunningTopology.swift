@@ -25,6 +25,8 @@ public final class RunningTopology: Sendable {
         var task: Task<Void, any Error>?
         var isFinished = false
         var finishActions: [@Sendable () -> Void] = []
+        /// The suspension that has been asked for.
+        var suspension: Task<Int, any Error>?
     }
 
     init(topology: Topology, configuration: RunConfiguration) {
@@ -264,6 +266,15 @@ public final class RunningTopology: Sendable {
     public func resume() {
         for instance in instances.joined() { instance.mailbox.setPaused(false) }
         for outlet in outlets.values { outlet.mailbox.setPaused(false) }
+    }
+
+    /// The one suspension of the run, begun by the first who asks for it.
+    func suspension(_ begin: () -> Task<Int, any Error>) -> Task<Int, any Error> {
+        state.withLock { state in
+            let suspension = state.suspension ?? begin()
+            state.suspension = suspension
+            return suspension
+        }
     }
 
     /// The names of the stages, in the order of the flow.

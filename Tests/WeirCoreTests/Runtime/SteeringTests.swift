@@ -306,6 +306,29 @@ private let small: RunConfiguration = {
         #expect(sink.received.count + status.dropped["overflow", default: 0] == 8, "\(test)")
     }
 
+    @Test(arguments: TopologyTest.seeds(20))
+    func `can be suspended twice`(seed: UInt64) throws {
+        let source = SourceProbe<Int>()
+        let sink = SinkProbe<Int>()
+        let topology = Topology("t") { EventStream("in", from: source.source).sink(sink.sink) }
+        var configuration = TopologyTest.configuration
+        configuration.store = continuationStore()
+        let test = try TopologyTest(topology, seed: seed, configuration: configuration)
+        source.send(1)
+        let numbers = Mutex<[Int]>([])
+        for _ in 0..<2 {
+            test.start { [running = test.running] in
+                let number = try await running.suspend()
+                numbers.withLock { $0.append(number) }
+            }
+        }
+        try test.run()
+        try test.finish()
+        #expect(numbers.withLock { $0 } == [1, 1])
+        let last = try test.perform { [running = test.running] in try await running.suspend() }
+        #expect(last == 1)
+    }
+
     @Test func `does not wait for the restart of a stage that is cancelled`() throws {
         let source = SourceProbe<Int>()
         let sink = SinkProbe<Int>()

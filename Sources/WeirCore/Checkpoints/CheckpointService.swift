@@ -153,6 +153,9 @@ package final class CheckpointService: Sendable {
         }
     }
 
+    /// The number of the checkpoint under way; 0 for none.
+    var underWay: Int { state.withLock { $0.pending?.number ?? 0 } }
+
     /// The number of the checkpoint under way, or of the next one.
     package var upcoming: Int { state.withLock { $0.pending?.number ?? $0.next } }
 

@@ -7,9 +7,6 @@ extension EventStream {
     /// events wait for the slowest. Put it behind `eventTime`, in the source's stage: that stage then takes nothing
     /// more while it is ahead, and the source is suspended. Streams that are idle or have ended hold nobody back.
     ///
-    /// A checkpoint may come while it is held back, so a source of your own that gives positions has to send batches
-    /// of ``SourceContext/preferredBatchSize`` events at the most: of a larger one, events may be repeated after a crash.
-    ///
     /// ```swift
     /// let fast = payments.eventTime(\.at).aligned(in: "cards", maximumDrift: .minutes(5))
     /// let slow = trips.eventTime(\.at).aligned(in: "cards", maximumDrift: .minutes(5))
@@ -22,7 +19,9 @@ extension EventStream {
     /// - Parameters:
     ///   - group: The streams of a topology that have the same group are aligned with each other.
     ///   - drift: How far its watermark may be ahead of the slowest one, above zero. One batch
-    ///     may go beyond it.
+    ///     may go beyond it. When a checkpoint begins, so may what its barrier could not get past
+    ///     otherwise: the rest of what a source has sent with one position, and in another stage
+    ///     than the source's all that is before it.
     /// - Complexity: O(streams of the group) per watermark.
     ///
     /// **Emits when** an event arrives. **Suspends upstream when** its watermark is ahead by more than
@@ -142,6 +141,8 @@ private final class AlignedStream: AsyncWork {
     private let id: Int
     private var watermark = EventTime.min
     private var isActive = true
+    /// The newest checkpoint whose barrier has come.
+    private var checkpoint = 0
 
     init(_ scope: StageScope, _ group: AlignmentGroup, drift: Int64) {
         self.scope = scope
@@ -150,11 +151,23 @@ private final class AlignedStream: AsyncWork {
         let id = group.join(stage: scope.name)
         self.id = id
         scope.metrics.show(alignment: { group.status(of: id, drift: drift) })
+        scope.isAligned = true
+        scope.onBarrier { [unowned self] in checkpoint = $0 }
     }
 
     var isIdle: Bool { true }
     var isReadyForCheckpoint: Bool { true }
-    var isSaturated: Bool { isActive && group.isAhead(watermark, by: drift) }
+    var isSaturated: Bool {
+        isActive && group.isAhead(watermark, by: drift) && !isAwaitingBarrier
+    }
+
+    /// Whether a barrier may wait behind what is held back: the others may have come to wait for it
+    /// by then, before they have caught up.
+    private var isAwaitingBarrier: Bool {
+        // A source's stage takes it as soon as there is a position to go on from.
+        if scope.isSource, !scope.isBetweenPositions { return false }
+        return (scope.environment.checkpoints?.underWay ?? 0) > checkpoint
+    }
 
     func collect() {}
 

@@ -17,7 +17,10 @@ extension StageActor {
     /// Asks a source's stage to take a checkpoint at its next turn; other stages wait for the
     /// barrier to come by their inputs.
     nonisolated func requestBarrier(_ barrier: Barrier) {
-        guard isSource else { return }
+        guard isSource else {
+            if isAligned.load(ordering: .relaxed) { mailbox.wake() }
+            return
+        }
         control.requestedBarrier.withLock { $0 = barrier }
         mailbox.wake()
     }

@@ -37,7 +37,7 @@ extension StageActor {
                 channels.receivedBatch(on: delivery.channel)
                 if isSource {
                     if let position = batch.position { sourcePosition = position }
-                    isBetweenPositions = batch.isContinued
+                    scope.isBetweenPositions = batch.isContinued
                 }
             }
             if scope.isFallible {

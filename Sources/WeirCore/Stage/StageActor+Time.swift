@@ -36,6 +36,7 @@ extension StageActor {
     func waitForAsyncWork() async throws {
         try await flush()
         armWakeUp()
+        resumePutOffBarrier()
         metrics.activity = .awaitingCalls
         defer { metrics.activity = .handling }
         var none = Deque<Delivery>()

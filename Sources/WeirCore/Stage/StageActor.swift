@@ -35,6 +35,8 @@ package actor StageActor: SupervisedChild {
     /// Whether the stage is a source's, which begins checkpoints.
     nonisolated let isSource: Bool
     nonisolated let hasWriters = Atomic<Bool>(false)
+    /// Whether it may wait for others although a barrier waits before it.
+    nonisolated let isAligned = Atomic<Bool>(false)
     var aligning: Barrier?
     var alignmentStarted: Int64 = 0
     var capture: OngoingCapture?
@@ -57,10 +59,7 @@ package actor StageActor: SupervisedChild {
     var eventsAtOnce = 64
     /// Where the source is behind what has been handled.
     var sourcePosition: SourcePosition?
-    /// Whether a part of what the source has sent with one position has been handled, and not all:
-    /// there is no position that a checkpoint could name.
-    var isBetweenPositions = false
-    /// Whether a barrier waits for the rest.
+    /// Whether a barrier waits for the rest of what the source has sent with one position.
     var hasPutOffBarrier = false
 
     package init(
@@ -105,6 +104,7 @@ package actor StageActor: SupervisedChild {
         supervisor = supervisors.supervisor(of: self)
         scope.attach(mailbox)
         scope.supervisor = supervisor
+        scope.isSource = isSource
         scope.inputOfChannel = inputOfChannel
         scope.endTrial = { [supervisors, unowned self] trial, isPoison in
             supervisors.endTrial(trial, of: self, isPoison: isPoison)
@@ -116,6 +116,7 @@ package actor StageActor: SupervisedChild {
             for (_, state) in scope.states { state.noteInitial() }
         }
         hasWriters.store(!scope.writers.isEmpty, ordering: .relaxed)
+        isAligned.store(scope.isAligned, ordering: .relaxed)
     }
 
     /// Opens the sinks.
@@ -295,25 +296,29 @@ package actor StageActor: SupervisedChild {
         }
         scope.publishMetrics()
         armWakeUp()
-        if hasPutOffBarrier, !isBetweenPositions {
-            hasPutOffBarrier = false
-            mailbox.wake()
-        }
+        resumePutOffBarrier()
+    }
+
+    /// Comes back to a barrier that had to wait, when it need not any more.
+    func resumePutOffBarrier() {
+        guard hasPutOffBarrier, !scope.isBetweenPositions else { return }
+        hasPutOffBarrier = false
+        mailbox.wake()
     }
 
     func handleWakeUp() async throws {
         if control.restartIsRequested.exchange(false, ordering: .relaxed) {
             restartOperators()
-        }
-        if capture != nil { continueCapture() }
-        if hasWriters.load(ordering: .relaxed) { try await commitSinks() }
             for writer in scope.writers {
                 await writer.reset()
                 try await retrying { try await writer.open() }
             }
+        }
+        if capture != nil { continueCapture() }
+        if hasWriters.load(ordering: .relaxed) { try await commitSinks() }
         try await collectAsyncWork()
         try await fireDueTimers()
-        if isSource, isBetweenPositions {
+        if isSource, scope.isBetweenPositions {
             hasPutOffBarrier = true
         } else if isSource, let barrier = control.requestedBarrier.withLock({ $0.take() }) {
             try await checkpoint(barrier)

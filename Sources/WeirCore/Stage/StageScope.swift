@@ -42,6 +42,13 @@ package final class StageScope {
     private(set) var mailbox: Mailbox?
     /// For how long nothing could come; nil for a stage that counts no quiet time.
     var heldTime: HeldTime?
+    /// Whether the stage is a source's, which takes a barrier when it is asked to.
+    var isSource = false
+    /// Whether a part of what the source has sent with one position has been handled, and not all:
+    /// there is no position that a checkpoint could name.
+    var isBetweenPositions = false
+    /// Whether the stage may wait for others to catch up in event time.
+    var isAligned = false
     /// Whether the stage has taken deliveries that it has not handled yet.
     var hasDeliveries = false
     /// Whether the head has had enough: the stage ends without waiting for its inputs to end.

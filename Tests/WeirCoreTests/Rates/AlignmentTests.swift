@@ -81,4 +81,70 @@ import WeirTesting
         }
         try simulation.run(seeds: 0..<40)
     }
+
+    @Test func `let a checkpoint through that waits behind what they hold back`() throws {
+        let (fast, slow) = (SourceProbe<Reading>(), SourceProbe<Reading>())
+        let out = SinkProbe<Int>("out")
+        var configuration = TopologyTest.configuration
+        configuration.batchSize = 1
+        configuration.store = continuationStore()
+        let topology = Topology("t") {
+            EventStream("fast", from: fast.source).stage("fast parsed")
+                .eventTime(\.at, .monotonic.neverIdle)
+                .aligned(in: "both", maximumDrift: .seconds(5))
+                .merge(
+                    EventStream("slow", from: slow.source).stage("slow parsed")
+                        .eventTime(\.at, .monotonic.neverIdle)
+                        .aligned(in: "both", maximumDrift: .seconds(5))
+                )
+                .mailbox(.bounded(4)).map(\.value).sink(out.sink)
+        }
+        let test = try TopologyTest(topology, configuration: configuration)
+        slow.send(Reading(0, 0, at: 10))
+        for event in Self.events(0..<100) { fast.send(event) }
+        try test.run()
+        #expect(out.received.count < 30)
+        test.start { [running = test.running] in _ = try await running.checkpoint() }
+        try test.run()
+        for event in Self.events(11..<100) { slow.send(event) }
+        try test.run()
+        fast.finish()
+        slow.finish()
+        try test.finish()
+        #expect(out.received.count == 190)
+    }
+
+    @Test func `let a checkpoint through that waits for the rest of a position`() throws {
+        let fast = Source<Reading>("whole") { inlet in
+            let whole = Batch(ContiguousArray(Self.events(0..<100)))
+            try await inlet.send(whole, position: SourcePosition(offset: 100))
+        }
+        let slow = SourceProbe<Reading>()
+        let out = SinkProbe<Int>("out")
+        var configuration = TopologyTest.configuration
+        configuration.batchSize = 1
+        configuration.store = continuationStore()
+        let topology = Topology("t") {
+            EventStream("fast", from: fast).eventTime(\.at, .monotonic.neverIdle)
+                .aligned(in: "both", maximumDrift: .seconds(5))
+                .merge(
+                    EventStream("slow", from: slow.source).eventTime(\.at, .monotonic.neverIdle)
+                        .aligned(in: "both", maximumDrift: .seconds(5))
+                )
+                .mailbox(.bounded(4)).map(\.value).sink(out.sink)
+        }
+        let test = try TopologyTest(topology, configuration: configuration)
+        slow.send(Reading(0, 0, at: 10))
+        try test.run()
+        #expect(out.received.count < 30)
+        let checkpoint = test.start { [running = test.running] in
+            try await running.checkpoint()
+        }
+        try test.run()
+        for event in Self.events(11..<100) { slow.send(event) }
+        slow.finish()
+        try test.finish()
+        #expect(out.received.count == 190)
+        #expect(try test.perform { try await checkpoint.value } == 1)
+    }
 }

@@ -78,10 +78,11 @@ package struct Plan: Sendable {
                         location: node.location))
             }
         }
-        if let problem = node.traits.problem {
-            problems.append(
-                .init(code: .invalidArgument, message: problem, location: node.location))
-        }
+        if let problem = node.traits.problem { report(problem, at: node) }
+    }
+
+    private mutating func report(_ problem: String, at node: Node) {
+        problems.append(.init(code: .invalidArgument, message: problem, location: node.location))
     }
 
     private mutating func resolveTaps() {
@@ -144,8 +145,11 @@ package struct Plan: Sendable {
         stages[stage].nodes.append(index)
         if case .attribute(let attribute) = node.role {
             switch attribute {
-            case .mailbox(let policy): stages[stage].mailbox = policy
-            case .supervisor(let supervisor): stages[stage].supervisor = supervisor
+            case .mailbox(let policy):
+                stages[stage].mailbox = policy
+            case .supervisor(let supervisor):
+                if let problem = supervisor.problem { report(problem, at: node) }
+                stages[stage].supervisor = supervisor
             }
         }
         return true

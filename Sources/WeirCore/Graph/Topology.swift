@@ -44,6 +44,9 @@ public struct Topology: Sendable {
         }
         problems += duplicateEndpoints() + missingEventTimes() + badArguments()
         problems += badComponents()
+        if let problem = supervisor.problem {
+            problems.append(.init(code: .invalidArgument, message: problem))
+        }
         if !problems.isEmpty { throw TopologyError(topology: name, problems: problems) }
     }
 

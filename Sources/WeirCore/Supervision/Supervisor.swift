@@ -113,6 +113,13 @@ public struct Supervisor: Sendable, Hashable {
         parents = parent.map { [$0] } ?? []
     }
 
+    /// What is wrong with the arguments of it, or of one above it.
+    var problem: String? {
+        if period > .zero { return parent?.problem }
+        // No restart would ever count.
+        return "a supervisor counts restarts within a period above zero, not \(period)"
+    }
+
     /// The supervisor that handles this one's failure; nil for the root.
     public var parent: Supervisor? { parents.first }
 }

@@ -60,4 +60,16 @@ import WeirTesting
         #expect(reports(numbers.distinct(ttl: none), "a ttl"))
         #expect(reports(numbers.changes(of: { $0 }, ttl: StateTTL(.seconds(-1))), "a ttl"))
     }
+
+    @Test func `of a supervisor are reported by the check`() {
+        let stream = EventStream("in", from: .collection([1]))
+        let endless = Supervisor(within: .zero)
+        #expect(reports(stream.supervised(endless), "not 0.0 seconds"))
+        #expect(reports(stream.supervised(Supervisor(under: endless)), "not 0.0 seconds"))
+        let topology = Topology("t", supervisor: Supervisor(within: .seconds(-1))) {
+            stream.sink(.discard)
+        }
+        let error = #expect(throws: TopologyError.self) { try topology.validate() }
+        #expect(error.map { "\($0)".contains("not -1.0 seconds") } == true)
+    }
 }

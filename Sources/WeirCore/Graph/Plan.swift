@@ -146,6 +146,11 @@ package struct Plan: Sendable {
         if case .attribute(let attribute) = node.role {
             switch attribute {
             case .mailbox(let policy):
+                if case .conflate = stages[stage].mailbox.overflow.kind {
+                    report(
+                        "conflate has a mailbox of its own, which this would replace: give its capacity to "
+                            + "conflate(capacity:)", at: node)
+                }
                 stages[stage].mailbox = policy
             case .supervisor(let supervisor):
                 if let problem = supervisor.problem { report(problem, at: node) }

@@ -72,4 +72,10 @@ import WeirTesting
         let error = #expect(throws: TopologyError.self) { try topology.validate() }
         #expect(error.map { "\($0)".contains("not -1.0 seconds") } == true)
     }
+
+    @Test func `of a mailbox that takes the place of one that conflates are reported`() {
+        let stream = EventStream("in", from: .collection([1])).conflateToLatest()
+        #expect(reports(stream.mailbox(.bounded(4)), "conflate(capacity:)"))
+        #expect(problems(stream.stage("s").mailbox(.bounded(4)).sink(.discard)).isEmpty)
+    }
 }

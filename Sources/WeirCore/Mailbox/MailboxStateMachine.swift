@@ -74,6 +74,7 @@ package struct MailboxStateMachine: Sendable {
     /// Whether a delivery of this weight may enter now, behind nobody who waits.
     package func hasRoom(for weight: Int) -> Bool {
         if let lanes { return lanes.hasRoom(for: weight) }
+        if let spill, !spill.isEmpty, spill.isFull { return weight == 0 }
         return weight == 0 || depth == 0 || depth + weight <= capacity
     }
 

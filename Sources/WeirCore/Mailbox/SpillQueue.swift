@@ -45,6 +45,8 @@ final class SpillQueue: @unchecked Sendable {
     private(set) var byteCount = 0
     /// How many events wait on disk.
     private(set) var depth = 0
+    /// Whether it had no room for what was offered last, and nothing has been taken since.
+    private(set) var isFull = false
     /// How many events could not be read back.
     private(set) var lost = 0
 
@@ -72,12 +74,14 @@ final class SpillQueue: @unchecked Sendable {
             entries.append(.memory(delivery))
             return true
         }
+        isFull = true
         guard byteCount < limit, let codec = codecs[delivery.channel] ?? batch.spillCodec,
             let bytes = try? codec.encode(batch)
         else { return false }
         codecs[delivery.channel] = codec
         // A disk that can't take more makes the sender wait, as a full one does.
         guard (try? write(bytes)) != nil else { return false }
+        isFull = false
         entries.append(
             .disk(
                 channel: delivery.channel, weight: batch.count, file: current, offset: end,
@@ -130,6 +134,7 @@ final class SpillQueue: @unchecked Sendable {
             }
         }
         entries.prepend(contentsOf: left)
+        isFull = false
         removeUsedFiles()
         return taken
     }

@@ -1,12 +1,13 @@
 import DequeModule
+import Synchronization
 import Testing
 import WeirCore
 import WeirTesting
 
 @Suite struct `A mailbox that spills to disk` {
-    private func batch(_ numbers: Range<Int>) -> Delivery {
+    private func batch(_ numbers: Range<Int>, channel: Int = 0) -> Delivery {
         Delivery(
-            channel: 0, item: .batch(BatchBox(Batch(ContiguousArray(numbers)))))
+            channel: channel, item: .batch(BatchBox(Batch(ContiguousArray(numbers)))))
     }
 
     @Test func `takes more than its capacity, and gives it back in order`() throws {
@@ -113,5 +114,23 @@ import WeirTesting
             }
         }
         return numbers
+    }
+
+    @Test func `says that there is room when there is, on the disk or behind it`() {
+        let mailbox = Mailbox(owner: "test", policy: .bounded(2, overflow: .spill(limit: 1)))
+        #expect(mailbox.trySend(batch(0..<2)) == .sent)
+        #expect(mailbox.trySend(batch(2..<4)) == .sent)
+        var deliveries = Deque<Delivery>()
+        #expect(mailbox.takeNow(into: &deliveries) == .deliveries)
+        // The mailbox is empty now, but what is on the disk comes first.
+        #expect(mailbox.trySend(batch(4..<5)) == .full)
+        let calls = Mutex(0)
+        mailbox.whenSpace { calls.withLock { $0 += 1 } }
+        #expect(calls.withLock { $0 } == 0)
+        #expect(mailbox.trySend(batch(4..<5)) == .full)
+        deliveries.removeAll()
+        #expect(mailbox.takeNow(into: &deliveries) == .deliveries)
+        #expect(calls.withLock { $0 } == 1)
+        #expect(mailbox.trySend(batch(4..<5)) == .sent)
     }
 }

@@ -87,8 +87,11 @@ package struct MailboxStateMachine: Sendable {
         }
         if lanes != nil { return offerToLane(delivery) }
         if let spill, !spill.isEmpty {
-            guard weight == 0 || waiters.isEmpty, spill.append(delivery) else { return .full }
-            return .accepted(wakeConsumer: isPaused ? false : takeConsumer(), dropped: 0)
+            if weight == 0 || waiters.isEmpty, spill.append(delivery) {
+                return .accepted(wakeConsumer: isPaused ? false : takeConsumer(), dropped: 0)
+            }
+            guard waiters.isEmpty, passesSpill(delivery) else { return .full }
+            return .accepted(wakeConsumer: push(delivery), dropped: 0)
         }
         if !heldChannels.isEmpty, heldChannels.contains(delivery.channel) {
             return offerHeld(delivery)
@@ -195,10 +198,12 @@ package struct MailboxStateMachine: Sendable {
         }
         var resumed: [Waiter] = []
         while let first = waiters.first {
-            if let spill, !spill.isEmpty {
-                guard spill.append(first.delivery) else { break }
-            } else {
-                guard hasRoom(for: first.delivery.weight) else { break }
+            let isBehindSpill = !(spill?.isEmpty ?? true)
+            if !isBehindSpill || !(spill?.append(first.delivery) ?? false) {
+                let fits =
+                    isBehindSpill
+                    ? passesSpill(first.delivery) : hasRoom(for: first.delivery.weight)
+                guard fits else { break }
                 queue.append(first.delivery)
                 depth += first.delivery.weight
             }
@@ -264,6 +269,15 @@ package struct MailboxStateMachine: Sendable {
             resumed = admitWaiters()
         }
         return (hasDeliveries ? takeConsumer() : false, resumed)
+    }
+
+    /// Whether a delivery need not line up behind what is on the disk: that is full of what waits for
+    /// the barrier of a checkpoint, which comes behind this perhaps.
+    private func passesSpill(_ delivery: Delivery) -> Bool {
+        guard let spill, !heldChannels.isEmpty, !heldChannels.contains(delivery.channel),
+            depth == 0 || depth + delivery.weight <= capacity
+        else { return false }
+        return !spill.hasAvailable(heldChannels: heldChannels)
     }
 
     private mutating func setAside(_ delivery: Delivery) {

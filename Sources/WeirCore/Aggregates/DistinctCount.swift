@@ -108,6 +108,9 @@ where Value: Hashable & Codable & Sendable {
 
     @inlinable
     func take(_ value: Value, into accumulator: inout Accumulator) {
+        if value != value, accumulator.values.contains(where: { isSameUnequal($0, value) }) {
+            return
+        }
         if accumulator.values.count < limit {
             accumulator.values.insert(value)
         } else if !accumulator.values.contains(value) {

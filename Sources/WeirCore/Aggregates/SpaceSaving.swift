@@ -20,11 +20,12 @@ public struct SpaceSaving<Value: Hashable & Codable & Sendable>: Sendable {
     @inlinable
     public var capacity: Int { capacityNow }
 
-    /// Counts a value.
+    /// Counts a value; one that is not equal to itself (NaN) is ignored.
     ///
     /// - Complexity: O(log capacity).
     @inlinable
     public mutating func insert(_ value: Value) {
+        guard value == value else { return }
         if let place = places[value] {
             counters[place].count &+= 1
             siftDown(from: place)

@@ -88,7 +88,7 @@ public struct BandedSet<Value: Hashable & Codable & Sendable>: Sendable {
         let mask = marks.count &- 1
         var slot = Int(truncatingIfNeeded: stableHash(value)) & mask
         while marks[slot] != 0 {
-            if values[slot] == value {
+            if values[slot] == value || isSameUnequal(values[slot], value) {
                 let new = bands & 0x7f & ~marks[slot]
                 if new != 0 {
                     marks[slot] |= new

@@ -1,6 +1,6 @@
 /// The smallest or the largest value, of inputs that can be taken out again; nil without inputs.
 ///
-/// Keeps every different value with its number, in order: O(log n) to find one and O(n) to make room
+/// Values that are not equal to themselves (NaN) are ignored. Keeps every different value with its number, in order: O(log n) to find one and O(n) to make room
 /// for a new one, n being the number of different values. Where nothing is ever taken out,
 /// ``Aggregate/min(of:)`` and ``Aggregate/max(of:)`` need one value only.
 public struct OrderedExtremumAggregate<Input, Value>: InvertibleAggregate
@@ -70,6 +70,7 @@ public struct OrderedCounts<Value: Comparable & Codable & Sendable>: Sendable, C
 
     @inlinable
     mutating func add(_ value: Value, _ count: Int) {
+        guard value == value else { return }
         var (low, high) = (0, entries.count)
         while low < high {
             let middle = (low + high) / 2

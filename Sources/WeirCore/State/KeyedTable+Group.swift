@@ -81,6 +81,11 @@ extension KeyedTable {
                     let slot = (position &+ (equal.trailingZeroBitCount &>> 3)) & mask
                     let mayBeEqual = !Self.comparesHashes || entries[slot].hash == low
                     if mayBeEqual, entries[slot].key == key { return (slot, true) }
+                    // Those that differ from themselves, as not-a-number does, are one by their hash.
+                    if key != key, entries[slot].hash == low, entries[slot].key != entries[slot].key
+                    {
+                        return (slot, true)
+                    }
                     equal &= equal &- 1
                 }
                 if free != 0 {

@@ -127,3 +127,9 @@ func same<Key, Known>(_ key: Key, _ type: Known.Type) -> Known {
     // Safety: every caller has just checked that Key and Known are the same type.
     unsafeBitCast(key, to: Known.self)
 }
+
+/// Whether two values that are not equal to themselves (NaN) are to be taken for the same one.
+@inlinable
+func isSameUnequal<Value: Hashable & Codable>(_ left: Value, _ right: Value) -> Bool {
+    left != left && right != right && stableHash(left) == stableHash(right)
+}

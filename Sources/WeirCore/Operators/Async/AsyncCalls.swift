@@ -262,7 +262,9 @@ final class AsyncCalls<
     func start(_ event: Element, _ time: EventTime) {
         let asker = Asker(event: event, time: time, number: nextNumber, ticket: order.open())
         nextNumber.sequence += 1
-        let key = request.key?(event)
+        var key = request.key?(event)
+        // What is not equal to itself is never found again.
+        if key != key { key = nil }
         if let key {
             if let known = cache?.value(for: key, at: scope.now) {
                 return complete(asker, known)

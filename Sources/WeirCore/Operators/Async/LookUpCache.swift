@@ -52,11 +52,12 @@ package struct LookUpCache<Key: Hashable, Value> {
         return entries[position].value
     }
 
-    /// Keeps a value.
+    /// Keeps a value, unless its key is not equal to itself (NaN) and would not be found again.
     ///
     /// - Complexity: O(1).
     @inlinable
     package mutating func insert(_ value: Value, for key: Key, at now: EventTime) {
+        guard key == key else { return }
         let expiry = now.advanced(by: lifetime)
         if let position = positions[key] {
             entries[position].value = value

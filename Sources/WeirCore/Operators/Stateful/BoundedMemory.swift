@@ -44,9 +44,12 @@ package struct BoundedMemory<Key: Hashable & Sendable>: Sendable {
 
     /// Remembers a key; false when it is known and its time not over.
     ///
+    /// A key that is not equal to itself (NaN) is never known, and not remembered.
+    ///
     /// - Complexity: O(1), amortised.
     @inlinable
     package mutating func insert(_ key: Key, at time: EventTime) -> Bool {
+        guard key == key else { return true }
         let known = entries[key]
         if let known, isCurrent(known, at: time) { return false }
         let ticket = nextTicket

@@ -45,7 +45,9 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
         guard count > 0 else { return nil }
         return trying {
             var bucket = try bucket(id)
-            guard let index = bucket.firstIndex(where: { $0.key == key }) else { return nil }
+            guard let index = bucket.firstIndex(where: { Self.isSame($0.key, key) }) else {
+                return nil
+            }
             let found = bucket.remove(at: index)
             try store(bucket, id)
             if expires {
@@ -62,7 +64,7 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
     @usableFromInline
     func read(_ key: Key, id: UInt64) -> Stored? {
         guard count > 0 else { return nil }
-        return trying { try bucket(id).first { $0.key == key } } ?? nil
+        return trying { try bucket(id).first { Self.isSame($0.key, key) } } ?? nil
     }
 
     /// Takes in an entry that is not here.
@@ -192,6 +194,12 @@ package final class ColdEntries<Key: Hashable & Codable & Sendable, Value> {
     }
 
     // MARK: Buckets
+
+    /// Whether two keys of a bucket are the same one, as the table tells them apart: those that
+    /// differ from themselves are.
+    private static func isSame(_ left: Key, _ right: Key) -> Bool {
+        left == right || left != left && right != right
+    }
 
     private func bucket(_ id: UInt64) throws -> [Stored] {
         if let changed = changes.buckets[id] {

@@ -98,7 +98,7 @@ package struct MailboxLanes: Sendable {
         }
         for index in lanes.indices {
             passed[index] =
-                index > lane && lanes[index].hasDeliveries ? passed[index] + taken : 0
+                index != lane && lanes[index].hasDeliveries ? passed[index] + taken : 0
         }
         return lanes[lane].admitWaiters()
     }

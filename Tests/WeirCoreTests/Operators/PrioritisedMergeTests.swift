@@ -53,6 +53,18 @@ private func batch(_ values: Int..., channel: Int) -> Delivery {
         #expect(taken(&machine) == [13])
     }
 
+    @Test func `gives a lane its turn also after those of less urgent ones`() {
+        var machine = Self.machine(maximumRun: 10, capacity: 100, lanes: 3)
+        for value in 201...202 { _ = machine.offer(batch(value, channel: 2)) }
+        for value in 1...8 { _ = machine.offer(batch(value, channel: 0)) }
+        #expect(taken(&machine) == Array(1...8))
+        _ = machine.offer(batch(101, channel: 1))
+        for value in 9...60 { _ = machine.offer(batch(value, channel: 0)) }
+        var passed: [Int] = []
+        while passed.last != 101, machine.hasDeliveries { passed += taken(&machine) }
+        #expect(passed.count <= 12, "\(passed)")
+    }
+
     @Test func `is full for one lane and has room for another`() {
         var machine = Self.machine(maximumRun: 0, capacity: 2)
         _ = machine.offer(batch(1, 2, channel: 1))

@@ -45,6 +45,7 @@ package struct Plan: Sendable {
     /// Who takes the events of a node's output: (consumer node, its input).
     package private(set) var consumers: [[[(node: Int, input: Int)]]] = []
     private var indexOfNode: [ObjectIdentifier: Int] = [:]
+    private var supervisors: [String: Supervisor] = [:]
     private var tapped: [TapID: (node: Int, output: Int)] = [:]
 
     package init(_ pipelines: [Pipeline]) {
@@ -154,10 +155,25 @@ package struct Plan: Sendable {
                 stages[stage].mailbox = policy
             case .supervisor(let supervisor):
                 if let problem = supervisor.problem { report(problem, at: node) }
+                checkName(of: supervisor, at: node)
                 stages[stage].supervisor = supervisor
             }
         }
         return true
+    }
+
+    /// Supervisors of one name are one, so they have to say the same.
+    private mutating func checkName(of supervisor: Supervisor, at node: Node) {
+        if let name = supervisor.name {
+            let known = supervisors[name, default: supervisor]
+            supervisors[name] = known
+            if known != supervisor {
+                report(
+                    "two supervisors with different settings are named '\(name)': stages that share one are given "
+                        + "the same value", at: node)
+            }
+        }
+        if let parent = supervisor.parent { checkName(of: parent, at: node) }
     }
 
     private mutating func nameStages() {

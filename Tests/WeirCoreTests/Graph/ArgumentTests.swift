@@ -73,6 +73,20 @@ import WeirTesting
         #expect(error.map { "\($0)".contains("not -1.0 seconds") } == true)
     }
 
+    @Test func `of a supervisor that another one has the name of are reported`() {
+        let stream = EventStream("in", from: .collection([1]))
+        func shared(_ intensity: Int) -> Supervisor {
+            Supervisor(.oneForAll, name: "shared", intensity: intensity)
+        }
+        func problems(_ first: Supervisor, _ second: Supervisor) -> [String] {
+            self.problems(
+                stream.supervised(first).stage("s").supervised(second).sink(.discard))
+        }
+        #expect(problems(shared(1), shared(1)).isEmpty)
+        #expect(problems(shared(1), shared(2)).first?.contains("'shared'") == true)
+        #expect(problems(shared(1), Supervisor(under: shared(2))).count == 1)
+    }
+
     @Test func `of a mailbox that takes the place of one that conflates are reported`() {
         let stream = EventStream("in", from: .collection([1])).conflateToLatest()
         #expect(reports(stream.mailbox(.bounded(4)), "conflate(capacity:)"))

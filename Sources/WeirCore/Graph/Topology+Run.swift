@@ -67,9 +67,7 @@ extension RunningTopology {
     private func limitShutdown() {
         let environment = environment
         let timeout = configuration.drainTimeout
-        let limit = environment.clock.schedule(
-            at: environment.clock.now().advanced(by: timeout)
-        ) { [weak self] in
+        let limit = environment.clock.schedule(after: timeout) { [weak self] in
             environment.logger.warning(
                 "drain took too long: cancelling", metadata: ["limit": "\(timeout)"])
             self?.cancel()

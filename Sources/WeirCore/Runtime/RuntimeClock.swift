@@ -20,18 +20,37 @@ package protocol RuntimeClock: Sendable {
     func schedule(
         at deadline: EventTime, _ action: @escaping @Sendable () -> Void
     ) -> ScheduledAction
+
+    /// Calls `action` once when so much time has passed, whatever somebody sets the clock to
+    /// meanwhile; unless cancelled.
+    func schedule(
+        after duration: Duration, _ action: @escaping @Sendable () -> Void
+    ) -> ScheduledAction
 }
 
 extension RuntimeClock {
+    /// For a clock that nobody sets.
+    package func schedule(
+        after duration: Duration, _ action: @escaping @Sendable () -> Void
+    ) -> ScheduledAction {
+        schedule(at: now().advanced(by: duration), action)
+    }
+
     /// Suspends for a duration of this clock's time.
     package func sleep(for duration: Duration) async throws {
-        try await sleep(until: now().advanced(by: duration))
+        try await wait { schedule(after: duration, $0) }
     }
 
     /// Suspends until a point of this clock's time.
     package func sleep(until deadline: EventTime) async throws {
+        try await wait { schedule(at: deadline, $0) }
+    }
+
+    private func wait(
+        _ schedule: (@escaping @Sendable () -> Void) -> ScheduledAction
+    ) async throws {
         let once = ResumeOnce()
-        let action = schedule(at: deadline) { once.resume() }
+        let action = schedule { once.resume() }
         await withTaskCancellationHandler {
             await withUnsafeContinuation { once.install($0) }
         } onCancel: {
@@ -82,11 +101,18 @@ package struct ScheduledAction: Sendable {
 
 /// The system's time.
 package struct SystemClock: RuntimeClock {
-    package init() {}
+    private let wall: @Sendable () -> EventTime
 
-    package func now() -> EventTime {
-        EventTime(nanoseconds: Self.read(CLOCK_REALTIME))
+    package init() {
+        self.init { EventTime(nanoseconds: Self.read(CLOCK_REALTIME)) }
     }
+
+    /// A clock that somebody sets.
+    package init(wall: @escaping @Sendable () -> EventTime) {
+        self.wall = wall
+    }
+
+    package func now() -> EventTime { wall() }
 
     package func monotonicNanoseconds() -> Int64 {
         Self.read(CLOCK_MONOTONIC)
@@ -100,6 +126,22 @@ package struct SystemClock: RuntimeClock {
                 let delay = now().duration(to: deadline)
                 if delay <= .zero { break }
                 let portion = min(delay, Self.longestSleep)
+                guard (try? await ContinuousClock().sleep(for: portion)) != nil else { return }
+            }
+            action()
+        }
+        return ScheduledAction { task.cancel() }
+    }
+
+    package func schedule(
+        after duration: Duration, _ action: @escaping @Sendable () -> Void
+    ) -> ScheduledAction {
+        let end = ContinuousClock.now.advanced(by: min(duration, .days(36_500)))
+        let task = Task {
+            while true {
+                let left = ContinuousClock.now.duration(to: end)
+                if left <= .zero { break }
+                let portion = min(left, .days(1))
                 guard (try? await ContinuousClock().sleep(for: portion)) != nil else { return }
             }
             action()

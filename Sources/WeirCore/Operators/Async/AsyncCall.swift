@@ -73,7 +73,7 @@ struct AsyncCall<Input: Sendable, Result: Sendable>: Sendable {
                 first.settle(.failure(error))
             }
         }
-        let timer = clock.schedule(at: clock.now().advanced(by: timeout)) {
+        let timer = clock.schedule(after: timeout) {
             first.settle(.failure(AsyncTimeout(timeout: timeout)))
             task.cancel()
         }

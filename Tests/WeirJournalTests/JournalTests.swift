@@ -122,6 +122,24 @@ import WeirJournal
         try journal.append([1])
     }
 
+    @Test(arguments: [SimulatedFileSystem.Kind.rename, .syncDirectory])
+    func `keeps what it commits after a segment could not be named`(
+        _ kind: SimulatedFileSystem.Kind
+    ) throws {
+        let journal = try openJournal(files)
+        try journal.append(payload(0))
+        try journal.commit()
+        files.fail(kind, with: .io)
+        try journal.append([UInt8](repeating: 1, count: 3_000))
+        #expect(throws: StorageError.self) { try journal.commit() }
+        journal.discardPending()
+        // There would be room for it in the first segment.
+        try journal.append(payload(1))
+        try journal.commit()
+        journal.close()
+        #expect(try openJournal(files).payloads() == [payload(0), payload(1)])
+    }
+
     @Test func `is locked while it is open`() throws {
         let journal = try openJournal(files)
         let error = #expect(throws: StorageError.self) { try openJournal(files) }

@@ -116,6 +116,9 @@ struct JournalWriter: Sendable {
             try files.syncDirectory(directory)
         } catch {
             file.close()
+            // The name may be there all the same, and what stands behind it in the segment before
+            // is void then: nothing more is written to that one.
+            abandonTarget(&index)
             throw error
         }
         target?.file.close()

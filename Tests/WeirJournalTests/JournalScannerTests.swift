@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import WeirJournal
 
@@ -52,6 +53,21 @@ import WeirJournal
             try append(journal, start..<(start + 9))
             #expect(try rest(scanner) == (start..<(start + 9)).map { UInt64($0) })
         }
+        journal.close()
+    }
+
+    @Test func `takes no segment for damaged that was written on while it looked for the next`()
+        throws
+    {
+        let files = SimulatedFileSystem(seed: 1)
+        let journal = try openJournal(files)
+        try append(journal, 0..<2)
+        let watched = WatchedFiles(files)
+        let scanner = try JournalScanner(
+            directory: "/journal", fileSystem: watched, options: small)
+        watched.beforeList { try? self.append(journal, 2..<100) }
+        #expect(try rest(scanner) == Array(0..<100))
+        #expect(journal.segmentCount > 1)
         journal.close()
     }
 
@@ -112,4 +128,34 @@ import WeirJournal
         try files.createDirectory("/journal")
         #expect(try scan(files) == [])
     }
+}
+
+/// A file system that lets something happen just before it lists a directory once.
+private final class WatchedFiles: FileSystem {
+    private let files: SimulatedFileSystem
+    private let action = Mutex<(@Sendable () -> Void)?>(nil)
+
+    init(_ files: SimulatedFileSystem) { self.files = files }
+
+    func beforeList(_ action: @escaping @Sendable () -> Void) {
+        self.action.withLock { $0 = action }
+    }
+
+    func list(_ directory: String) throws(StorageError) -> [String] {
+        action.withLock { $0.take() }?()
+        return try files.list(directory)
+    }
+
+    func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> any StoredFile {
+        try files.open(path, mode)
+    }
+
+    func createDirectory(_ path: String) throws(StorageError) { try files.createDirectory(path) }
+    func exists(_ path: String) throws(StorageError) -> Bool { try files.exists(path) }
+    func rename(_ from: String, to: String) throws(StorageError) {
+        try files.rename(from, to: to)
+    }
+    func remove(_ path: String) throws(StorageError) { try files.remove(path) }
+    func syncDirectory(_ path: String) throws(StorageError) { try files.syncDirectory(path) }
+    func lock(_ path: String) throws(StorageError) -> any FileLock { try files.lock(path) }
 }

@@ -133,11 +133,9 @@ package final class JournalScanner {
                 records: remainder.uncommittedRecords)
         let known = segments.count
         try findSegments()
-        guard segments.count > known else {
-            try cursor.dropWindow()
-            return false
-        }
-        return true
+        // Before the writer began another segment it may have gone on in this one.
+        try cursor.dropWindow()
+        return segments.count > known
     }
 
     /// Whether the record that was not valid is by now.

@@ -78,10 +78,9 @@ final class TransactionalFile: Sendable {
             throw corrupt("it has \(size) bytes, the checkpoint knows \(rest.length) final ones")
         }
         while let segment = rest.segments.first {
-            let bytes = try file.read(segment.size, at: rest.length)
-            if bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum {
+            if try file.checksum(from: rest.length, count: segment.size) == segment.checksum {
                 // A process that was killed may have left it in the system's cache alone.
-                try file.write(bytes, at: rest.length)
+                try file.copy(from: rest.length, count: segment.size, to: file, at: rest.length)
                 rest.length += segment.size
                 rest.segments.removeFirst()
             } else if try files.exists(pendingPath(segment.checkpoint)) {
@@ -102,10 +101,6 @@ final class TransactionalFile: Sendable {
     private func corrupt(_ reason: String) -> StorageError {
         StorageError(
             .corrupt(segment: path, offset: 0, reason: reason), path: path, action: "continue")
-    }
-
-    private static func checksum(of bytes: [UInt8]) -> UInt32 {
-        bytes.withUnsafeBytes { Checksum.of($0) }
     }
 
     private func removePending(unless isNeeded: (Int) -> Bool) throws {
@@ -161,8 +156,8 @@ final class TransactionalFile: Sendable {
     /// After a failed synchronization the system may have dropped what it could not write, and
     /// report success from then on.
     private func rewrite(_ file: any StoredFile, _ state: inout State) throws -> any StoredFile {
-        let bytes = try file.read(state.stagedSize, at: 0)
-        guard Self.checksum(of: bytes) == state.stagedChecksum.value else {
+        let size = state.stagedSize
+        guard try file.checksum(from: 0, count: size) == state.stagedChecksum.value else {
             let loss = corrupt(
                 "the disk has lost what was written since the last checkpoint; the next run goes on "
                     + "from that")
@@ -171,7 +166,7 @@ final class TransactionalFile: Sendable {
         }
         let copy = try files.open(rewritingPath, .readWrite)
         do {
-            try copy.write(bytes, at: 0)
+            try file.copy(from: 0, count: size, to: copy, at: 0)
             try files.rename(rewritingPath, to: state.stagedPath)
         } catch {
             copy.close()
@@ -193,14 +188,16 @@ final class TransactionalFile: Sendable {
             var end = state.prepared.length
             let segments = state.prepared.segments.prefix { $0.checkpoint <= checkpoint }
             for segment in segments {
-                let bytes = try files.readFile(pendingPath(segment.checkpoint))
-                guard bytes.count == segment.size, Self.checksum(of: bytes) == segment.checksum
+                let pending = try files.open(pendingPath(segment.checkpoint), .read)
+                defer { pending.close() }
+                guard try pending.size == segment.size,
+                    try pending.checksum(from: 0, count: segment.size) == segment.checksum
                 else {
                     throw corrupt(
                         "'\(pendingPath(segment.checkpoint))' isn't what checkpoint "
                             + "\(segment.checkpoint) had written")
                 }
-                try file.write(bytes, at: end)
+                try pending.copy(from: 0, count: segment.size, to: file, at: end)
                 end += segment.size
             }
             try file.synchronize()
@@ -216,5 +213,40 @@ final class TransactionalFile: Sendable {
             state.staging?.close()
             state.staging = nil
         }
+    }
+}
+
+/// A segment may be larger than memory, so it is read in portions.
+extension StoredFile {
+    fileprivate func checksum(from start: Int, count: Int) throws -> UInt32? {
+        var checksum = Checksum()
+        let isWhole = try forEachPortion(from: start, count: count) { bytes, _ in
+            bytes.withUnsafeBytes { checksum.add($0) }
+        }
+        return isWhole ? checksum.value : nil
+    }
+
+    fileprivate func copy(
+        from start: Int, count: Int, to other: any StoredFile, at place: Int
+    ) throws {
+        let isWhole = try forEachPortion(from: start, count: count) { bytes, offset in
+            try other.write(bytes, at: place + offset)
+        }
+        if !isWhole { throw StorageError(.io, path: "a prepared segment", action: "copy") }
+    }
+
+    /// Returns false when the file ends before.
+    private func forEachPortion(
+        from start: Int, count: Int, _ body: ([UInt8], _ offset: Int) throws -> Void
+    ) throws -> Bool {
+        var offset = 0
+        while offset < count {
+            let wanted = min(1 << 20, count - offset)
+            let bytes = try read(wanted, at: start + offset)
+            if bytes.count < wanted { return false }
+            try body(bytes, offset)
+            offset += wanted
+        }
+        return true
     }
 }

@@ -71,10 +71,15 @@ package struct CheckpointDirectory: Sendable {
         try files.list(checkpoints).compactMap { Int($0) }.max() ?? 0
     }
 
-    /// - Throws: ``StoreError`` when there is a savepoint of this name.
-    func refuse(_ savepoint: String) throws {
-        guard try files.exists("\(directory(ofSavepoint: savepoint))/MANIFEST") else { return }
-        throw StoreError(store: path, reason: "it has a savepoint '\(savepoint)' already")
+    /// Sees to it that a savepoint of this name can be taken, and removes what a crash has left of one.
+    ///
+    /// - Throws: ``StoreError`` when there is a complete one.
+    func makeRoom(forSavepoint name: String) throws {
+        let target = directory(ofSavepoint: name)
+        if try files.exists("\(target)/MANIFEST") {
+            throw StoreError(store: path, reason: "it has a savepoint '\(name)' already")
+        }
+        if try files.exists(target) { try remove(target) }
     }
 
     package func savepointNames() throws(StorageError) -> [String] {

@@ -219,7 +219,7 @@ package final class CheckpointService: Sendable {
         let started = clock.monotonicNanoseconds()
         // First: whatever fails from here on removes the directory.
         if case .savepoint(let name) = kind, !state.withLock({ $0.isStopped }) {
-            try await thread.run { [directory] in try directory.refuse(name) }
+            try await thread.run { [directory] in try directory.makeRoom(forSavepoint: name) }
         }
         let number = try begin(kind)
         do {

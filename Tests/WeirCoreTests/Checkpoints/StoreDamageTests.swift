@@ -194,6 +194,26 @@ private func files(_ disk: SimulatedFileSystem, in directory: String) throws -> 
         #expect(try disk.readFile("/store/savepoints/a/MANIFEST") == saved)
     }
 
+    @Test func `takes a savepoint whose name a crash has left behind`() throws {
+        let disk = SimulatedFileSystem()
+        let crashed = try SmallRun.start(disk, pause: 4)
+        try crashed.run()
+        disk.fail(.rename, with: .crashed)
+        disk.fail(.remove, with: .crashed, times: .max)
+        #expect(throws: (any Error).self) {
+            try crashed.perform { [running = crashed.running] in
+                try await running.savepoint("a")
+            }
+        }
+        let after = disk.fork()
+        after.clearFaults()
+        #expect(try !after.list("/store/savepoints/a").isEmpty)
+        let test = try SmallRun.start(after, pause: 6)
+        try test.run()
+        _ = try test.perform { [running = test.running] in try await running.savepoint("a") }
+        #expect(try after.list("/store/savepoints/a").contains("MANIFEST"))
+    }
+
     @Test func `has made final what its last checkpoint holds after a suspension`() throws {
         let disk = SimulatedFileSystem()
         let test = try SmallRun.start(disk, pause: 4)

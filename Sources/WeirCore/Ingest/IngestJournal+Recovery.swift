@@ -86,9 +86,9 @@ extension IngestJournal {
             try replay.withLock { $0 = try journal.reader(from: first) }
             replayEnd.store(journal.endPosition, ordering: .relaxed)
             state.withLock { state in
-                // All of it is in the journal, and comes from there.
-                for record in state.committed { state.pendingBytes -= record.bytes.count }
+                // All of it is in the journal and comes from there, also what was not handed on.
                 state.committed.removeAll()
+                state.pendingBytes = state.waiting.reduce(0) { $0 + $1.bytes.count }
                 state.isFinishing = false
                 if state.isFull, state.pendingBytes <= options.pendingBytes / 2 {
                     state.isFull = false

@@ -197,6 +197,25 @@ extension IngestLimits {
         await journal.close()
     }
 
+    @Test func `counts once what its source has taken and not handed on`() async throws {
+        var limits = IngestLimits()
+        limits.pendingBytes = 1_000
+        let journal = try await open(SimulatedFileSystem(), from: nil, limits)
+        var count = 0
+        while journal.isOpen {
+            count += 1
+            #expect(journal.submit(IngestRecord(UInt64(count)...UInt64(count))))
+        }
+        #expect(await journal.next().count == count)
+        // The source has failed with them in hand, and begins anew.
+        try await journal.begin(from: nil)
+        #expect(journal.isOpen)
+        #expect(try await journal.nextReplayed().count == count)
+        #expect(journal.submit(IngestRecord(1...1)))
+        #expect(await journal.next().count == 1)
+        await journal.close()
+    }
+
     @Test func `is full at its bound on disk until a checkpoint frees some`() async throws {
         var limits = IngestLimits()
         limits.segmentBytes = 4_096

@@ -53,9 +53,10 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
         _ records: [IngestJournal.Stored], from start: SourcePosition?
     ) async throws {
         let limit = inlet.core.batchSize
-        var batches: [(batch: Batch<Element>, position: SourcePosition)] = []
+        var batches: [(batch: Batch<Element>, position: SourcePosition?)] = []
         var open = Batch<Element>()
-        var position = SourcePosition(offset: 0)
+        /// Behind what has been decoded since the last batch.
+        var position: SourcePosition?
         for record in records {
             let number = Int64(record.position)
             let done = start?.offset == number ? start?.identity ?? 0 : 0
@@ -73,6 +74,7 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
                         if open.count >= limit {
                             batches.append((open, position))
                             open = Batch()
+                            position = nil
                         }
                     }
                 }
@@ -84,7 +86,12 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
             for (batch, position) in batches { try await inlet.send(batch, position: position) }
             batches.removeAll(keepingCapacity: true)
         }
-        if !open.isEmpty { try await inlet.send(open, position: position) }
+        if !open.isEmpty {
+            try await inlet.send(open, position: position)
+        } else if let position {
+            // None of it is an event; the journal may let go of it all the same.
+            inlet.advance(to: position)
+        }
     }
 
     private func decodeOne(

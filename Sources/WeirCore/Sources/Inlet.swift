@@ -69,6 +69,10 @@ public struct Inlet<Element: Sendable>: Sendable {
     /// the run was restored; nil at the very beginning.
     public var position: SourcePosition? { core.lastPosition ?? context.restoredPosition }
 
+    /// Says where the source is behind what gave no events: it is there once all that was sent before
+    /// has been handled.
+    package func advance(to position: SourcePosition) { core.advance(to: position) }
+
     /// Calls back once, on any thread, as soon as there is room; at once if there is room now.
     @inlinable
     public func whenSpace(_ callback: @escaping @Sendable () -> Void) {
@@ -90,9 +94,12 @@ struct Parcel<Element: Sendable>: Sendable {
         self.position = position
     }
 
+    /// Whether it has neither events nor a position.
+    @inlinable var isEmpty: Bool { batch.isEmpty && position == nil }
+
     @inlinable
     mutating func append(_ other: Parcel) {
-        if other.batch.isEmpty { return }
+        if other.isEmpty { return }
         batch.append(contentsOf: other.batch)
         if let position = other.position { self.position = position }
         isContinued = other.isContinued
@@ -155,11 +162,30 @@ final class InletCore<Element: Sendable>: BatchFiller {
     @inlinable
     func takeOpen() -> Parcel<Element>? {
         open.withLock { parcel in
-            if parcel.batch.isEmpty { return nil }
+            if parcel.isEmpty { return nil }
             let taken = parcel
             parcel = Parcel()
             return taken
         }
+    }
+
+    /// Takes what is held back before more is sent; a position alone goes with that.
+    @inlinable
+    func takeOpen(before parcel: inout Parcel<Element>) -> Parcel<Element>? {
+        guard let held = takeOpen() else { return nil }
+        if !held.batch.isEmpty { return held }
+        if parcel.position == nil { parcel.position = held.position }
+        return nil
+    }
+
+    /// Takes note of where the source is behind what gave no events.
+    func advance(to position: SourcePosition) {
+        open.withLock { open in
+            open.position = position
+            open.isContinued = false
+        }
+        note(position)
+        if mailbox.wantsMore { mailbox.wake() }
     }
 
     @inlinable
@@ -171,10 +197,12 @@ final class InletCore<Element: Sendable>: BatchFiller {
     /// held back in its turn.
     @inlinable
     func sendBehindHeld(_ parcel: Parcel<Element>) async throws {
+        var parcel = parcel
+        let held = takeOpen(before: &parcel)
         let parts = parts(of: parcel)
         var next = 0
         do {
-            try await flush()
+            if let held { try await send(held) }
             while next < parts.count {
                 // Taken also when it throws.
                 next += 1
@@ -191,7 +219,7 @@ final class InletCore<Element: Sendable>: BatchFiller {
 
     @inlinable
     func send(_ parcel: consuming Parcel<Element>) async throws {
-        if parcel.batch.isEmpty { return }
+        if parcel.isEmpty { return }
         note(parcel.position)
         let box = parcel.boxed()
         do {
@@ -234,9 +262,10 @@ final class InletCore<Element: Sendable>: BatchFiller {
                 open.append(parcel)
                 return (true, nil)
             }
-            if open.batch.isEmpty { return (false, nil) }
             defer { open = Parcel() }
-            return (false, open)
+            if !open.batch.isEmpty { return (false, open) }
+            if parcel.position == nil { parcel.position = open.position }
+            return (false, nil)
         }
         if isTaken {
             note(parcel.position)

@@ -34,11 +34,13 @@ extension StageActor {
             let input = input(of: delivery)
             let isRedriven = delivery.redrivenInput != nil
             if !isRedriven {
-                channels.receivedBatch(on: delivery.channel)
                 if isSource {
                     if let position = batch.position { sourcePosition = position }
                     scope.isBetweenPositions = batch.isContinued
                 }
+                // It only says where the source is.
+                if count == 0 { return .done }
+                channels.receivedBatch(on: delivery.channel)
             }
             if scope.isFallible {
                 let deliver = heads[input].deliver

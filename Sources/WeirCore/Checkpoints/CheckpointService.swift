@@ -90,7 +90,7 @@ package final class CheckpointService: Sendable {
     /// Takes the store and reads the checkpoint that the run begins with; nil for none.
     func open() async throws -> RestoredRun? {
         let (directory, store, topology) = (directory, store, topology)
-        let (held, last, restored) = try await thread.run {
+        let (held, last, restored, kept) = try await thread.run {
             let lock: any FileLock
             do {
                 lock = try directory.open()
@@ -98,7 +98,10 @@ package final class CheckpointService: Sendable {
                 throw StoreError(store: store.path, reason: "it can't be opened: \(error)")
             }
             do {
-                return (lock, try directory.lastNumber(), try Self.load(directory, store))
+                return (
+                    lock, try directory.lastNumber(), try Self.load(directory, store),
+                    try Self.keptPositions(directory, store)
+                )
             } catch {
                 lock.release()
                 throw error
@@ -114,10 +117,24 @@ package final class CheckpointService: Sendable {
         }
         state.withLock { state in
             state.next = max(last, restored?.manifest.checkpoint ?? 0) + 1
+            state.retained = kept
             guard let manifest = restored?.manifest, manifest.savepoint == nil else { return }
             state.retained[manifest.checkpoint] = Self.positions(manifest)
         }
         return restored
+    }
+
+    /// Where the sources are in each checkpoint that earlier runs have left to go back to.
+    private static func keptPositions(
+        _ directory: CheckpointDirectory, _ store: StateStore
+    ) throws -> [Int: [String: SourcePosition]] {
+        var kept: [Int: [String: SourcePosition]] = [:]
+        for number in try directory.completeCheckpoints().suffix(store.keeping) {
+            // To a damaged one there is no way back.
+            let manifest = try? directory.manifest(in: directory.directory(of: number))
+            kept[number] = manifest.map(positions)
+        }
+        return kept
     }
 
     private static func load(
@@ -336,7 +353,7 @@ package final class CheckpointService: Sendable {
             while state.retained.count > store.keeping, let first = state.retained.keys.min() {
                 state.retained[first] = nil
             }
-            return state.retained.min { $0.key < $1.key }?.value ?? [:]
+            return Self.oldest(of: state.retained.values)
         }
         completed.increment()
         seconds.record(Double(nanoseconds) / 1e9)
@@ -354,6 +371,22 @@ package final class CheckpointService: Sendable {
             }
             for action in onComplete.withLock({ $0 }) { action(oldest) }
         }
+    }
+
+    /// The positions that are in each of the checkpoints, where they are the lowest: one that was
+    /// taken after going back may be behind those before it.
+    private static func oldest(
+        of checkpoints: some Collection<[String: SourcePosition]>
+    ) -> [String: SourcePosition] {
+        guard var oldest = checkpoints.first else { return [:] }
+        for positions in checkpoints.dropFirst() {
+            for (stage, position) in oldest {
+                oldest[stage] = positions[stage].map {
+                    ($0.offset, $0.identity) < (position.offset, position.identity) ? $0 : position
+                }
+            }
+        }
+        return oldest
     }
 
     private static func positions(_ manifest: Manifest) -> [String: SourcePosition] {

@@ -125,4 +125,27 @@ private struct IngestRun {
         #expect(received == Array(0..<next))
         #expect(refused == rubbish)
     }
+
+    @Test func `can go back to each checkpoint that is kept`() throws {
+        var store = store(keeping: 3)
+        var limits = Self.limits
+        limits.journalBytes = 1 << 20
+        var number = 0
+        // The second run takes one checkpoint, and keeps two of the first one's.
+        for checkpoints in [3, 1] {
+            let run = try IngestRun(store, limits)
+            for _ in 0..<checkpoints {
+                for _ in 0..<20 {
+                    try run.submit("\(number)", String(repeating: "x", count: 500))
+                    number += 1
+                }
+                try run.checkpoint()
+            }
+            try run.test.cancel()
+        }
+        store.start = .checkpoint(2)
+        let run = try IngestRun(store, limits)
+        #expect(run.sink.received == Array(40..<80))
+        try run.test.cancel()
+    }
 }

@@ -119,6 +119,20 @@ private struct Nothing: Codable, Equatable {
         }
     }
 
+    @Test(arguments: [true, false])
+    func `without the parts whose errors it has caught, as JSONEncoder has it`(
+        _ sortedKeys: Bool
+    ) throws {
+        let reference = JSONEncoder()
+        reference.outputFormatting = .sortedKeys
+        let value = ["a": Forgiving(), "b": Forgiving()]
+        let bytes = try JSONEventEncoder(sortedKeys: sortedKeys).encode(value)
+        let tree = try JSONSerialization.jsonObject(with: Data(bytes))
+        #expect(
+            try JSONSerialization.data(withJSONObject: tree, options: .sortedKeys)
+                == reference.encode(value))
+    }
+
     @Test func `after what the buffer has`() throws {
         var bytes = Array("x".utf8)
         try JSONEventEncoder().encode([1], into: &bytes)
@@ -138,5 +152,34 @@ private struct Nothing: Codable, Equatable {
         #expect(error?.codingPath == ["in\"ner", "rates", "[1]"])
         #expect(bytes == [1, 1, 1])
         #expect(throws: JSONError.self) { try JSONEventEncoder().encode(Float.nan) }
+    }
+}
+
+/// Leaves out what can't be encoded.
+private struct Forgiving: Encodable {
+    enum CodingKeys: CodingKey { case before, ratio, share, part, list, after }
+
+    struct Broken: Encodable {
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.unkeyedContainer()
+            try container.encode("half")
+            try container.encode(["x": Double.nan])
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(1, forKey: .before)
+        try? container.encode(Double.nan, forKey: .ratio)
+        try? container.encode(Float.infinity, forKey: .share)
+        try? container.encode(Broken(), forKey: .part)
+        var list = container.nestedUnkeyedContainer(forKey: .list)
+        try list.encode(2)
+        try? list.encode(Broken())
+        try? list.encode(Double.nan)
+        try? list.encode([-Float.infinity])
+        try list.encode(3)
+        try container.encode("after", forKey: .after)
+        try? container.encode(Broken(), forKey: .after)
     }
 }

@@ -64,8 +64,15 @@ struct TreeArray: UnkeyedEncodingContainer {
 
     private var next: TreeEncoder { TreeEncoder(node: node.element()) }
 
+    /// Adds an element once it has been encoded.
+    private func add(_ encode: (TreeEncoder) throws -> Void) throws {
+        let element = node.newElement()
+        try encode(TreeEncoder(node: element))
+        node.add(element)
+    }
+
     func encodeNil() throws { try next.encodeNil() }
-    func encode<Value: Encodable>(_ value: Value) throws { try next.encode(value) }
+    func encode<Value: Encodable>(_ value: Value) throws { try add { try $0.encode(value) } }
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type
     ) -> KeyedEncodingContainer<Nested> { next.container(keyedBy: type) }
@@ -78,10 +85,10 @@ struct TreeArray: UnkeyedEncodingContainer {
         try next.encode(value)
     }
     func encode(_ value: Double) throws {
-        try next.encode(value)
+        try add { try $0.encode(value) }
     }
     func encode(_ value: Float) throws {
-        try next.encode(value)
+        try add { try $0.encode(value) }
     }
     func encode(_ value: Int) throws {
         try next.encode(value)
@@ -127,9 +134,16 @@ struct TreeObject<Key: CodingKey>: KeyedEncodingContainerProtocol {
 
     private func next(_ key: any CodingKey) -> TreeEncoder { TreeEncoder(node: node.member(key)) }
 
+    /// Adds a member once it has been encoded.
+    private func add(_ key: Key, _ encode: (TreeEncoder) throws -> Void) throws {
+        let member = node.newMember(key)
+        try encode(TreeEncoder(node: member))
+        node.add(member, as: key)
+    }
+
     func encodeNil(forKey key: Key) throws { try next(key).encodeNil() }
     func encode<Value: Encodable>(_ value: Value, forKey key: Key) throws {
-        try next(key).encode(value)
+        try add(key) { try $0.encode(value) }
     }
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
@@ -146,10 +160,10 @@ struct TreeObject<Key: CodingKey>: KeyedEncodingContainerProtocol {
         try next(key).encode(value)
     }
     func encode(_ value: Double, forKey key: Key) throws {
-        try next(key).encode(value)
+        try add(key) { try $0.encode(value) }
     }
     func encode(_ value: Float, forKey key: Key) throws {
-        try next(key).encode(value)
+        try add(key) { try $0.encode(value) }
     }
     func encode(_ value: Int, forKey key: Key) throws {
         try next(key).encode(value)

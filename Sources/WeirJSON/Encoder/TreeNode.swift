@@ -15,8 +15,17 @@ final class TreeNode {
 
     init(_ path: [any CodingKey]) { self.path = path }
 
-    func member(_ key: any CodingKey) -> TreeNode {
-        let node = TreeNode(path + [key])
+    /// A member that is not yet one, so that nothing stays of a value whose encoding fails.
+    func newMember(_ key: any CodingKey) -> TreeNode { TreeNode(path + [key]) }
+
+    /// An element that is not yet one.
+    func newElement() -> TreeNode { TreeNode(path + [PathKey.index(elements.count)]) }
+
+    private var elements: [TreeNode] {
+        if case .array(let elements) = content { elements } else { [] }
+    }
+
+    func add(_ node: TreeNode, as key: any CodingKey) {
         var (members, order): ([String: TreeNode], [String]) = ([:], [])
         if case .object(let found, let names) = content { (members, order) = (found, names) }
         content = .empty
@@ -24,16 +33,24 @@ final class TreeNode {
             order.append(key.stringValue)
         }
         content = .object(members, order: order)
+    }
+
+    func add(_ node: TreeNode) {
+        var elements = elements
+        content = .empty
+        elements.append(node)
+        content = .array(elements)
+    }
+
+    func member(_ key: any CodingKey) -> TreeNode {
+        let node = newMember(key)
+        add(node, as: key)
         return node
     }
 
     func element() -> TreeNode {
-        var elements: [TreeNode] = []
-        if case .array(let found) = content { elements = found }
-        content = .empty
-        let node = TreeNode(path + [PathKey.index(elements.count)])
-        elements.append(node)
-        content = .array(elements)
+        let node = newElement()
+        add(node)
         return node
     }
 

@@ -120,7 +120,13 @@ extension Writer {
             guard text != "NaN" else { return try write(Double.nan, depth: Int(depth)) }
             appendVerbatim(text)
         case nil:
-            try value.encode(to: ValueEncoder(writer: self, slot: slot, depth: depth))
+            do {
+                try value.encode(to: ValueEncoder(writer: self, slot: slot, depth: depth))
+            } catch {
+                // Who catches it leaves the value out: only a tree can do that.
+                markOutOfOrder()
+                throw error
+            }
             leave(to: Int(depth))
             if count == slot { writeEmptyObject() }
         }

@@ -33,6 +33,8 @@ extension Writer {
         _ value: Value, depth: Int
     ) throws {
         guard value.isFinite else {
+            // As where `encode(to:)` throws.
+            markOutOfOrder()
             throw JSONError(
                 .dataCorrupted,
                 .text("JSON has no number for \(value); leave it out or send a string"),

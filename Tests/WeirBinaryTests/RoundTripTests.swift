@@ -184,6 +184,14 @@ final class Box: Codable, Equatable {
         expectRoundTrip([OutOfOrder(a: [], b: [:], c: 0), OutOfOrder(a: [1], b: ["y": 1], c: 2)])
     }
 
+    @Test func `one that leaves out the parts whose errors it has caught`() throws {
+        for value in [Forgiving(isTooDeep: false), Forgiving(isTooDeep: true)] {
+            let bytes = try BinaryEncoder().encode([value, value])
+            let text = #"{"before":1,"list":[2,3],"after":"after"}"#
+            #expect("\(try BinaryValue.values(of: bytes))" == "[[\(text),\(text)]]")
+        }
+    }
+
     @Test func `many shapes, and more members than a byte can count`() {
         for count in [63, 64, 65, 200] {
             let values = (0..<count).map { Sparse(present: $0) }
@@ -330,5 +338,38 @@ struct Sparse: Codable, Equatable {
             try container.encode(bit, forKey: key)
         }
         try container.encode([present], forKey: .rest)
+    }
+}
+
+/// Leaves out what can't be encoded.
+private struct Forgiving: Encodable {
+    enum CodingKeys: CodingKey { case before, part, list, after }
+
+    struct Broken: Encodable {
+        struct Failure: Error {}
+        let isTooDeep: Bool
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.unkeyedContainer()
+            try container.encode("half")
+            if !isTooDeep { throw Failure() }
+            // Without end.
+            try container.encode(self)
+        }
+    }
+
+    let isTooDeep: Bool
+
+    func encode(to encoder: any Encoder) throws {
+        let broken = Broken(isTooDeep: isTooDeep)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(1, forKey: .before)
+        try? container.encode(broken, forKey: .part)
+        var list = container.nestedUnkeyedContainer(forKey: .list)
+        try list.encode(2)
+        try? list.encode(broken)
+        try list.encode(3)
+        try container.encode("after", forKey: .after)
+        try? container.encode(broken, forKey: .after)
     }
 }

@@ -70,7 +70,11 @@ struct TreeArray: UnkeyedEncodingContainer {
     func encode(_ value: UInt32) throws { try next().encode(value) }
     func encode(_ value: UInt64) throws { try next().encode(value) }
     func encode(_ value: UInt128) throws { try next().encode(value) }
-    func encode<Value: Encodable>(_ value: Value) throws { try next().encode(value) }
+    func encode<Value: Encodable>(_ value: Value) throws {
+        let element = node.newElement()
+        try TreeEncoder(node: element).encode(value)
+        node.add(element)
+    }
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type
     ) -> KeyedEncodingContainer<Nested> {
@@ -107,7 +111,9 @@ struct TreeObject<Key: CodingKey>: KeyedEncodingContainerProtocol {
     func encode(_ value: UInt64, forKey key: Key) throws { try next(key).encode(value) }
     func encode(_ value: UInt128, forKey key: Key) throws { try next(key).encode(value) }
     func encode<Value: Encodable>(_ value: Value, forKey key: Key) throws {
-        try next(key).encode(value)
+        let member = node.newMember(key.stringValue)
+        try TreeEncoder(node: member).encode(value)
+        node.add(member, as: key.stringValue, isFixed: WrittenKeys.isEnum(key))
     }
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key

@@ -42,9 +42,18 @@ final class TreeNode {
         guard path.count <= maximumDepth else { throw Writer.tooDeep(maximumDepth) }
     }
 
-    func member(_ name: String, isFixed: Bool) -> TreeNode {
+    /// A member that is not yet one, so that nothing stays of a value whose encoding fails.
+    func newMember(_ name: String) -> TreeNode {
+        TreeNode(path + [PathKey.name(name)], maximumDepth: maximumDepth)
+    }
+
+    /// An element that is not yet one.
+    func newElement() -> TreeNode {
+        TreeNode(path + [PathKey.index(children.count)], maximumDepth: maximumDepth)
+    }
+
+    func add(_ node: TreeNode, as name: String, isFixed: Bool) {
         becomeObject()
-        let node = TreeNode(path + [PathKey.name(name)], maximumDepth: maximumDepth)
         self.isFixed = self.isFixed && isFixed
         if let index = members[name] {
             children[index] = node
@@ -53,14 +62,22 @@ final class TreeNode {
             names.append(name)
             children.append(node)
         }
+    }
+
+    func add(_ node: TreeNode) {
+        becomeArray()
+        children.append(node)
+    }
+
+    func member(_ name: String, isFixed: Bool) -> TreeNode {
+        let node = newMember(name)
+        add(node, as: name, isFixed: isFixed)
         return node
     }
 
     func element() -> TreeNode {
-        becomeArray()
-        let node = TreeNode(
-            path + [PathKey.index(children.count)], maximumDepth: maximumDepth)
-        children.append(node)
+        let node = newElement()
+        add(node)
         return node
     }
 

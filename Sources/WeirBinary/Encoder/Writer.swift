@@ -41,9 +41,15 @@ struct Writer {
         if Value.self == [Int].self {
             return storage.pointee.write(unsafeBitCast(value, to: [Int].self))
         }
-        let limit = storage.pointee.maximumDepth
-        guard storage.pointee.openCount <= limit else { throw Self.tooDeep(limit) }
-        try value.encode(to: ValueEncoder(writer: self, depth: depth, slot: slot))
+        do {
+            let limit = storage.pointee.maximumDepth
+            guard storage.pointee.openCount <= limit else { throw Self.tooDeep(limit) }
+            try value.encode(to: ValueEncoder(writer: self, depth: depth, slot: slot))
+        } catch {
+            // Who catches it leaves the value out: only a tree can do that.
+            if isOpen { storage.pointee.isOutOfOrder = true }
+            throw error
+        }
         guard isOpen else { return }
         storage.pointee.leave(to: Int(depth))
         if storage.pointee.count == slot { storage.pointee.writeEmptyMap() }

@@ -99,6 +99,29 @@ struct `MQTT over a faulty network` {
         try await running.drain()
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `a sink brings messages to their end that are larger than what may wait to be written`()
+        async throws
+    {
+        let broker = try await Broker()
+        try await broker.start()
+        let proxy = try FaultyProxy(to: broker.port)
+        defer { proxy.stop() }
+        // So that much of a message waits here while the one before is acknowledged.
+        proxy.set([.toServer]) { $0.bytesPerSecond = 32 << 20 }
+        let payload = [UInt8](repeating: 7, count: 24 << 20)
+        let topology = Topology("large") {
+            EventStream("out", from: .collection(Array(repeating: payload, count: 3)))
+                .sink(
+                    .mqtt(
+                        "mqtt://127.0.0.1:\(proxy.port)", qos: .exactlyOnce, options: options(),
+                        encoder: .bytes
+                    ) { _ in "large" })
+        }
+        try await topology.start(.quiet()).waitUntilFinished()
+        await broker.waitForLog("Sending PUBCOMP", times: 3)
+    }
+
     @Test func `a sink publishes all when its connection is reset at random moments`()
         async throws
     {

@@ -60,6 +60,8 @@ private final class MQTTPublishing: MQTTConnectionOwner {
     /// What is still to be sent, last first.
     private var waiting: [Int] = []
     private var inFlight: [UInt16: Int] = [:]
+    /// Numbers whose PUBREL found no room yet: without it their messages never come to an end.
+    private var unreleased: Set<UInt16> = []
     private var last: UInt16 = 0
     private var failure: (any Error)?
 
@@ -102,6 +104,12 @@ private final class MQTTPublishing: MQTTConnectionOwner {
     func abandon() { connection.close(CancellationError()) }
 
     private func goOn() {
+        while let identifier = unreleased.first {
+            let outcome = connection.write { $0.step(.release, identifier) }
+            // `drained` goes on, or `closed` ends it.
+            if outcome == .refused || outcome == .closed { return }
+            unreleased.remove(identifier)
+        }
         guard let shipment else { return }
         defer { monitor.setInFlight(inFlight.count) }
         while inFlight.count < inFlightMax, let number = waiting.last {
@@ -120,7 +128,6 @@ private final class MQTTPublishing: MQTTConnectionOwner {
                     topic: message.topic, payload: message.payload, qos: qos,
                     isRetained: isRetained, identifier: identifier, isDuplicate: false)
             }
-            // `drained` goes on, or `closed` ends it.
             if outcome == .refused || outcome == .closed { return }
             waiting.removeLast()
             if qos == .atMostOnce {
@@ -155,7 +162,9 @@ private final class MQTTPublishing: MQTTConnectionOwner {
         default: throw .malformed("it acknowledges a message of another QoS")
         }
         if step == .received, code < 0x80 {
-            connection.write { $0.step(.release, identifier) }
+            if connection.write({ $0.step(.release, identifier) }) == .refused {
+                unreleased.insert(identifier)
+            }
             return .proceed
         }
         if code >= 0x80, step != .complete {
@@ -178,6 +187,7 @@ private final class MQTTPublishing: MQTTConnectionOwner {
         failure = error
         shipment = nil
         inFlight.removeAll()
+        unreleased.removeAll()
         monitor.setInFlight(0)
         continuation?.resume(throwing: error)
         continuation = nil

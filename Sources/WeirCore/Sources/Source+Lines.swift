@@ -59,7 +59,7 @@ extension Source where Element == String {
     /// When it follows the file, it goes through rotation: a renamed file is read until its writer has moved on to the
     /// new one, a truncated file is read from its beginning, a missing one is waited for. A line is sent when its line
     /// feed is there, or its file has been replaced. What a writer truncates between two looks is lost, and a file that
-    /// is truncated and filled beyond its former size in that time is not noticed: prefer rotation by renaming.
+    /// is truncated and filled to its former size or beyond in that time is not noticed: prefer rotation by renaming.
     ///
     /// When the source restarts it goes on behind the last line it has sent.
     ///

@@ -79,9 +79,14 @@ struct LineReader<Element: Sendable>: Sendable {
                     position.offset -= Int64(open)
                     return position
                 }
-            case .endOfFile: try await finish(&splitter)
+            case .endOfFile: try await finish(&splitter, position: tail.position)
             case .nothing:
-                if !justOpened { try await context.sleep(for: interval) }
+                if !justOpened {
+                    try await context.sleep(for: interval)
+                } else if let position = tail.position {
+                    // A run that goes on before the first line has come begins here.
+                    inlet.advance(to: position)
+                }
             }
         }
     }
@@ -94,9 +99,7 @@ struct LineReader<Element: Sendable>: Sendable {
     ) async throws {
         var batch = Batch<Element>()
         splitter.append(bytes) { add($0, to: &batch) }
-        if !batch.isEmpty {
-            try await inlet.send(batch, position: position(splitter.openByteCount))
-        }
+        try await send(batch, position: position(splitter.openByteCount))
     }
 
     private func finish(
@@ -104,7 +107,15 @@ struct LineReader<Element: Sendable>: Sendable {
     ) async throws {
         var batch = Batch<Element>()
         splitter.finish { add($0, to: &batch) }
-        if !batch.isEmpty { try await inlet.send(batch, position: position) }
+        try await send(batch, position: position)
+    }
+
+    private func send(_ batch: Batch<Element>, position: SourcePosition?) async throws {
+        if !batch.isEmpty {
+            try await inlet.send(batch, position: position)
+        } else if let position {
+            inlet.advance(to: position)
+        }
     }
 
     private func add(_ line: LineSplitter.Line, to batch: inout Batch<Element>) {

@@ -16,10 +16,10 @@ extension IngestJournal {
             journalOptions.segmentBytes = min(
                 options.segmentBytes, max(4_096, options.journalBytes / 8))
             // Room for a segment that is begun at the bound, and for the tables.
-            let keyBytes = min(options.requestKeys, .max / 4 / RequestKeyTable.encodedLength)
             journalOptions.maximumBytes =
-                min(options.journalBytes, .max / 4) + journalOptions.segmentBytes + 32 << 20
-                + keyBytes * RequestKeyTable.encodedLength
+                min(options.journalBytes, .max / 4) + journalOptions.segmentBytes + 1 << 20
+                + bytes(options.requestKeys, each: RequestKeyTable.encodedLength)
+                + bytes(options.producers, each: ProducerTable.encodedLengthMax)
             journalOptions.firstPosition = first
             journalOptions.maximumRecordBytes = 1 << 30
             journalOptions.maximumPendingBytes = 2 << 30
@@ -35,6 +35,10 @@ extension IngestJournal {
             }
             journal.withLock { $0 = opened }
         }
+    }
+
+    private func bytes(_ count: Int, each size: Int) -> Int {
+        min(max(0, count), .max / 8 / size) * size
     }
 
     private func check(_ journal: Journal, holds start: SourcePosition?) throws {

@@ -94,6 +94,9 @@ struct ProducerTable: RecordedTable {
         entries.values.contains { $0.durable > 0 && $0.recordedAt < position }
     }
 
+    /// Bytes of a producer in ``encoded``, at most.
+    static let encodedLengthMax = 1 + 255 + 8
+
     /// All producers, the longest idle first.
     ///
     /// Layout, little endian: their number (4 bytes), and of each the length of its name (1), the

@@ -255,6 +255,28 @@ extension IngestLimits {
         await journal.close()
     }
 
+    @Test func `has room for its producers when it is full`() async throws {
+        var limits = IngestLimits()
+        limits.segmentBytes = 4_096
+        limits.journalBytes = 16_384
+        limits.producers = 300_000
+        let journal = try await open(SimulatedFileSystem(), from: nil, limits)
+        let name = String(repeating: "p", count: 120)
+        journal.registry.table.change { table in
+            for number in 0..<limits.producers {
+                table.restore("\(name)\(number)", upTo: 1, recordedAt: 0)
+            }
+        }
+        while journal.isOpen {
+            var record = IngestRecord(origin: "here")
+            [UInt8](repeating: 7, count: 1_000).withUnsafeBytes { record.append($0) }
+            #expect(journal.submit(record))
+        }
+        journal.retain(from: try #require(await journal.next().last?.position) + 1)
+        #expect(journal.isOpen)
+        await journal.close()
+    }
+
     @Test func `remembers producers whose messages are long gone`() async throws {
         let disk = SimulatedFileSystem()
         var journal = try await open(disk)

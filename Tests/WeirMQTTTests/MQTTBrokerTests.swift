@@ -226,6 +226,31 @@ struct `MQTT with a broker` {
         #expect(Set(ids) == Set(0..<3_000))
     }
 
+    @Test(arguments: [false, true])
+    func `gives payload and topic of what is no event to the dead letters`(
+        hasStore: Bool
+    ) async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let folder = try Folder()
+        let letters = Recorder<DeadLetter>()
+        let topology = Topology("letters") {
+            EventStream<Reading>(
+                "in", from: .mqtt(broker.url, subscribe: ["a/#"], options: options("letters"))
+            ).sink(.discard)
+        }
+        let running = try await topology.start(
+            .quiet(store: hasStore ? .directory("\(folder.path)/store") : nil))
+        running.deadLetters.onLetter { letters.append($0) }
+        await broker.waitForLog("Sending SUBACK")
+        try await broker.publish("-q", "1", "-t", "a/bad", "-m", "no JSON")
+        let letter = await letters.wait(for: 1)[0]
+        #expect(letter.event as? [UInt8] == Array("no JSON".utf8))
+        #expect(letter.origin == "\(broker.url) a/bad")
+        #expect(letter.reason.contains("invalid syntax"))
+        try await running.drain()
+    }
+
     @Test func `says why it is refused`() async throws {
         let broker = try await Broker.refusing()
         for version in [MQTTVersion.v3_1_1, .v5] {

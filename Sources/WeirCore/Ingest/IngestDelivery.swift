@@ -100,11 +100,31 @@ package struct IngestDelivery<Element: Sendable>: Sendable {
     ) {
         do {
             try decode(message, &batch)
+        } catch let refused as UndecodablePayload {
+            inlet.context.deadLetter(
+                refused.payload, reason: String(describing: refused.cause),
+                origin: "\(contents.origin) \(refused.place)")
         } catch {
             inlet.context.deadLetter(
                 [UInt8](message), reason: String(describing: error), origin: contents.origin)
         }
     }
+}
+
+/// What is wrong with a message of which the journal holds more than the payload.
+package struct UndecodablePayload: Error, CustomStringConvertible {
+    let payload: [UInt8]
+    /// What the message tells of its origin, such as a topic.
+    let place: String
+    let cause: any Error
+
+    package init(_ payload: [UInt8], place: String, cause: any Error) {
+        self.payload = payload
+        self.place = place
+        self.cause = cause
+    }
+
+    package var description: String { String(describing: cause) }
 }
 
 extension SourceContext {

@@ -21,6 +21,18 @@ public struct MQTTDecoder<Element: Sendable>: Sendable {
             })
     }
 
+    /// Appends the event of a message as the ingest journal keeps it.
+    var appendRecorded: @Sendable (UnsafeRawBufferPointer, inout Batch<Element>) throws -> Void {
+        { [append] bytes, batch in
+            let message = try RecordedMessage.decode(bytes)
+            do {
+                try append(message, &batch)
+            } catch {
+                throw UndecodablePayload(message.payload, place: message.topic, cause: error)
+            }
+        }
+    }
+
     private init(
         appending append: @escaping @Sendable (MQTTMessage, inout Batch<Element>) throws -> Void
     ) {

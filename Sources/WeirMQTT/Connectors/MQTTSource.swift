@@ -54,9 +54,7 @@ extension Source {
                 inlet, endpoint: try MQTTEndpoint(url), options: options,
                 subscriptions: subscriptions, decoder: decoder, limits: limits
             ).run()
-        }.recorded { bytes, batch in
-            try decoder.append(try RecordedMessage.decode(bytes), &batch)
-        }
+        }.recorded(decoder.appendRecorded)
     }
 
     private static func check(_ subscriptions: [MQTTSubscription]) throws(MQTTError) {
@@ -138,9 +136,7 @@ private struct MQTTSourceRun<Element: Sendable>: Sendable {
         let (loop, context, decoder) = (link.loop, inlet.context, decoder)
         let delivery = IngestDelivery(
             journal: journal, inlet: inlet,
-            decodeFrom: { _ in
-                { bytes, batch in try decoder.append(try RecordedMessage.decode(bytes), &batch) }
-            })
+            decodeFrom: { _ in decoder.appendRecorded })
         try await delivery.begin()
         journal.onFlow { _ in loop.execute { link.value.followJournal() } }
         // Not cancelled with the source: what is durable is handed on first.

@@ -99,6 +99,33 @@ struct `MQTT over a faulty network` {
         try await running.drain()
     }
 
+    @Test func `a source with QoS 2 still knows what it has taken when it is restarted`()
+        async throws
+    {
+        let broker = try await Broker()
+        try await broker.start()
+        let proxy = try FaultyProxy(to: broker.port)
+        defer { proxy.stop() }
+        var options = options("plant-7")
+        // A lost connection is its supervisor's business at once.
+        options.reconnection.attempts = 1
+        let seen = Recorder<Int>()
+        let running = try await subscriber(proxy, qos: .exactlyOnce, options, seen)
+            .start(.quiet())
+        await broker.waitForLog("Sending SUBACK")
+        proxy.set([.toServer]) { $0.isBlackHole = true }
+        try await publisher(broker.port, 0..<1, qos: .exactlyOnce).start(.quiet())
+            .waitUntilFinished()
+        await seen.wait(for: 1)
+        // The broker has got no PUBREC, and sends the message again.
+        proxy.resetAll()
+        proxy.heal()
+        try await publisher(broker.port, 1..<2, qos: .exactlyOnce).start(.quiet())
+            .waitUntilFinished()
+        #expect(await seen.wait { $0.contains(1) } == [0, 1])
+        try await running.drain()
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `a sink brings messages to their end that are larger than what may wait to be written`()
         async throws

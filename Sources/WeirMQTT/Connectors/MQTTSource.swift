@@ -95,13 +95,19 @@ private struct MQTTSourceRun<Element: Sendable>: Sendable {
         let context = inlet.context
         let tls = endpoint.isSecure ? try TLSClientContext(options.tls) : nil
         let journal = try await context.ingestJournal(limits)
+        let received = context.resources.shared("mqtt numbers of \(context.stage)") {
+            LoopBound(MQTTReceived(), on: loop)
+        } close: { _ in
+        }
         let (failures, end) = AsyncStream<any Error>.makeStream()
         let link = try await loop.run {
             let intake = MQTTIntake(
                 inlet, journal: journal, decoder: decoder, origin: endpoint.name, loop: loop)
+            if journal == nil { received.value.forgetPending() }
             return LoopBound(
                 MQTTSourceLink(
-                    endpoint, options, subscriptions, intake, tls: tls, context, loop
+                    endpoint, options, subscriptions, intake, received.value, tls: tls, context,
+                    loop
                 ) { error in
                     end.yield(error)
                     end.finish()
@@ -122,7 +128,7 @@ private struct MQTTSourceRun<Element: Sendable>: Sendable {
                 try await Task { [inlet] in try await inlet.send(rest.0) }.value
             }
             try await loop.run {
-                link.value.accepted(rest.1)
+                received.value.accepted(rest.1)
                 link.value.disconnect()
             }
         }

@@ -8,6 +8,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     private let options: MQTTOptions
     private let subscriptions: [MQTTSubscription]
     private let intake: MQTTIntake<Element>
+    private let received: MQTTReceived
     private let tls: TLSClientContext?
     private let context: SourceContext
     private let loop: Loop
@@ -17,24 +18,20 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     private var timer: LoopTimer?
     private var connection: MQTTConnection?
     private var hasStopped = false
-    private var session = 0
-    /// Numbers of messages that were taken and are not safe yet.
-    private var pending: Set<UInt16> = []
-    /// Numbers of messages of QoS 2 that are safe, and that the broker has not released yet.
-    private var held: Set<UInt16> = []
 
     /// The number of the only packet of this side that has one.
     private static var subscribeNumber: UInt16 { 1 }
 
     init(
         _ endpoint: MQTTEndpoint, _ options: MQTTOptions, _ subscriptions: [MQTTSubscription],
-        _ intake: MQTTIntake<Element>, tls: TLSClientContext?, _ context: SourceContext,
-        _ loop: Loop, onFailure: @escaping (any Error) -> Void
+        _ intake: MQTTIntake<Element>, _ received: MQTTReceived, tls: TLSClientContext?,
+        _ context: SourceContext, _ loop: Loop, onFailure: @escaping (any Error) -> Void
     ) {
         self.endpoint = endpoint
         self.options = options
         self.subscriptions = subscriptions
         self.intake = intake
+        self.received = received
         self.tls = tls
         self.context = context
         self.loop = loop
@@ -46,7 +43,8 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
 
     func start() {
         if hasStopped { return }
-        intake.onAccepted = { [weak self] in self?.accepted($0) }
+        intake.onAccepted = { [received] in received.accepted($0) }
+        received.onSafe = { [weak self] in self?.acknowledge($0) }
         intake.onRoom = { [weak self] in self?.connection?.resume() }
         MQTTConnection.open(endpoint, options, tls: tls, on: loop) { [self] result in
             switch result {
@@ -86,11 +84,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         reconnection.connected()
         monitor.connected()
         let isPresent = connection.welcome.isSessionPresent
-        if !isPresent {
-            session += 1
-            pending.removeAll()
-            held.removeAll()
-        }
+        received.connected(isSessionPresent: isPresent)
         context.logger.info(
             "mqtt connected",
             metadata: metadata().merging(["session": isPresent ? "kept" : "new"]) { $1 })
@@ -140,7 +134,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         switch packet {
         case .publish(let publish): return take(publish, connection)
         case .step(.release, let identifier, _, _):
-            held.remove(identifier)
+            received.release(identifier)
             connection.write { $0.step(.complete, identifier) }
             return .proceed
         case .subscribeAck(let identifier, let codes):
@@ -176,28 +170,25 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     private func take(_ publish: MQTTPacket.Publish, _ connection: MQTTConnection) -> Flow {
         let (qos, identifier) = (publish.message.qos, publish.identifier)
         if qos == .atMostOnce { return intake.take(publish.message, nil) }
-        if held.contains(identifier) {
+        switch received.take(identifier) {
+        case .safe:
             // Its PUBREC was lost with a connection.
             connection.write { $0.step(.received, identifier) }
             return .proceed
-        }
         // Sent again over a new connection while it is on its way.
-        guard pending.insert(identifier).inserted else { return .proceed }
-        return intake.take(
-            publish.message, MQTTReceipt(identifier: identifier, qos: qos, session: session))
+        case .underWay: return .proceed
+        case .new:
+            return intake.take(
+                publish.message,
+                MQTTReceipt(identifier: identifier, qos: qos, session: received.session))
+        }
     }
 
-    /// On the loop: these are safe, so the broker may forget them.
-    func accepted(_ receipts: [MQTTReceipt]) {
-        let current = receipts.filter { $0.session == session }
-        for receipt in current {
-            pending.remove(receipt.identifier)
-            if receipt.qos == .exactlyOnce { held.insert(receipt.identifier) }
-        }
-        monitor.setInFlight(pending.count)
-        guard let connection, !current.isEmpty else { return }
+    private func acknowledge(_ receipts: [MQTTReceipt]) {
+        monitor.setInFlight(received.pendingCount)
+        guard let connection, !receipts.isEmpty else { return }
         connection.write { writer in
-            for receipt in current {
+            for receipt in receipts {
                 writer.step(
                     receipt.qos == .exactlyOnce ? .received : .published, receipt.identifier)
             }
@@ -207,7 +198,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
     func receivedAll(on connection: MQTTConnection) {
         if intake.pass() == .stop { connection.pause() }
         if let failure = intake.failure { connection.close(failure) }
-        monitor.setInFlight(pending.count)
+        monitor.setInFlight(received.pendingCount)
     }
 
     func drained(_ connection: MQTTConnection) {}

@@ -98,9 +98,11 @@ package final class CheckpointService: Sendable {
                 throw StoreError(store: store.path, reason: "it can't be opened: \(error)")
             }
             do {
+                let complete = try directory.completeCheckpoints()
+                let restored = try Self.load(directory, store, complete)
                 return (
-                    lock, try directory.lastNumber(), try Self.load(directory, store),
-                    try Self.keptPositions(directory, store)
+                    lock, try directory.lastNumber(), restored,
+                    Self.keptPositions(directory, store, complete, besides: restored?.manifest)
                 )
             } catch {
                 lock.release()
@@ -126,10 +128,12 @@ package final class CheckpointService: Sendable {
 
     /// Where the sources are in each checkpoint that earlier runs have left to go back to.
     private static func keptPositions(
-        _ directory: CheckpointDirectory, _ store: StateStore
-    ) throws -> [Int: [String: SourcePosition]] {
+        _ directory: CheckpointDirectory, _ store: StateStore, _ complete: [Int],
+        besides restored: Manifest?
+    ) -> [Int: [String: SourcePosition]] {
         var kept: [Int: [String: SourcePosition]] = [:]
-        for number in try directory.completeCheckpoints().suffix(store.keeping) {
+        let known = restored?.savepoint == nil ? restored?.checkpoint : nil
+        for number in complete.suffix(store.keeping) where number != known {
             // To a damaged one there is no way back.
             let manifest = try? directory.manifest(in: directory.directory(of: number))
             kept[number] = manifest.map(positions)
@@ -138,9 +142,8 @@ package final class CheckpointService: Sendable {
     }
 
     private static func load(
-        _ directory: CheckpointDirectory, _ store: StateStore
+        _ directory: CheckpointDirectory, _ store: StateStore, _ complete: [Int]
     ) throws -> RestoredRun? {
-        let complete = try directory.completeCheckpoints()
         switch store.start.kind {
         case .latest:
             guard let newest = complete.last else { return nil }

@@ -50,7 +50,7 @@ final class FileWriter<Element: Sendable>: SinkWriter {
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        let bytes = batch.lines(encode, reject: reject)
+        let (bytes, refused) = batch.lines(encode)
         let (file, whole, lines) = (file, size, bytes)
         let syncs = sync == .everyBatch
         try await thread.run {
@@ -64,6 +64,7 @@ final class FileWriter<Element: Sendable>: SinkWriter {
         }
         size += bytes.count
         needsSync = sync == .whenIdle
+        for (event, error) in refused { reject(event, error) }
     }
 
     func flush() async throws {

@@ -78,8 +78,10 @@ private final class TransactionalLineWriter<Element: Sendable>: TransactionalSin
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        let (file, lines) = (file, batch.lines(encode, reject: reject))
+        let file = file
+        let (lines, refused) = batch.lines(encode)
         try await whenThereIsRoom { try file.write(lines) }
+        for (event, error) in refused { reject(event, error) }
     }
 
     func prepare(checkpoint: Int) async throws -> [UInt8] {
@@ -130,10 +132,12 @@ private struct FileUnavailable: SinkUnavailable, CustomStringConvertible {
 }
 
 extension Batch {
-    /// A line for each event; what can't be encoded is handed to `reject`.
+    /// A line for each event, and what can't be encoded: to be given up once the others are written,
+    /// since the whole batch comes again until then.
     func lines(
-        _ encode: (Element, inout [UInt8]) throws -> Void, reject: (Element, any Error) -> Void
-    ) -> [UInt8] {
+        _ encode: (Element, inout [UInt8]) throws -> Void
+    ) -> (bytes: [UInt8], refused: [(Element, any Error)]) {
+        var refused: [(Element, any Error)] = []
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count * 128)
         for event in elements {
@@ -143,9 +147,9 @@ extension Batch {
                 bytes.append(0x0A)
             } catch {
                 bytes.removeLast(bytes.count - start)
-                reject(event, error)
+                refused.append((event, error))
             }
         }
-        return bytes
+        return (bytes, refused)
     }
 }

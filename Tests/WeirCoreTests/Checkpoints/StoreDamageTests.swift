@@ -214,6 +214,23 @@ private func files(_ disk: SimulatedFileSystem, in directory: String) throws -> 
         #expect(try after.list("/store/savepoints/a").contains("MANIFEST"))
     }
 
+    @Test func `gives up once what can't be encoded, however often its batch is written`() throws {
+        let disk = SimulatedFileSystem()
+        disk.fail(.write, with: .io, times: 3)
+        var store = StateStore.directory("/store", checkpointEvery: .zero)
+        store.fileSystem = disk
+        var configuration = TopologyTest.configuration
+        configuration.store = store
+        let test = try TopologyTest(
+            Topology("t", supervisor: Supervisor(backoff: .none)) {
+                EventStream("in", from: .collection([1, Double.nan, 2]))
+                    .sink(.transactionalJSONLines(toFile: "/out.jsonl"))
+            }, configuration: configuration)
+        try test.finish()
+        #expect(test.running.deadLetters.total == 1)
+        #expect(try disk.readFile("/out.jsonl") == Array("1\n2\n".utf8))
+    }
+
     @Test func `has made final what its last checkpoint holds after a suspension`() throws {
         let disk = SimulatedFileSystem()
         let test = try SmallRun.start(disk, pause: 4)

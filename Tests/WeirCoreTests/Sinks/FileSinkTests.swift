@@ -52,6 +52,17 @@ import WeirTesting
         #expect(error.map { "\($0)".contains("cannot write '/dev/full': No space left") } == true)
     }
 
+    @Test func `gives nothing up while the disk is full`() throws {
+        let test = try TopologyTest(
+            Topology("t") {
+                EventStream("in", from: .collection([1, Double.nan]))
+                    .sink(.jsonLines(toFile: "/dev/full"))
+            })
+        try test.advance(by: .seconds(60))
+        #expect(throws: StageFailure.self) { try test.finish() }
+        #expect(test.running.deadLetters.total == 0)
+    }
+
     @Test func `can't be started on a path that can't be written`() throws {
         #expect(throws: FileError.self) {
             _ = try TopologyTest(

@@ -126,6 +126,32 @@ struct `MQTT over a faulty network` {
         try await running.drain()
     }
 
+    @Test func `a sink gives up once what has no topic, however often its batch is published`()
+        async throws
+    {
+        let broker = try await Broker()
+        try await broker.start()
+        let proxy = try FaultyProxy(to: broker.port)
+        defer { proxy.stop() }
+        // Enough for CONNECT, too little for the message behind it.
+        proxy.set([.toServer]) { $0.resetAfter = 60...60 }
+        var options = options()
+        options.reconnection.attempts = 1
+        let supervisor = Supervisor(
+            .oneForOne, intensity: 1_000_000, within: .seconds(60), backoff: .none)
+        let running = try await Topology("sink", supervisor: supervisor) { [options] in
+            EventStream("out", from: .collection([Reading(id: 1), Reading(id: 2)]))
+                .sink(
+                    .mqtt("mqtt://127.0.0.1:\(proxy.port)", options: options) {
+                        $0.id == 1 ? "plant/#" : "plant/long/enough"
+                    })
+        }.start(.quiet())
+        while proxy.counters.resets < 3 { await Task.yield() }
+        proxy.heal()
+        try await running.waitUntilFinished()
+        #expect(running.deadLetters.total == 1)
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func `a sink brings messages to their end that are larger than what may wait to be written`()
         async throws

@@ -114,7 +114,7 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
     }
 
     func write(_ batch: Batch<Element>) async throws {
-        let shipment = shipment(of: batch)
+        let (shipment, unfit) = shipment(of: batch)
         var reconnection = Reconnection(options.reconnection)
         while true {
             do {
@@ -139,32 +139,38 @@ private final class MQTTSinkWriter<Element: Sendable>: SinkWriter {
                 try await context.sleep(for: pause)
             }
         }
+        // Only now: until all others are published the whole batch may come again.
+        for (event, reason) in unfit { context.deadLetter(event, reason: reason) }
         monitor.refused(shipment.refusals.count)
         for (index, error) in shipment.refusals {
             context.deadLetter(batch.elements[index], reason: error.message)
         }
     }
 
-    private func shipment(of batch: Batch<Element>) -> MQTTShipment {
+    /// The messages of a batch, and the events that can't be one with the reason.
+    private func shipment(
+        of batch: Batch<Element>
+    ) -> (MQTTShipment, unfit: [(Element, reason: String)]) {
+        var unfit: [(Element, reason: String)] = []
         var messages: [MQTTOutgoing] = []
         messages.reserveCapacity(batch.count)
         for (index, event) in batch.elements.enumerated() {
             let topic = topic(event)
             guard MQTTTopic.isName(topic) else {
-                context.deadLetter(
-                    event, reason: "'\(topic)' is no name of a topic: it is empty or has wildcards")
+                unfit.append(
+                    (event, "'\(topic)' is no name of a topic: it is empty or has wildcards"))
                 continue
             }
             var payload: [UInt8] = []
             do {
                 try encoder.append(event, to: &payload)
             } catch {
-                context.deadLetter(event, reason: "it can't be encoded: \(error)")
+                unfit.append((event, "it can't be encoded: \(error)"))
                 continue
             }
             messages.append(MQTTOutgoing(topic: topic, payload: payload, index: index))
         }
-        return MQTTShipment(messages)
+        return (MQTTShipment(messages), unfit)
     }
 
     func close() async throws {

@@ -99,7 +99,7 @@ final class HubBuffer<Element: Sendable>: Sendable {
         return isTaken
     }
 
-    /// Adds an event; the oldest one gives way. False if it is finished.
+    /// Adds an event, for which the oldest one gives way; false if it is finished.
     func sendDroppingOldest(_ element: Element) -> Bool {
         let (isTaken, receiver) = state.withLock { state in
             if state.isFinished { return (false, nil as UnsafeContinuation<Void, Never>?) }

@@ -2,7 +2,9 @@ import Synchronization
 import Weir
 
 extension Source where Element: Sendable {
-    /// The first `count` events of a ring, in batches of the run's size, each copied from the ring.
+    /// The first `count` events of a ring, in batches of the run's size.
+    ///
+    /// A batch that is the whole ring shares its memory: then the first operator that changes events copies them.
     static func ring(_ ring: EventRing<Element>, count: Int) -> Source {
         Source("ring") { inlet in
             let size = inlet.context.preferredBatchSize

@@ -44,7 +44,9 @@ extension Sink {
         Sink("forEachBatch") { _ in CallbackWriter { try await action($0) } }
     }
 
-    /// Calls a closure that never waits for each batch; see ``forEach(_:)``.
+    /// Calls a closure that never waits for each batch.
+    ///
+    /// As long as it takes next to no time it runs on the thread of the stage before it.
     @inlinable
     public static func forEachBatch(
         _ action: @escaping @Sendable (Batch<Element>) throws -> Void

@@ -59,8 +59,7 @@ import WeirCore
     ) -> Pipeline {
         let life = world.life
         return EventStream("consumer \(number)", from: .sequence(consumer))
-            .sink(
-                .forEach { log.add($0, to: number, in: life) })
+            .sink(.forEach { log.add($0, to: number, in: life) })
     }
 
     @Test func `give each consumer of a broadcast all events of its life in order`() throws {

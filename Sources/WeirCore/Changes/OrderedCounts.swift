@@ -1,8 +1,9 @@
 /// The smallest or the largest value, of inputs that can be taken out again; nil without inputs.
 ///
-/// Values that are not equal to themselves (NaN) are ignored. Keeps every different value with its number, in order: O(log n) to find one and O(n) to make room
-/// for a new one, n being the number of different values. Where nothing is ever taken out,
-/// ``Aggregate/min(of:)`` and ``Aggregate/max(of:)`` need one value only.
+/// Values that are not equal to themselves (NaN) are ignored. Keeps every different value with its
+/// number, in order: O(log n) to find one and O(n) to make room for a new one, n being the number of
+/// different values. Where nothing is ever taken out, ``Aggregate/min(of:)`` and
+/// ``Aggregate/max(of:)`` need one value only.
 public struct OrderedExtremumAggregate<Input, Value>: InvertibleAggregate
 where Value: Comparable & Codable & Sendable {
     @usableFromInline let value: @Sendable (Input) -> Value

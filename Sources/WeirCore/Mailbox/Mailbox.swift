@@ -85,12 +85,15 @@ package final class Mailbox: Sendable {
     ///
     /// `.full` leaves it with the caller.
     ///
-    /// - Parameter wakeUps: Where a consumer that waits goes, instead of being woken at once.
+    /// - Parameter wakeUps: Where a consumer that waits goes, instead of being woken at once; the stage instead of the
+    ///   consumer, if its turn is light and can be taken there.
     package func trySend(
         _ delivery: Delivery, wakeUps: ConsumerWakeUps? = nil
     ) -> MailboxStateMachine.SendResult {
         var claim: StageActor?
-        return offer(delivery, claiming: .none, claim: &claim, wakeUps: wakeUps)
+        defer { if let claim { wakeUps?.add(claim) } }
+        return offer(
+            delivery, claiming: wakeUps == nil ? .none : .light, claim: &claim, wakeUps: wakeUps)
     }
 
     /// Sends a delivery, waiting for room.

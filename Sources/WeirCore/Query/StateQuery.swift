@@ -72,6 +72,12 @@ extension StageActor {
     fileprivate func look<Key: Hashable & Codable & Sendable, Value: Sendable>(
         up key: Key, hash: UInt64, as: Value.Type
     ) -> StateAnswer<Value> {
+        aside { find(key, hash) }
+    }
+
+    private func find<Key: Hashable & Codable & Sendable, Value: Sendable>(
+        _ key: Key, _ hash: UInt64
+    ) -> StateAnswer<Value> {
         var contents: [String] = []
         for (_, state) in scope.states {
             let inner = (state as? FollowedState)?.state ?? state

@@ -61,8 +61,10 @@ public struct Inlet<Element: Sendable>: Sendable {
 
     /// The same for a thread that wakes the stages it has sent to together, and soon.
     @inlinable
-    package func trySend(_ batch: Batch<Element>, wakeUps: ConsumerWakeUps) throws -> Bool {
-        try core.trySend(Parcel(batch), wakeUps: wakeUps) == nil
+    package func trySend(
+        _ batch: Batch<Element>, position: SourcePosition? = nil, wakeUps: ConsumerWakeUps
+    ) throws -> Bool {
+        try core.trySend(Parcel(batch, position), wakeUps: wakeUps) == nil
     }
 
     /// Where to go on reading: behind what was sent last, or where the checkpoint says from which

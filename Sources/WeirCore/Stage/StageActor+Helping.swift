@@ -39,7 +39,7 @@ extension StageActor {
     /// Lets other stages do this one's turns, if none of its work needs waiting.
     func lendIfPossible() {
         // State on disk may wait for the disk.
-        if isSource || !scope.asyncWork.isEmpty { return }
+        if !scope.asyncWork.isEmpty { return }
         if !scope.writers.allSatisfy({ $0.neverWaits }) { return }
         if scope.backend != nil { return }
         mailbox.lend(self)
@@ -81,6 +81,26 @@ extension StageActor {
         }
     }
 
+    /// A turn of a claimed stage on a thread that runs no task, such as an event loop's; returns a light stage whose
+    /// turn is the caller's to do.
+    nonisolated func takeTurnOutside() -> StageActor? {
+        typealias Isolated = (isolated StageActor) -> StageActor?
+        typealias Unchecked = (StageActor) -> StageActor?
+        let turn: Isolated = { $0.takeHelpedTurn(.light) }
+        return asides.withLock { _ in
+            // Safety: the claim keeps the stage's own task asleep and other helpers away, so that nobody else takes a
+            // turn of the actor; what is asked of it beside its turns takes the lock (`aside(_:)`). The mailbox's
+            // lock orders this turn behind the one before and before the next. The two types differ in the
+            // isolation alone, as in `assumeIsolated`.
+            withoutActuallyEscaping(turn) { unsafeBitCast($0, to: Unchecked.self)(self) }
+        }
+    }
+
+    /// Does something on the actor between turns, also between those that are taken outside it.
+    func aside<Result: Sendable>(_ body: () throws -> Result) rethrows -> Result {
+        try asides.withLock { _ in try body() }
+    }
+
     /// A turn on behalf of this stage's own task; returns a stage whose turn is the caller's to do.
     private func takeHelpedTurn(_ claiming: Claiming) -> StageActor? {
         var next: StageActor?
@@ -109,6 +129,7 @@ extension StageActor {
         if isDone {
             scope.publishMetrics()
             armWakeUp()
+            resumePutOffBarrier()
         }
         idleSince = environment.clock.monotonicNanoseconds()
         metrics.busySince.store(0, ordering: .relaxed)

@@ -49,6 +49,8 @@ package actor StageActor: SupervisedChild {
     var claimed: StageActor?
     /// How many turns in a row were light; see ``isLight``.
     nonisolated let lightTurns = Atomic<Int>(0)
+    /// Held during turns outside the actor, and while it is asked something; see ``takeTurnOutside()``.
+    nonisolated let asides = Mutex<Void>(())
     /// How much of the turn under way went into turns of other stages.
     var helpedNanoseconds: Int64 = 0
     /// What a turn that another stage did here has left to do.

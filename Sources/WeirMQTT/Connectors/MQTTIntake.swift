@@ -95,7 +95,7 @@ final class MQTTIntake<Element: Sendable> {
 
     private func offer(_ parcel: (batch: Batch<Element>, receipts: [MQTTReceipt])) -> Flow {
         do {
-            if try inlet.trySend(parcel.batch) {
+            if try inlet.trySend(parcel.batch, wakeUps: loop.wakeUps) {
                 onAccepted(parcel.receipts)
                 return .proceed
             }

@@ -248,7 +248,7 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
         parties.removeAll(keepingCapacity: true)
         if let inlet, !isDurable, head == waiting.count {
             do {
-                if try inlet.trySend(batch) {
+                if try inlet.trySend(batch, wakeUps: loop.wakeUps) {
                     for (party, count, _) in told { party.accepted(count) }
                     return
                 }
@@ -321,7 +321,7 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
     /// False when there is no room.
     private func pass(_ waiter: Waiter, _ inlet: Inlet<Element>) throws -> Bool {
         guard let journal else {
-            return try inlet.trySend(waiter.batch)
+            return try inlet.trySend(waiter.batch, wakeUps: loop.wakeUps)
         }
         guard journal.isOpen, var record = waiter.record else { return false }
         let (party, count) = (waiter.party, waiter.count)

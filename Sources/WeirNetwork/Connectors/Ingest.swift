@@ -115,7 +115,7 @@ final class Ingest<Element: Sendable>: MessageIntake {
 
     private func offer(_ batch: Batch<Element>) -> Flow {
         do {
-            if try inlet.trySend(batch, wakeUps: loop.scratch.wakeUps) {
+            if try inlet.trySend(batch, wakeUps: loop.wakeUps) {
                 acknowledge()
                 return .proceed
             }

@@ -1,6 +1,6 @@
 import CLibUV
 import Synchronization
-import WeirCore
+package import WeirCore
 
 /// An event loop (libuv) on a thread of its own that is also a Swift executor.
 ///
@@ -25,6 +25,8 @@ public final class Loop: SerialExecutor {
     nonisolated(unsafe) let uv: UnsafeMutablePointer<uv_loop_t>
     // Safety: used only on the loop's thread.
     nonisolated(unsafe) let scratch: LoopScratch
+    /// The stages that this turn's reads have brought something; used on the loop's thread only.
+    package var wakeUps: ConsumerWakeUps { scratch.wakeUps }
 
     private let wakeUp: WakeUp
     private let queue = Mutex(Queue())
@@ -178,7 +180,7 @@ public final class Loop: SerialExecutor {
         owner.store(currentThread(), ordering: .relaxed)
         uv_run(uv, UV_RUN_DEFAULT)
         uv_loop_close(uv)
-        scratch.wakeUps.wakeAll()
+        wakeUps.wakeAll()
         owner.store(0, ordering: .relaxed)
         let waiters = queue.withLock { queue in
             queue.phase = .stopped
@@ -192,7 +194,7 @@ public final class Loop: SerialExecutor {
 
     /// Runs on the loop's thread after a wake-up and before each wait for I/O.
     func turn() {
-        scratch.wakeUps.wakeAll()
+        wakeUps.wakeAll()
         drain()
         if queue.withLock({ $0.phase == .stopping }) { closeEverything() }
     }
@@ -268,7 +270,7 @@ public final class Loop: SerialExecutor {
             case .closure(let body): body()
             }
         }
-        scratch.wakeUps.wakeAll()
+        wakeUps.wakeAll()
         return true
     }
 

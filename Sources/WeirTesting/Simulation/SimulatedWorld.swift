@@ -80,7 +80,12 @@ public final class SimulatedWorld: Sendable {
                 let size = trial.isUneven ? 1 + random.below(random.below(8) + 1) : 64
                 let end = min(events.count, next + size)
                 let batch = Batch(ContiguousArray(events[next..<end]))
-                try await inlet.send(batch, position: SourcePosition(offset: Int64(end)))
+                let position = SourcePosition(offset: Int64(end))
+                if trial.isUneven, random.below(2) == 0 {
+                    try await inlet.sendAsLoop(batch, position: position)
+                } else {
+                    try await inlet.send(batch, position: position)
+                }
                 next = end
                 let delay = options.delay.inNanoseconds
                 if trial.isUneven, delay > 0, random.below(2) == 0 {
@@ -162,5 +167,17 @@ extension Duration {
     var inNanoseconds: Int {
         let (seconds, attoseconds) = components
         return Int(clamping: seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
+    }
+}
+
+extension Inlet {
+    /// Sends a batch as an event loop does, which takes the turn of a light stage itself.
+    func sendAsLoop(_ batch: Batch<Element>, position: SourcePosition) async throws {
+        let wakeUps = ConsumerWakeUps()
+        if try trySend(batch, position: position, wakeUps: wakeUps) {
+            wakeUps.wakeAll()
+        } else {
+            try await send(batch, position: position)
+        }
     }
 }

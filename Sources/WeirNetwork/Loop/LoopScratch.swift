@@ -16,8 +16,8 @@ final class LoopScratch {
     let read: UnsafeMutableRawPointer
     /// Where the connection that is corked gathers its writes.
     let cork: UnsafeMutableRawPointer
-    var corkCount = 0
-    unowned(unsafe) var corked: TCPConnection?
+    @exclusivity(unchecked) var corkCount = 0
+    @exclusivity(unchecked) unowned(unsafe) var corked: TCPConnection?
     /// Where a TLS connection gathers encrypted bytes during one call of OpenSSL.
     private(set) lazy var cipher = UnsafeMutableRawPointer.allocate(
         byteCount: Self.cipherCapacity, alignment: 64)

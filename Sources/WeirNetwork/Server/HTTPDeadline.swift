@@ -5,13 +5,13 @@
 final class HTTPDeadline {
     private let loop: Loop
     let timer: LoopTimer
-    private var deadline: UInt64 = .max
-    private var armedFor: UInt64 = .max
-    private var begun: UInt64 = 0
-    private var limit: UInt64 = 0
-    private var progress = -1
+    @exclusivity(unchecked) private var deadline: UInt64 = .max
+    @exclusivity(unchecked) private var armedFor: UInt64 = .max
+    @exclusivity(unchecked) private var begun: UInt64 = 0
+    @exclusivity(unchecked) private var limit: UInt64 = 0
+    @exclusivity(unchecked) private var progress = -1
     /// Bytes received since ``begin(_:)``.
-    var received = 0
+    @exclusivity(unchecked) var received = 0
     var onFire: () -> Void = {}
 
     init(_ loop: Loop) throws(NetworkError) {

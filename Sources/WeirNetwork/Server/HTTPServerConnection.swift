@@ -23,27 +23,27 @@ final class HTTPServerConnection: TCPConnectionHandler {
     let core: ServerCore
     let server: NetworkServer
     let clock: HTTPDeadline
-    var phase = Phase.head
+    @exclusivity(unchecked) var phase = Phase.head
     var reader: HTTPHeadReader
     /// The body under way, if it comes in chunks.
     private(set) var body: HTTPBodyReader?
     /// What is to come of a body whose length was told.
-    private var bodyRest = 0
-    var receiver: (any HTTPBodyReceiver)?
-    var lastRoute: KnownRoute?
+    @exclusivity(unchecked) private var bodyRest = 0
+    @exclusivity(unchecked) var receiver: (any HTTPBodyReceiver)?
+    @exclusivity(unchecked) var lastRoute: KnownRoute?
     /// Grows with each request: who answers later sees that its request is still the one.
-    private(set) var requestNumber: UInt64 = 0
+    @exclusivity(unchecked) private(set) var requestNumber: UInt64 = 0
     /// Facts of the current request.
-    var keepsAlive = true
-    var isHEAD = false
-    var minorVersion = 1
+    @exclusivity(unchecked) var keepsAlive = true
+    @exclusivity(unchecked) var isHEAD = false
+    @exclusivity(unchecked) var minorVersion = 1
     /// Whether the peer has ended its side, or the server is about to stop.
-    var closesAfterAnswer = false
+    @exclusivity(unchecked) var closesAfterAnswer = false
     /// Whether the head of an answer that takes its time is written: only its body may follow.
-    private var hasBegunAnswer = false
-    private var isReceiving = false
+    @exclusivity(unchecked) private var hasBegunAnswer = false
+    @exclusivity(unchecked) private var isReceiving = false
     /// Set while the receiver doesn't take what has come.
-    private var pausedSince: UInt64?
+    @exclusivity(unchecked) private var pausedSince: UInt64?
 
     init(
         _ tcp: TCPConnection, _ core: ServerCore, _ server: NetworkServer

@@ -6,6 +6,8 @@ final class SocketHandle: LoopHandle {
     private static let buffersPerWrite = 64
 
     var connection: TCPConnection?
+    /// Where the loop's sockets put what they read.
+    private let readMemory: UnsafeMutableRawPointer
     var resetsOnClose = false
     var onClosed: (() -> Void)?
     private var writeRequest: UnsafeMutablePointer<uv_write_t>?
@@ -13,6 +15,7 @@ final class SocketHandle: LoopHandle {
     private var bytesInRequest = 0
 
     init(loop: Loop) throws(NetworkError) {
+        readMemory = loop.scratch.read
         try super.init(loop: loop, type: UV_TCP)
         try check(uv_tcp_init(loop.uv, tcp), "creating a socket")
         register()
@@ -27,11 +30,12 @@ final class SocketHandle: LoopHandle {
         uv_read_start(
             stream,
             { handle, _, buffer in
-                guard let socket = LoopHandle.owner(of: handle, as: SocketHandle.self) else {
-                    return
+                guard let data = handle?.pointee.data else { return }
+                // Not `owner(of:)`: for one read of a constant nothing has to be retained.
+                let memory = Unmanaged<SocketHandle>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                    $0.readMemory
                 }
-                let scratch = socket.loop.scratch
-                buffer?.pointee.base = scratch.read.assumingMemoryBound(to: CChar.self)
+                buffer?.pointee.base = memory.assumingMemoryBound(to: CChar.self)
                 buffer?.pointee.len = LoopScratch.readCapacity
             },
             { handle, count, _ in
@@ -43,7 +47,7 @@ final class SocketHandle: LoopHandle {
         guard let connection else { return }
         if count > 0 {
             connection.received(
-                UnsafeMutableRawBufferPointer(start: loop.scratch.read, count: count))
+                UnsafeMutableRawBufferPointer(start: readMemory, count: count))
         } else if count == Int(UV_EOF.rawValue) {
             connection.reachedEnd()
         } else if count < 0 {

@@ -32,7 +32,7 @@ public final class WebSocketConnection {
     /// The TCP connection below.
     public let tcp: TCPConnection
     /// What gets messages and events; the connection keeps it until it has ended.
-    public var handler: (any WebSocketHandler)?
+    @exclusivity(unchecked) public var handler: (any WebSocketHandler)?
 
     private enum State { case open, closeSent, ended }
 
@@ -42,17 +42,17 @@ public final class WebSocketConnection {
     private var parser: WebSocketParser
     private let compressor: MessageCompressor?
     private var keys = MaskKeySource()
-    private var state = State.open
+    @exclusivity(unchecked) private var state = State.open
     /// What the kernel had taken when the time for the close handshake was last looked at.
     private var takenAtLook = 0
     private var isAwaitingPong = false
     private var isTooSlow = false
-    private var unfinished = UnfinishedMessage()
+    @exclusivity(unchecked) private var unfinished = UnfinishedMessage()
     /// What the read under way has completed.
-    private var hasMessage = false
-    private var hasControl = false
+    @exclusivity(unchecked) private var hasMessage = false
+    @exclusivity(unchecked) private var hasControl = false
     /// What the parser keeps, as of the last read: a handler may ask while it parses.
-    private var carriedByteCount = 0
+    @exclusivity(unchecked) private var carriedByteCount = 0
 
     /// Takes over a TCP connection after the handshake, with a timer of the same loop.
     init(

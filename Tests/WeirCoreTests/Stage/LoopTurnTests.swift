@@ -76,4 +76,44 @@ import WeirTesting
         for seed in 0..<60 as Range<UInt64> { inTurns += try run(seed).inTurns.withLock { $0 } }
         #expect(inTurns > 1_000)
     }
+
+    /// The global pool, and all turns are light.
+    private final class Pool: SteppedExecutor {
+        func enqueue(_ job: consuming ExecutorJob) { globalConcurrentExecutor.enqueue(job) }
+        func tossCoin() -> Bool { true }
+    }
+
+    @Test func `never run while the stage is asked for its state`() async throws {
+        let count = 3_000
+        let source = Source<Int>("loop") { inlet in
+            let wakeUps = ConsumerWakeUps()
+            for number in 0..<count {
+                while try !inlet.trySend(Batch([number, number]), wakeUps: wakeUps) {
+                    wakeUps.wakeAll()
+                    await withCheckedContinuation { room in inlet.whenSpace { room.resume() } }
+                }
+                wakeUps.wakeAll()
+            }
+        }
+        var configuration = RunConfiguration()
+        configuration.executor = Pool()
+        let topology = Topology("asked") {
+            EventStream("in", from: source).keyed(by: { _ in 0 })
+                .reduce(into: [Int](), name: "values") { values, number in
+                    values = [number, (values.last ?? 0) + 1]
+                }
+                .sink(.discard)
+        }
+        let running = try await topology.start(configuration)
+        let values = try #require(running.stage("values"))
+        var last = 0
+        while last < 2 * count {
+            guard let state = try await values.state(of: 0, as: [Int].self) else { continue }
+            // As after a whole batch: of the two equal numbers both have been counted.
+            #expect(state[1] == 2 * state[0] + 2)
+            #expect(state[1] >= last)
+            last = state[1]
+        }
+        try await running.waitUntilFinished()
+    }
 }

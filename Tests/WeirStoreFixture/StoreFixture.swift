@@ -34,10 +34,13 @@ struct StoreFixture: AsyncParsableCommand {
         @Argument var store: String
         @Argument var output: String
         @Option var payments = 100
+        @Flag var encrypted = false
 
         func run() async throws {
+            let store = try StateStore.directory(store, checkpointEvery: .zero)
+                .sealed(if: encrypted)
             let running = try await Rules(output: output).topology.start(
-                .init(logger: .quiet, store: .directory(store, checkpointEvery: .zero)))
+                .init(logger: .quiet, store: store))
             let address = running.addresses.values.map(\.description).first ?? ""
             let sender = try await AcknowledgedSender.connect(
                 to: "tcp://\(address)", producer: "till")
@@ -60,7 +63,7 @@ struct StoreFixture: AsyncParsableCommand {
             try await running.suspend()
             // The next run makes final what was prepared for the last checkpoint.
             let next = try await Rules(output: output).topology.start(
-                .init(logger: .quiet, store: .directory(store, checkpointEvery: .zero)))
+                .init(logger: .quiet, store: store))
             next.cancel()
             try? await next.waitUntilFinished()
         }
@@ -69,10 +72,12 @@ struct StoreFixture: AsyncParsableCommand {
     /// Runs until it is stopped.
     struct Serve: AsyncParsableCommand {
         @OptionGroup var rules: Rules
+        @Flag var encrypted = false
 
         func run() async throws {
             print("a line of the service's own")
-            try await rules.topology.run(.init(logger: .quiet))
+            let store = try StateStore.directory("unused").sealed(if: encrypted)
+            try await rules.topology.run(.init(logger: .quiet, store: store))
         }
     }
 
@@ -120,6 +125,17 @@ struct Rules: ParsableArguments {
                 .sink(.transactionalJSONLines(toFile: output).named("alerts"))
             }
         }
+    }
+}
+
+extension StateStore {
+    /// With a key that any two runs have.
+    func sealed(if isSealed: Bool) throws -> StateStore {
+        guard isSealed else { return self }
+        guard let key = EncryptionKey(id: 1, bytes: [UInt8](repeating: 1, count: 32)) else {
+            throw ExitCode(70)
+        }
+        return encrypted(with: FixedKeys(current: key))
     }
 }
 

@@ -118,6 +118,17 @@ package struct CheckpointDirectory: Sendable {
         return sections
     }
 
+    /// Reads every byte of a part; of one that is encrypted, and for which there are no keys, only
+    /// the checksums are looked at.
+    ///
+    /// - Throws: ``StoreError`` when the file is damaged.
+    func verify(_ part: Manifest.Part, in directory: String) throws {
+        try read(part, in: directory) { reader throws(ManifestProblem) in
+            if cipher == nil, try reader.isSealed { return try reader.checkSums() }
+            return try reader.forEach { _ in true }
+        }
+    }
+
     /// Reads the sections of a part one by one, and checks those that are wanted.
     ///
     /// - Throws: ``StoreError`` when the file is damaged, and what `body` throws.
@@ -127,15 +138,8 @@ package struct CheckpointDirectory: Sendable {
         where isWanted: ((_ id: String, _ group: Int) -> Bool)? = nil,
         _ body: (PartSection) throws -> Void
     ) throws {
-        let file = "\(directory)/\(part.file)"
         var failed: (any Error)?
-        do throws(ManifestProblem) {
-            let reader = try PartReader(files, file, cipher: cipher)
-            defer { reader.close() }
-            guard reader.size == part.bytes else {
-                throw ManifestProblem(
-                    description: "it has \(reader.size) bytes, the manifest says \(part.bytes)")
-            }
+        try read(part, in: directory) { reader throws(ManifestProblem) in
             let count = try reader.forEach(where: isWanted) { section in
                 do {
                     try body(section)
@@ -144,7 +148,27 @@ package struct CheckpointDirectory: Sendable {
                 }
                 return failed == nil
             }
-            guard failed != nil || count == part.sections else {
+            return failed == nil ? count : nil
+        }
+        if let failed { throw failed }
+    }
+
+    /// Reads the file of a part.
+    ///
+    /// - Parameter body: Returns how many sections there were; nil when it has not read them all.
+    private func read(
+        _ part: Manifest.Part, in directory: String,
+        _ body: (PartReader) throws(ManifestProblem) -> Int?
+    ) throws {
+        let file = "\(directory)/\(part.file)"
+        do throws(ManifestProblem) {
+            let reader = try PartReader(files, file, cipher: cipher)
+            defer { reader.close() }
+            guard reader.size == part.bytes else {
+                throw ManifestProblem(
+                    description: "it has \(reader.size) bytes, the manifest says \(part.bytes)")
+            }
+            if let count = try body(reader), count != part.sections {
                 throw ManifestProblem(description: "it lacks sections")
             }
         } catch {
@@ -153,7 +177,6 @@ package struct CheckpointDirectory: Sendable {
                 reason: "'\(file)' can't be used: \(error); restore the file, or begin with "
                     + "another checkpoint: .directory(…, from: .checkpoint(…))")
         }
-        if let failed { throw failed }
     }
 
     /// Removes all but the newest complete checkpoints, and what was never completed.

@@ -49,21 +49,17 @@ struct PartReader {
         var opener = try makeOpener()
         if opener != nil { offset = PartSealer.headerSize }
         while offset < size {
-            let header = try read(8, at: offset, of: offset)
-            let length = Int(header.number(UInt32.self, at: 0))
-            guard length >= 4, length <= size - offset - 8 else { throw Self.damaged(offset) }
-            let start = offset + 8
             count += 1
             if opener == nil, let isWanted {
-                let (id, group) = try name(at: start, length)
+                let (length, _) = try header(at: offset)
+                let (id, group) = try name(at: offset + 8, length)
                 if !isWanted(id, group) {
-                    offset = start + length
+                    offset += 8 + length
                     continue
                 }
             }
-            var content = try read(length, at: start, of: offset)
-            let sum = content.withUnsafeBytes { Checksum.of($0) }
-            guard sum == header.number(UInt32.self, at: 4) else { throw Self.damaged(offset) }
+            var content = try checkedBody(at: offset)
+            let end = offset + 8 + content.count
             if opener != nil {
                 do throws(StorageError) {
                     content = try opener?.open(content) ?? content
@@ -72,9 +68,30 @@ struct PartReader {
                 }
             }
             guard let section = PartSection(body: content) else { throw Self.damaged(offset) }
-            offset = start + length
+            offset = end
             if opener != nil, let isWanted, !isWanted(section.id, section.group) { continue }
             if !body(section) { return count }
+        }
+        return count
+    }
+
+    /// Whether the file is encrypted.
+    var isSealed: Bool {
+        get throws(ManifestProblem) {
+            try read(min(size, PartSealer.headerSize), at: 0, of: 0)
+                .starts(with: PartSealer.magic)
+        }
+    }
+
+    /// Checks the sections of an encrypted file without opening them; returns how many there are.
+    ///
+    /// - Throws: ``ManifestProblem`` that says at which offset the file is damaged.
+    func checkSums() throws(ManifestProblem) -> Int {
+        var count = 0
+        var offset = PartSealer.headerSize
+        while offset < size {
+            offset += 8 + (try checkedBody(at: offset)).count
+            count += 1
         }
         return count
     }
@@ -89,6 +106,24 @@ struct PartReader {
             throw Self.damaged(0)
         }
         return opener
+    }
+
+    /// The length of a section's body, and its checksum.
+    private func header(at offset: Int) throws(ManifestProblem) -> (length: Int, sum: UInt32) {
+        let header = try read(8, at: offset, of: offset)
+        let length = Int(header.number(UInt32.self, at: 0))
+        guard length >= 4, length <= size - offset - 8 else { throw Self.damaged(offset) }
+        return (length, header.number(UInt32.self, at: 4))
+    }
+
+    /// The body of a section, whose checksum was right.
+    private func checkedBody(at offset: Int) throws(ManifestProblem) -> [UInt8] {
+        let (length, sum) = try header(at: offset)
+        let content = try read(length, at: offset + 8, of: offset)
+        guard content.withUnsafeBytes({ Checksum.of($0) }) == sum else {
+            throw Self.damaged(offset)
+        }
+        return content
     }
 
     /// The name and the group of the section whose body begins at `start`.

@@ -47,9 +47,12 @@ extension InspectionRequest {
         }.first
     }
 
+    /// The store that is asked for, read with the keys that the service gives its own.
     private func store(_ path: String, _ configuration: RunConfiguration) -> StateStore {
-        StateStore.directory(
+        var store = StateStore.directory(
             path, dropsUnknownState: configuration.store?.dropsUnknownState ?? false)
+        store.cipher = configuration.store?.cipher
+        return store
     }
 
     private func check(

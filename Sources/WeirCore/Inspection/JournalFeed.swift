@@ -22,7 +22,9 @@ final class JournalFeed {
         self.source = source
         self.input = input
         directory = store.directory.ingestDirectory(of: source)
-        scanner = try JournalScanner(directory: directory, fileSystem: store.directory.files)
+        scanner = try JournalScanner(
+            directory: directory, fileSystem: store.directory.files,
+            options: JournalOptions(cipher: store.cipher))
     }
 
     var firstPosition: UInt64 { scanner.firstPosition }

@@ -55,6 +55,8 @@ package struct StoreContents: Codable, Sendable {
         /// Behind the last durable record.
         package var endPosition: UInt64 = 0
         package var records = 0
+        /// The keys of records that are encrypted, of which nothing else is known.
+        package var keys: [UInt16] = []
         package var messages = 0
         package var firstTime: EventTime?
         package var lastTime: EventTime?

@@ -47,10 +47,15 @@ extension StoreReader {
         }
         do throws(StorageError) {
             let opened = try JournalScanner(
-                directory: journal.directory, fileSystem: directory.files)
+                directory: journal.directory, fileSystem: directory.files,
+                options: JournalOptions(cipher: cipher))
             scanner = opened
-            while let record = try opened.next() {
+            while let record = try opened.next(opensSealed: cipher != nil) {
                 journal.records += 1
+                if let key = record.key {
+                    if !journal.keys.contains(key) { journal.keys.append(key) }
+                    continue
+                }
                 do throws(IngestFormatError) {
                     try journal.add(record, &producers)
                 } catch {

@@ -6,11 +6,16 @@ package import WeirJournal
 /// there. Its calls block.
 package struct StoreReader: Sendable {
     package let directory: CheckpointDirectory
+    /// Opens what is encrypted; nil where there are no keys.
+    let cipher: (any RecordCipher)?
     private var files: any FileSystem { directory.files }
 
     /// - Throws: ``MissingFromStore`` when there is no store at the path.
-    package init(path: String, files: any FileSystem = LocalFileSystem()) throws {
-        directory = CheckpointDirectory(path: path, files: files)
+    package init(
+        path: String, files: any FileSystem = LocalFileSystem(), cipher: (any RecordCipher)? = nil
+    ) throws {
+        self.cipher = cipher
+        directory = CheckpointDirectory(path: path, files: files, cipher: cipher)
         guard try files.exists(path) else {
             throw MissingFromStore("there is no directory '\(path)'")
         }
@@ -99,7 +104,7 @@ package struct StoreReader: Sendable {
         let file = "\(path)/\(part.file)"
         do {
             if verifies {
-                _ = try directory.sections(of: part, in: path)
+                try directory.verify(part, in: path)
                 return nil
             }
             let opened = try files.open(file, .read)

@@ -22,7 +22,8 @@ extension Topology {
         let reader: StoreReader
         let path: String
         do {
-            reader = try StoreReader(path: store.path, files: store.fileSystem)
+            reader = try StoreReader(
+                path: store.path, files: store.fileSystem, cipher: store.cipher)
             path = try reader.snapshot(of: store.start)
         } catch let error as MissingFromStore {
             throw StoreError(store: store.path, reason: error.description)

@@ -29,7 +29,8 @@ extension Topology {
         return try await thread.run {
             let reader: StoreReader
             do {
-                reader = try StoreReader(path: store.path, files: store.fileSystem)
+                reader = try StoreReader(
+                    path: store.path, files: store.fileSystem, cipher: store.cipher)
             } catch let error as MissingFromStore {
                 throw StoreError(store: store.path, reason: error.description)
             }

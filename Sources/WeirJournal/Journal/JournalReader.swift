@@ -8,6 +8,9 @@ package struct JournalRecord {
 
     /// The content, valid until the reader's next call.
     package let payload: UnsafeRawBufferPointer
+
+    /// The key with which the content is sealed, where it was not opened.
+    package let key: UInt16?
 }
 
 extension Journal {
@@ -31,7 +34,7 @@ package final class JournalReader {
     private var cursor: SegmentCursor?
     /// Where the segment after the cursor's begins, as far as that is known.
     private var nextSegment: Journal.Position?
-    private var plain = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 16)
+    private let opener: RecordOpener
 
     /// The number of the record that ``next()`` returns next.
     package private(set) var position: Journal.Position
@@ -40,9 +43,8 @@ package final class JournalReader {
         self.journal = journal
         self.position = position
         self.end = end
+        opener = RecordOpener(journal.options.cipher)
     }
-
-    deinit { plain.deallocate() }
 
     /// The next record; nil at the end of what is durable, where a later call may find more.
     ///
@@ -57,7 +59,7 @@ package final class JournalReader {
                 let plain = try opened(payload, header, cursor)
                 position = header.position + 1
                 return JournalRecord(
-                    position: header.position, kind: header.kind, payload: plain)
+                    position: header.position, kind: header.kind, payload: plain, key: nil)
             }
             try openSegment()
         }
@@ -104,31 +106,13 @@ package final class JournalReader {
     private func opened(
         _ payload: UnsafeRawBufferPointer, _ header: RecordHeader, _ cursor: SegmentCursor
     ) throws(StorageError) -> UnsafeRawBufferPointer {
-        guard header.flags & RecordHeader.sealed != 0 else { return payload }
-        guard let cipher = journal.options.cipher else {
-            self.cursor = nil
-            throw StorageError(.wrongKey(header.key), path: cursor.path, action: "read")
-        }
-        let count = payload.count - cipher.overhead
-        guard count >= 0 else {
-            throw .corrupt(cursor.path, offset: cursor.offset, "a sealed record is too short")
-        }
-        let name = RecordName(
-            segment: cursor.header.identity, position: header.position, kind: header.kind,
-            key: header.key)
-        if plain.count < count {
-            plain.deallocate()
-            plain = .allocate(byteCount: count * 2, alignment: 16)
-        }
-        let target = UnsafeMutableRawBufferPointer(rebasing: plain[..<count])
         do throws(StorageError) {
-            try cipher.open(payload, into: target, name: name)
+            return try opener.open(payload, header, cursor)
         } catch {
             // The next call tries this record again.
             self.cursor = nil
             throw error
         }
-        return UnsafeRawBufferPointer(target)
     }
 
     private func removed() -> StorageError {

@@ -17,6 +17,7 @@ package final class JournalScanner {
     private let directory: String
     private let files: any FileSystem
     private let options: JournalOptions
+    private let opener: RecordOpener
     private var cursor: SegmentCursor?
     private var current = 0
 
@@ -40,6 +41,7 @@ package final class JournalScanner {
         self.directory = directory
         files = fileSystem
         self.options = options
+        opener = RecordOpener(options.cipher)
         try findSegments()
         position = segments.first?.first ?? 0
     }
@@ -65,9 +67,12 @@ package final class JournalScanner {
 
     /// The next record; nil at the end, where a later call may find more.
     ///
-    /// - Throws: `.corrupt` with the segment and the offset of a damaged record, `.notFound` when
-    ///   retention has removed the segment meanwhile.
-    package func next() throws(StorageError) -> JournalRecord? {
+    /// - Parameter opensSealed: Whether a sealed record is opened; else its content is as it was
+    ///   written.
+    /// - Throws: `.corrupt` with the segment and the offset of a damaged record, `.wrongKey` for a
+    ///   sealed one that can't be opened, `.notFound` when retention has removed the segment
+    ///   meanwhile.
+    package func next(opensSealed: Bool = true) throws(StorageError) -> JournalRecord? {
         while true {
             if segments.isEmpty { try findSegments() }
             guard current < segments.count else { return nil }
@@ -79,10 +84,12 @@ package final class JournalScanner {
             switch try cursor.next() {
             case .record(let header, let payload):
                 if header.position < position { continue }
+                let isSealed = header.flags & RecordHeader.sealed != 0
+                let content = opensSealed ? try opened(payload, header, cursor) : payload
                 position = header.position + 1
                 return JournalRecord(
-                    position: header.position, kind: header.kind,
-                    payload: try opened(payload, header, cursor))
+                    position: header.position, kind: header.kind, payload: content,
+                    key: isSealed && !opensSealed ? header.key : nil)
             case .end(let ending):
                 guard try goOn(behind: cursor, ending) else { return nil }
             }
@@ -161,7 +168,12 @@ package final class JournalScanner {
     private func opened(
         _ payload: UnsafeRawBufferPointer, _ header: RecordHeader, _ cursor: SegmentCursor
     ) throws(StorageError) -> UnsafeRawBufferPointer {
-        if header.flags & RecordHeader.sealed == 0 { return payload }
-        throw StorageError(.wrongKey(header.key), path: cursor.path, action: "read")
+        do throws(StorageError) {
+            return try opener.open(payload, header, cursor)
+        } catch {
+            // The next call tries this record again.
+            self.cursor = nil
+            throw error
+        }
     }
 }

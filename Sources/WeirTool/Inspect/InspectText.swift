@@ -87,6 +87,10 @@ struct InspectText {
                 + "\(journal.segments.count) segment\(journal.segments.count == 1 ? "" : "s"), "
                 + "\(journal.bytes) bytes",
         ]
+        if !journal.keys.isEmpty {
+            let keys = journal.keys.map(String.init).joined(separator: ", ")
+            lines.append("  encrypted with key \(keys): messages and producers aren't shown")
+        }
         if let first = journal.firstTime, let last = journal.lastTime {
             lines.append("  read from \(first) to \(last)")
         }

@@ -35,6 +35,15 @@ import WeirTestSupport
         #expect((problem["path"] as? String)?.contains("sum") == true, "\(checked)")
     }
 
+    @Test func `reads an encrypted store with the service's keys`() async throws {
+        let made = try await MadeStore(["--encrypted"])
+        let checked = try await made.weir("check", service: ["serve", "--encrypted"])
+        #expect(checked.status == 0, "\(checked)")
+        #expect(checked.output.contains("totals: 10 entries"), "\(checked)")
+        let without = try await made.weir("check")
+        #expect(without.status == 66 && without.errors.contains("has no keys"), "\(without)")
+    }
+
     @Test func `says what is missing`() async throws {
         let made = try await MadeStore()
         #expect(try await made.weir("check", ["--checkpoint", "99"]).status == 66)

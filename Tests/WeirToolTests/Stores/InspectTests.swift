@@ -26,6 +26,15 @@ import WeirTestSupport
         #expect(object["isVerified"] as? Bool == true)
     }
 
+    @Test func `takes an encrypted store for whole`() async throws {
+        let made = try await MadeStore(["--encrypted"])
+        for options in [[], ["--verify"]] {
+            let shown = try await Tool.run("weir", ["inspect", made.store] + options)
+            #expect(shown.status == 0, "\(shown)")
+            #expect(shown.output.contains("encrypted with key 1"), "\(shown)")
+        }
+    }
+
     @Test func `shows the values of a stage and of a key`() async throws {
         let made = try await MadeStore()
         let all = try await Tool.weir("inspect", made.store, "--stage", "totals")

@@ -19,6 +19,13 @@ import WeirTestSupport
         #expect(try made.folder.snapshot(of: "store") == before)
     }
 
+    @Test func `reads an encrypted store with the service's keys`() async throws {
+        let made = try await MadeStore(["--encrypted"])
+        let replayed = try await made.weir("replay", service: ["serve", "--encrypted"])
+        #expect(replayed.status == 0, "\(replayed)")
+        #expect(replayed.errors.contains("100 events in"), "\(replayed)")
+    }
+
     @Test func `shows what a changed rule would have flagged`() async throws {
         let made = try await MadeStore()
         let compared = try await made.weir(

@@ -56,11 +56,11 @@ struct MadeStore {
     let store: String
     let alerts: String
 
-    init() async throws {
+    init(_ options: [String] = []) async throws {
         folder = try Folder()
         store = folder("store")
         alerts = folder("alerts.jsonl")
-        let made = try await Tool.run("WeirStoreFixture", ["make", store, alerts])
+        let made = try await Tool.run("WeirStoreFixture", ["make", store, alerts] + options)
         try #require(made.status == 0, "\(made)")
     }
 

@@ -45,9 +45,7 @@ struct ServiceProcess {
         var lines = LineBuffer()
         var isAnswer = false
         do {
-            while true {
-                let bytes = output.fileHandleForReading.availableData
-                if bytes.isEmpty { break }
+            answer.status = try Self.follow(process, output.fileHandleForReading) { bytes in
                 try lines.add(bytes) { text in
                     if isAnswer {
                         answer.json = text
@@ -60,19 +58,50 @@ struct ServiceProcess {
                 }
             }
         } catch {
-            process.terminate()
-            process.waitUntilExit()
+            kill(process.processIdentifier, SIGKILL)
             throw error
         }
-        process.waitUntilExit()
-        answer.status = process.terminationStatus
-        if process.terminationReason == .uncaughtSignal { answer.status += 128 }
         if watchdog?.cancel() == true {
             throw ToolFailure(
                 status: 70,
                 "the service started no topology within \(timeout.map { "\($0)" } ?? "its time")")
         }
         return answer
+    }
+
+    /// Reads what a process writes until it has ended; returns its status as a shell has it.
+    ///
+    /// Processes that it has started may live on and hold its output: nobody waits for them.
+    private static func follow(
+        _ process: Process, _ output: FileHandle, _ onBytes: (Data) throws -> Void
+    ) rethrows -> Int32 {
+        var isOpen = true
+        var status: Int32?
+        while true {
+            // Before the output: what it has written is there when it has ended.
+            status = status ?? Self.status(of: process)
+            var polled = pollfd(fd: output.fileDescriptor, events: Int16(POLLIN), revents: 0)
+            let isReadable = poll(&polled, isOpen ? 1 : 0, status == nil ? 50 : 0) > 0
+            if isReadable {
+                let bytes = output.availableData
+                isOpen = !bytes.isEmpty
+                try onBytes(bytes)
+            } else if let status {
+                return status
+            }
+        }
+    }
+
+    /// The status of a process that has ended; nil while it runs.
+    private static func status(of process: Process) -> Int32? {
+        var status: Int32 = 0
+        let found = waitpid(process.processIdentifier, &status, WNOHANG)
+        if found == 0 { return nil }
+        if found > 0 { return status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F }
+        // Foundation has seen it first.
+        process.waitUntilExit()
+        return process.terminationStatus
+            + (process.terminationReason == .uncaughtSignal ? 128 : 0)
     }
 
     /// What the answer says, or why there is none.

@@ -44,6 +44,16 @@ import WeirTestSupport
         #expect(without.status == 66 && without.errors.contains("has no keys"), "\(without)")
     }
 
+    @Test func `waits for no process that the service has left behind`() async throws {
+        let made = try await MadeStore()
+        let file = made.folder("waited")
+        let checked = try await Tool.weir(
+            "check", made.store, "--timeout", "1", "--", "sh", "-c",
+            "(sleep 30; echo yes > \(file)) & wait")
+        #expect(checked.status == 70, "\(checked)")
+        #expect(!FileManager.default.fileExists(atPath: file), "it was waited for")
+    }
+
     @Test func `says what is missing`() async throws {
         let made = try await MadeStore()
         #expect(try await made.weir("check", ["--checkpoint", "99"]).status == 66)

@@ -73,9 +73,10 @@ struct StoreFixture: AsyncParsableCommand {
     struct Serve: AsyncParsableCommand {
         @OptionGroup var rules: Rules
         @Flag var encrypted = false
+        @Flag(help: "Print no end of the line.") var mutters = false
 
         func run() async throws {
-            print("a line of the service's own")
+            print("a line of the service's own", terminator: mutters ? "" : "\n")
             let store = try StateStore.directory("unused").sealed(if: encrypted)
             try await rules.topology.run(.init(logger: .quiet, store: store))
         }

@@ -14,6 +14,8 @@ extension InspectionRequest {
     /// A service may run several topologies; each asks. The one to which the store belongs answers;
     /// when none does within two seconds, another says so.
     func serve(_ topology: Topology, _ configuration: RunConfiguration) async -> Never {
+        // Whatever the service has begun to print ends here.
+        printNow("\n")
         if let owner = owner, owner != topology.name {
             try? await ContinuousClock().sleep(for: .seconds(2))
         }

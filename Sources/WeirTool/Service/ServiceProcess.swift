@@ -52,7 +52,7 @@ struct ServiceProcess {
                         isAnswer = false
                     } else if text == marker {
                         isAnswer = true
-                    } else {
+                    } else if !text.isEmpty {
                         try line(text)
                     }
                 }

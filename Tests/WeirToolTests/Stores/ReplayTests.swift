@@ -26,6 +26,14 @@ import WeirTestSupport
         #expect(replayed.errors.contains("100 events in"), "\(replayed)")
     }
 
+    @Test func `loses no event to a line that the service has begun`() async throws {
+        let made = try await MadeStore()
+        let replayed = try await made.weir("replay", service: ["serve", "--mutters"])
+        #expect(replayed.status == 0, "\(replayed)")
+        #expect(try await made.weir("replay").lines == replayed.lines, "\(replayed)")
+        #expect(try await made.weir("check", service: ["serve", "--mutters"]).status == 0)
+    }
+
     @Test func `shows what a changed rule would have flagged`() async throws {
         let made = try await MadeStore()
         let compared = try await made.weir(

@@ -22,6 +22,8 @@ final class Replay {
     private let ending: Ending
     private let hasAsyncWork: Bool
     private var report: ReplayReport
+    /// Events of the deciding source that counted.
+    private var ownEvents = 0
     private var pacing: (time: EventTime, real: Int64)?
 
     /// What leaves the topology; quiet until the stretch begins.
@@ -141,7 +143,7 @@ final class Replay {
     func run() throws -> ReplayReport {
         rest()
         while !hasEnded, let (feed, record) = try next() {
-            if feed === main, isPastEnd(record) { break }
+            if isPastEnd(record, of: feed) { break }
             let counts = try main.peek()?.position ?? 0 >= start.from
             if counts && !output.isOn.load(ordering: .relaxed) {
                 output.isOn.store(true, ordering: .relaxed)
@@ -174,12 +176,12 @@ final class Replay {
         return earliest
     }
 
-    private func isPastEnd(_ record: JournalFeed.Record) -> Bool {
+    private func isPastEnd(_ record: JournalFeed.Record, of feed: JournalFeed) -> Bool {
         switch start.options.to {
         case nil: false
-        case .record(let number): record.position >= UInt64(max(0, number))
-        case .time(let time): record.time >= time
-        case .event(let count): report.events >= count
+        case .record(let number): feed === main && record.position >= UInt64(max(0, number))
+        case .time(let time): feed === main && record.time >= time
+        case .event(let count): ownEvents >= count
         }
     }
 
@@ -194,13 +196,13 @@ final class Replay {
             return
         }
         if case .event(let limit) = start.options.to, feed === main {
-            let room = max(0, limit - report.events)
-            messages = messages.prefix(room)
+            messages = messages.prefix(max(0, limit - ownEvents))
         }
         report.records += 1
         report.firstTime = report.firstTime ?? record.time
         report.lastTime = record.time
-        if feed === main || start.sources.count > 1 { report.events += messages.count }
+        report.events += messages.count
+        if feed === main { ownEvents += messages.count }
         guard let watch else {
             feed.give(messages, of: record)
             return rest()

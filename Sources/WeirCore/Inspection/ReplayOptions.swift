@@ -6,7 +6,7 @@ public struct ReplayOptions: Sendable {
         case record(Int)
         /// The first record that was read at this time or later.
         case time(EventTime)
-        /// So many events behind the start; for an end.
+        /// So many events of the source behind the start; for an end.
         case event(Int)
     }
 

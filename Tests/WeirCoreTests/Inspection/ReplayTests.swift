@@ -120,6 +120,25 @@ import Testing
             try await replay(topology, recorded, options).emitted.texts == ["1", "2", "3", "4"])
     }
 
+    @Test func `ends behind so many events of the source that decides`() async throws {
+        let recorded = try RecordedStore()
+        try await recorded.record([(4, ["4", "5", "6"])], of: "left")
+        try await recorded.record([(1, ["1", "2", "3"]), (9, ["9"])], of: "right")
+        let topology = Topology("recorded") {
+            EventStream("left", from: RecordedStore.source())
+                .merge(EventStream("right", from: RecordedStore.source()))
+                .sink(.print.named("out"))
+        }
+        var options = ReplayOptions()
+        options.source = "left"
+        for (count, expected) in [(0, 0), (2, 5)] {
+            options.to = .event(count)
+            let (report, emitted) = try await replay(topology, recorded, options)
+            #expect(emitted.texts == (1..<(1 + expected)).map { "\($0)" })
+            #expect(report.events == expected)
+        }
+    }
+
     @Test func `shows what each event has changed`() async throws {
         let recorded = try RecordedStore()
         try await recorded.record([(1, ["1", "2"]), (2, ["11"])])

@@ -101,6 +101,7 @@ private final class EventStreamWriter<Element: Sendable>: SinkWriter {
         // Waiting for the loop keeps what lies between us bounded by one batch.
         let (broadcast, events) = (broadcast, payloads)
         let dropped = try await loop.run { broadcast.value.send(events) }
+        encoder.giveUpUnfit()
         if dropped > 0 { context.countDropped(dropped) }
     }
 }

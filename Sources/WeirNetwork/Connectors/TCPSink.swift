@@ -63,6 +63,7 @@ final class TCPWriter<Element: Sendable>: SinkWriter {
             }
         }
         try await client.write(bytes)
+        encoder.giveUpUnfit()
     }
 
     func close() async throws {

@@ -78,6 +78,11 @@ private final class WebSocketClientWriter<Element: Sendable>: SinkWriter {
 
     func write(_ batch: Batch<Element>) async throws {
         let messages = encoder.frames(of: batch)
+        try await send(messages)
+        encoder.giveUpUnfit()
+    }
+
+    private func send(_ messages: [WebSocketFrame]) async throws {
         if messages.isEmpty { return }
         var reconnection = Reconnection(options.reconnection)
         while true {

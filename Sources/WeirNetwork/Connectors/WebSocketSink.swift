@@ -62,6 +62,7 @@ private final class BroadcastWriter<Element: Sendable>: SinkWriter {
         // Waiting for the loop keeps what lies between us bounded by one batch.
         let clients = clients
         let dropped = try await clients.loop.run { clients.value.send(messages) }
+        encoder.giveUpUnfit()
         if dropped > 0 { context.countDropped(dropped) }
     }
 }

@@ -19,6 +19,7 @@ final class DatagramWriter<Element: Sendable>: SinkWriter {
         encoder.encode(batch) { try packing.append($0) }
         let (bytes, ends) = packing.take()
         if !ends.isEmpty { try await sender.send(bytes, ends: ends) }
+        encoder.giveUpUnfit()
     }
 
     func close() async throws { sender.close() }

@@ -4,6 +4,12 @@ import WeirTestSupport
 
 @testable import WeirNetwork
 
+/// Writes a reading's JSON; one of the number 0 can't be written.
+private let picky = EventEncoder<Reading>(isText: true) { reading, bytes in
+    if reading.id == 0 { throw EventDecodingError(description: "it is 0") }
+    bytes += Array(reading.json.utf8) + [UInt8](repeating: 0x20, count: Int(reading.value))
+}
+
 @Suite(.timeLimit(.minutes(5))) struct `TCP sources and sinks` {
     @Test func `take lines and pass over what is no event`() async throws {
         let seen = Recorder<Reading>()
@@ -67,6 +73,44 @@ import WeirTestSupport
         input.finish()
         try await running.waitUntilFinished()
         try await server.stop()
+    }
+
+    @Test func `give up once what can't be encoded, however often its batch is written`()
+        async throws
+    {
+        let receiver = Topology("receiver") {
+            EventStream<Reading>(
+                "in", from: .tcp(port: 0, framing: .lines(maximumLength: 64 << 20))
+            ).sink(.discard)
+        }
+        let receiving = try await receiver.start(.quiet())
+        let proxy = try FaultyProxy(to: try receiving.tcp.port)
+        defer { proxy.stop() }
+        proxy.set([.toServer]) { $0.resetAfter = 1_000...1_000 }
+        let supervisor = Supervisor(
+            .oneForOne, intensity: 1_000_000, within: .seconds(60), backoff: .none)
+        let sender = Topology("sender", supervisor: supervisor) {
+            EventStream(
+                "out",
+                from: Source<Reading>("readings") { inlet in
+                    // The first is larger than what the kernel takes, so that the second waits.
+                    for batch in [
+                        [(1, 32 << 20), (2, 0)], [(0, 0), (3, 32 << 20)], [(0, 0), (4, 0)],
+                    ] {
+                        try await inlet.send(
+                            Batch(
+                                ContiguousArray(
+                                    batch.map { Reading(id: $0.0, value: Double($0.1)) })))
+                    }
+                }
+            ).sink(.tcp(host: "127.0.0.1", port: proxy.port, encoder: picky))
+        }
+        let running = try await sender.start(.quiet(batchSize: 2))
+        try await running.waitUntilFinished()
+        #expect(proxy.counters.resets >= 2)
+        #expect(running.deadLetters.total == 2)
+        receiving.cancel()
+        try await receiving.waitUntilFinished()
     }
 
     @Test func `refuse to start without a server, or with a port in use`() async throws {

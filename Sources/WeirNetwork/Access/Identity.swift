@@ -74,7 +74,7 @@ public struct Identity: Sendable, Hashable, Codable, CustomStringConvertible {
     public var description: String { name }
 
     /// A text that breaks neither a line of a log nor its bounds.
-    static func visible(_ text: String) -> String {
+    package static func visible(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             let isVisible = scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value)

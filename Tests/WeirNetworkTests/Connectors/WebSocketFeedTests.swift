@@ -54,6 +54,19 @@ private let quick = ReconnectionPolicy(
         await test.stop()
     }
 
+    @Test func `tells a server's reason in one line`() async throws {
+        let test = try await TestServer()
+        let seen = Recorder<Reading>()
+        let running = try await Self.topology(test.url, Self.options(), seen).start(.quiet())
+        let handle = await test.opened.wait(for: 1)[0]
+        handle.close(.tryAgainLater, reason: "a\n\u{1B}[31mb")
+        _ = await test.opened.wait(for: 2)
+        let error = try #require(running.webSocketFeeds["in"]?.lastError)
+        #expect(error.message == "the feed has closed with 1013: a??[31mb")
+        try await running.drain()
+        await test.stop()
+    }
+
     @Test func `waits for a server that is not there yet`() async throws {
         let port = try ReservedPort()
         let url = "ws://127.0.0.1:\(port.number)/echo"

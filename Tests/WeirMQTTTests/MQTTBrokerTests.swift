@@ -251,6 +251,47 @@ struct `MQTT with a broker` {
         try await running.drain()
     }
 
+    @Test(arguments: [MQTTQoS.atMostOnce, .atLeastOnce, .exactlyOnce], [false, true])
+    func `gives up a message above the limit that the broker sends all the same`(
+        _ qos: MQTTQoS, hasStore: Bool
+    ) async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let folder = try Folder()
+        // MQTT 3.1.1 can't tell the broker of the limit.
+        var options = options("large", .v3_1_1)
+        options.maximumPacketLength = 10_000
+        let seen = Recorder<Int>()
+        let letters = Recorder<DeadLetter>()
+        let topology = Topology("large") { [options] in
+            EventStream<Reading>(
+                "in",
+                from: .mqtt(
+                    broker.url, subscribe: [MQTTSubscription("a/#", qos: qos)], options: options)
+            ).map(\.id).sink(seen.sink)
+        }
+        let running = try await topology.start(
+            .quiet(store: hasStore ? .directory("\(folder.path)/store") : nil))
+        running.deadLetters.onLetter { letters.append($0) }
+        await broker.waitForLog("Sending SUBACK")
+        let large = folder("large")
+        try String(repeating: "x", count: 50_000)
+            .write(toFile: large, atomically: true, encoding: .utf8)
+        let level = "\(qos.rawValue)"
+        try await broker.publish("-q", level, "-t", "a/large", "-f", large)
+        try await broker.publish("-q", level, "-t", "a/b", "-m", #"{"id":7,"value":1}"#)
+        #expect(await seen.wait(for: 1) == [7])
+        let letter = await letters.wait(for: 1)[0]
+        #expect(letter.reason.contains("more than the 10000 of maximumPacketLength"))
+        #expect(letter.origin == "\(broker.url) a/large")
+        let payload = try #require(letter.event as? [UInt8])
+        #expect(payload.count < 10_000 && payload.allSatisfy { $0 == UInt8(ascii: "x") })
+        #expect(broker.log.values.count { $0.contains("Sending CONNACK to large") } == 1)
+        if qos == .exactlyOnce { await broker.waitForLog("Received PUBCOMP from large", times: 2) }
+        if qos == .atLeastOnce { await broker.waitForLog("Received PUBACK from large", times: 2) }
+        try await running.drain()
+    }
+
     @Test func `says why it is refused`() async throws {
         let broker = try await Broker.refusing()
         for version in [MQTTVersion.v3_1_1, .v5] {

@@ -174,9 +174,30 @@ private func text(_ text: String) -> [UInt8] { Array(text.utf8) }
         }
     }
 
+    @Test func `have the length of the limit when they are longer messages`() throws {
+        let message: [UInt8] = [0x32, 0xC8, 0x02, 0, 1, 0x61, 0, 9]
+        let bytes = message + [UInt8](repeating: 7, count: 323) + [0xD0, 0]
+        for size in 1...bytes.count {
+            var framing = MQTTFraming(maximumLength: 100)
+            var seen: [[UInt8]] = []
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let used = try rest.prefix(size).withUnsafeBytes { piece in
+                    try framing.consume(piece) { packet in
+                        seen.append(Array(packet))
+                        return size % 2 == 0 ? .stop : .proceed
+                    }
+                }
+                rest = rest.dropFirst(used)
+            }
+            try framing.finish { _ in .proceed }
+            #expect(seen == [Array(bytes.prefix(100)), [0xD0, 0]], "in pieces of \(size)")
+        }
+    }
+
     @Test(
         arguments: [
-            [0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], [0x30, 0x80, 0x00], [0x30, 0xC8, 0x01],
+            [0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], [0x30, 0x80, 0x00], [0x90, 0xC8, 0x01],
         ] as [[UInt8]])
     func `have a length that is in bounds`(_ bytes: [UInt8]) {
         for size in 1...bytes.count {

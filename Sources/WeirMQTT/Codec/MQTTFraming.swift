@@ -1,13 +1,18 @@
 import WeirNetwork
 
-/// Cuts a stream into whole MQTT packets, each with its fixed header.
+/// Cuts a stream into MQTT packets, each with its fixed header.
+///
+/// All are whole but a message that is longer than the limit: it has the length of the limit, and
+/// the rest is passed over. A broker that keeps a session would send it again and again otherwise.
 struct MQTTFraming: Framing, Sendable {
     /// Bytes of the longest packet, header and all.
     let maximumLength: Int
     private var carry: [UInt8] = []
+    /// Bytes that were passed over of the message whose beginning is carried.
+    private var passedOver = 0
 
     init(maximumLength: Int) {
-        self.maximumLength = max(2, maximumLength)
+        self.maximumLength = max(5, maximumLength)
     }
 
     var carriedByteCount: Int { carry.count }
@@ -29,10 +34,15 @@ struct MQTTFraming: Framing, Sendable {
         throw FramingError("the length of a packet is malformed")
     }
 
-    private func checked(_ bytes: UnsafeRawBufferPointer) throws(FramingError) -> Int? {
+    /// How many bytes of a packet are kept, and how many it has.
+    private func checked(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(FramingError) -> (kept: Int, length: Int)? {
         guard let (_, packet) = try Self.lengths(bytes) else { return nil }
-        if packet > maximumLength { throw FramingError.tooLong(limit: maximumLength) }
-        return packet
+        if packet > maximumLength, bytes[0] >> 4 != MQTTPacket.publishKind {
+            throw FramingError.tooLong(limit: maximumLength)
+        }
+        return (min(packet, maximumLength), packet)
     }
 
     mutating func consume(
@@ -41,27 +51,32 @@ struct MQTTFraming: Framing, Sendable {
         var position = 0
         while position < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
-            if carry.isEmpty, let length = try checked(rest), length <= rest.count {
+            if carry.isEmpty, let (kept, length) = try checked(rest), length <= rest.count {
                 position += length
-                if try onFrame(UnsafeRawBufferPointer(rebasing: rest[..<length])) == .stop {
+                if try onFrame(UnsafeRawBufferPointer(rebasing: rest[..<kept])) == .stop {
                     return position
                 }
                 continue
             }
             // The header is at most five bytes: one by one until it is complete.
-            var length = try carry.withUnsafeBytes { try checked($0) }
-            if length == nil {
+            var lengths = try carry.withUnsafeBytes { try checked($0) }
+            if lengths == nil {
                 carry.append(rest[0])
                 position += 1
-                length = try carry.withUnsafeBytes { try checked($0) }
+                lengths = try carry.withUnsafeBytes { try checked($0) }
             }
-            guard let length else { continue }
-            let taken = min(length - carry.count, bytes.count - position)
+            guard let (kept, length) = lengths else { continue }
+            let taken = min(kept - carry.count, bytes.count - position)
             carry.append(contentsOf: bytes[position..<(position + taken)])
             position += taken
-            guard carry.count == length else { continue }
+            guard carry.count == kept else { continue }
+            let passed = min(length - kept - passedOver, bytes.count - position)
+            position += passed
+            passedOver += passed
+            guard passedOver == length - kept else { continue }
             let packet = carry
             carry = []
+            passedOver = 0
             if try packet.withUnsafeBytes({ try onFrame($0) }) == .stop { return position }
         }
         return position

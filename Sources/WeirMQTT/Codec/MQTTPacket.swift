@@ -12,7 +12,11 @@ enum MQTTPacket {
         /// 0 for QoS 0.
         var identifier: UInt16
         var isDuplicate: Bool
+        /// The length of the packet, of which only the beginning is there; nil for a whole one.
+        var cutFrom: Int?
     }
+
+    static let publishKind: UInt8 = 3
 
     enum Step: UInt8 { case published = 4, received = 5, release = 6, complete = 7 }
 
@@ -23,13 +27,20 @@ enum MQTTPacket {
     case pingResponse
     case disconnect(code: UInt8, reason: String?)
 
-    /// Reads a whole packet; strict about what a broker may send.
-    init(_ bytes: UnsafeRawBufferPointer, _ version: MQTTVersion) throws(MQTTError) {
+    /// Reads a packet; strict about what a broker may send.
+    ///
+    /// - Parameter limit: A message that is longer has so many bytes only; nil for none.
+    init(
+        _ bytes: UnsafeRawBufferPointer, _ version: MQTTVersion, limit: Int? = nil
+    ) throws(MQTTError) {
         let header: Int
+        var cutFrom: Int?
         do {
-            guard let (length, packet) = try MQTTFraming.lengths(bytes), packet == bytes.count
+            guard let (length, packet) = try MQTTFraming.lengths(bytes),
+                packet == bytes.count || packet > bytes.count && bytes.count == limit
             else { throw MQTTError.malformed("a packet has another length than it says") }
             header = length
+            if packet > bytes.count { cutFrom = packet }
         } catch let error as MQTTError {
             throw error
         } catch {
@@ -37,8 +48,10 @@ enum MQTTPacket {
         }
         var reader = MQTTReader(UnsafeRawBufferPointer(rebasing: bytes[header...]))
         let (kind, flags) = (bytes[0] >> 4, bytes[0] & 0x0F)
-        if kind == 3 {
-            self = .publish(try Self.publish(&reader, flags, version))
+        if kind == Self.publishKind {
+            var publish = try Self.publish(&reader, flags, version)
+            publish.cutFrom = cutFrom
+            self = .publish(publish)
             return
         }
         guard flags == (kind == 6 ? 2 : 0) else {

@@ -119,10 +119,11 @@ final class MQTTConnection: TCPConnectionHandler {
         _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
     ) -> Int {
         awaitsAnswer = false
+        let limit = framing.maximumLength
         do {
             return try framing.consume(UnsafeRawBufferPointer(bytes)) { frame in
                 if failure != nil { return .proceed }
-                let flow = try handle(try MQTTPacket(frame, version))
+                let flow = try handle(try MQTTPacket(frame, version, limit: limit))
                 if flow == .stop { pause() }
                 return flow
             }

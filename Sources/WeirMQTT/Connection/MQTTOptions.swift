@@ -24,6 +24,9 @@ public struct MQTTOptions: Sendable {
     /// With 3.1.1 a broker isn't told, and keeps to a number of its own.
     public var inFlightMax = 100
     /// Bytes of the longest packet that is taken; 1 MiB by default.
+    ///
+    /// A broker of 5.0 keeps longer messages back. What another sends of one goes to the dead
+    /// letters, as far as this number of bytes.
     public var maximumPacketLength = 1 << 20
     /// Time to connect, with TLS and the broker's answer; 10 s by default.
     public var connectTimeout: Duration = .seconds(10)

@@ -66,6 +66,13 @@ final class MQTTIntake<Element: Sendable> {
             ? pass() : .proceed
     }
 
+    /// Gives a message to the dead letters, and has the broker forget it.
+    func giveUp(_ message: MQTTMessage, _ receipt: MQTTReceipt?, reason: String) {
+        inlet.context.deadLetter(
+            message.payload, reason: reason, origin: "\(origin) \(message.topic)")
+        if let receipt { onAccepted([receipt]) }
+    }
+
     /// Passes on what is there; `.stop` when nothing more is to be read for now.
     func pass() -> Flow {
         if let journal {

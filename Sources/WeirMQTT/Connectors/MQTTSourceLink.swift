@@ -169,7 +169,7 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
 
     private func take(_ publish: MQTTPacket.Publish, _ connection: MQTTConnection) -> Flow {
         let (qos, identifier) = (publish.message.qos, publish.identifier)
-        if qos == .atMostOnce { return intake.take(publish.message, nil) }
+        if qos == .atMostOnce { return take(publish, nil) }
         switch received.take(identifier) {
         case .safe:
             // Its PUBREC was lost with a connection.
@@ -178,10 +178,19 @@ final class MQTTSourceLink<Element: Sendable>: MQTTConnectionOwner {
         // Sent again over a new connection while it is on its way.
         case .underWay: return .proceed
         case .new:
-            return intake.take(
-                publish.message,
+            return take(
+                publish,
                 MQTTReceipt(identifier: identifier, qos: qos, session: received.session))
         }
+    }
+
+    private func take(_ publish: MQTTPacket.Publish, _ receipt: MQTTReceipt?) -> Flow {
+        guard let length = publish.cutFrom else { return intake.take(publish.message, receipt) }
+        intake.giveUp(
+            publish.message, receipt,
+            reason: "the packet has \(length) bytes, more than the "
+                + "\(options.maximumPacketLength) of maximumPacketLength; this is its beginning")
+        return .proceed
     }
 
     private func acknowledge(_ receipts: [MQTTReceipt]) {

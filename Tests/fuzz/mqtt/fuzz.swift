@@ -44,7 +44,7 @@ func cut(
 
 func read(_ frame: UnsafeRawBufferPointer, _ version: MQTTVersion) -> String {
     do throws(MQTTError) {
-        let packet = try MQTTPacket(frame, version)
+        let packet = try MQTTPacket(frame, version, limit: 500)
         if case .publish(let publish) = packet {
             precondition(MQTTTopic.isName(publish.message.topic))
             precondition((publish.identifier == 0) == (publish.message.qos == .atMostOnce))

@@ -175,6 +175,27 @@ struct `MQTT over a faulty network` {
         await broker.waitForLog("Sending PUBCOMP", times: 3)
     }
 
+    @Test(.timeLimit(.minutes(1)))
+    func `a sink does not take a broker for dead that is taking a large message`() async throws {
+        let broker = try await Broker()
+        try await broker.start()
+        let proxy = try FaultyProxy(to: broker.port)
+        defer { proxy.stop() }
+        proxy.set([.toServer]) { $0.bytesPerSecond = 8 << 20 }
+        var options = options()
+        options.keepAlive = .seconds(2)
+        let payload = [UInt8](repeating: 7, count: 64 << 20)
+        let topology = Topology("large") { [options] in
+            EventStream("out", from: .collection([payload]))
+                .sink(
+                    .mqtt(
+                        "mqtt://127.0.0.1:\(proxy.port)", options: options, encoder: .bytes
+                    ) { _ in "large" })
+        }
+        try await topology.start(.quiet()).waitUntilFinished()
+        #expect(proxy.counters.connections == 1)
+    }
+
     @Test func `a sink publishes all when its connection is reset at random moments`()
         async throws
     {

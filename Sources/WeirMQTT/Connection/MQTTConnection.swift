@@ -30,6 +30,8 @@ final class MQTTConnection: TCPConnectionHandler {
     private var timer: LoopTimer?
     private var failure: (any Error)?
     private var awaitsAnswer = false
+    /// What the kernel had taken when the broker was last asked.
+    private var takenBefore = 0
     private var isPaused = false
 
     /// Connects, and completes once the broker has let the client in.
@@ -198,6 +200,10 @@ final class MQTTConnection: TCPConnectionHandler {
     }
 
     private func ask() {
+        let taken = tcp.takenByteCount
+        defer { takenBefore = taken }
+        // A ping would stand behind a large message, which the broker is taking.
+        if tcp.queuedByteCount > 0, taken > takenBefore { return }
         if awaitsAnswer, !isPaused {
             close(MQTTError("the broker has not answered a ping"))
             return

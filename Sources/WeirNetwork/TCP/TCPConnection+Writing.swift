@@ -5,7 +5,7 @@ extension TCPConnection {
     public var queuedByteCount: Int { queue.byteCount + (tls?.waiting.byteCount ?? 0) }
 
     /// Bytes that the kernel has taken, also of a write that is not complete: they show a peer's pace.
-    var takenByteCount: Int { sentByteCount + socket.takenOfWrite }
+    package var takenByteCount: Int { sentByteCount + socket.takenOfWrite }
 
     var isQueueEmpty: Bool { queue.isEmpty && tls?.waiting.isEmpty ?? true }
 

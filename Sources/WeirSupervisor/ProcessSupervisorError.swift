@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// Why a process supervisor could not begin or has given up.
 public struct ProcessSupervisorError: Error, Sendable, CustomStringConvertible {
     /// The kinds of failure.
@@ -31,6 +37,17 @@ public struct ProcessSupervisorError: Error, Sendable, CustomStringConvertible {
         self.code = code
         self.message = message
         self.lastExit = lastExit
+    }
+
+    /// A worker could not be started.
+    ///
+    /// - Parameter error: The `errno`: whether it is about the file, or the system lacks what any
+    ///   process needs.
+    init(notStarted executable: String, error: Int32) {
+        let isLack = [EAGAIN, ENOMEM, EMFILE, ENFILE].contains(error)
+        self.init(
+            isLack ? .system : .notExecutable,
+            "cannot start \(executable): \(String(cString: strerror(error)))")
     }
 
     /// The message.

@@ -67,10 +67,7 @@ struct SupervisionLoop {
         do {
             try start()
         } catch let failure as WorkerProcess.StartFailure {
-            throw ProcessSupervisorError(
-                .notExecutable,
-                "cannot start \(supervisor.executable): "
-                    + String(cString: strerror(failure.error)))
+            throw ProcessSupervisorError(notStarted: supervisor.executable, error: failure.error)
         }
         while true {
             let action = try wait(signals: signals)

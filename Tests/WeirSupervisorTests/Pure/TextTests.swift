@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import WeirSupervisor
@@ -88,5 +89,22 @@ import Testing
         #expect(worker?.restarts == 2)
         #expect(worker?.lastExit == "exited with 3")
         #expect(SupervisedWorker { _ in nil } == nil)
+    }
+}
+
+@Suite struct `A worker that could not be started` {
+    @Test(arguments: [
+        (Int32(2), ProcessSupervisorError.Code.notExecutable, Int32(127)),
+        (13, .notExecutable, 127), (8, .notExecutable, 127),
+        // ENOMEM, ENFILE and EMFILE.
+        (EAGAIN, .system, 71), (12, .system, 71), (23, .system, 71), (24, .system, 71),
+    ])
+    func `tells a program that is none from a system that has no room`(
+        error: Int32, code: ProcessSupervisorError.Code, exitCode: Int32
+    ) {
+        let failure = ProcessSupervisorError(notStarted: "./service", error: error)
+        #expect(failure.code == code)
+        #expect(failure.exitCode == exitCode)
+        #expect(failure.message.hasPrefix("cannot start ./service: "))
     }
 }

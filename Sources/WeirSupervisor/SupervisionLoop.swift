@@ -83,7 +83,7 @@ struct SupervisionLoop {
         var timeout: Int32 = -1
         if let deadline = machine.deadline {
             let left = max(.zero, deadline - now)
-            timeout = Int32(clamping: Int64((left / .milliseconds(1)).rounded(.up)))
+            timeout = Int32(min((left / .milliseconds(1)).rounded(.up), Double(Int32.max)))
         }
         let count = poll(&polled, nfds_t(polled.count), timeout)
         if count < 0 { return .nothing }

@@ -50,6 +50,17 @@ import Testing
         #expect(starts.count == 2)
     }
 
+    @Test func `may give a worker any time to stop`() async throws {
+        var (supervisor, _) = Self.supervisor("exec sleep 1000")
+        supervisor.grace = .seconds(Int64.max)
+        let (started, continuation) = AsyncStream<Void>.makeStream()
+        supervisor.onStart = { _ in continuation.finish() }
+        let running = Task { [supervisor] in try await supervisor.run() }
+        for await _ in started {}
+        running.cancel()
+        #expect(try await running.value == ExitReason(.killed(signal: SIGTERM)))
+    }
+
     @Test func `gives up when the worker fails too often`() async throws {
         let (supervisor, starts) = Self.supervisor("exit 3", intensity: 2)
         let error = await #expect(throws: ProcessSupervisorError.self) {

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Histogram
 import Testing
@@ -110,6 +111,13 @@ import WeirTestSupport
         #expect(isXML(svg))
         #expect(svg.contains("&lt;a&gt; &amp; &quot;b&quot;") && svg.contains("99.9%"))
         #expect(isXML(LatencyPlot(try self.report { _, record in record = LoadRecord() }).svg))
+    }
+
+    @Test func `refuses another name for a plot than one of SVG`() throws {
+        let error = #expect(throws: (any Error).self) {
+            try CompareLoadsCommand.parse(["a.json", "b.json", "--plot", "c.png"])
+        }
+        #expect(CompareLoadsCommand.message(for: try #require(error)).contains("ends with .svg"))
     }
 
     @Test func `draws curves that rise, with a point for each part of a nine`() throws {

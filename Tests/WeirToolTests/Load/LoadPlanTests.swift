@@ -98,6 +98,7 @@ import Weir
         (["tcp://127.0.0.1:80", "--verify", "f"], "--verify needs --acknowledge"),
         (["tcp://127.0.0.1:80", "--acknowledge", "a", "--verify", "f"], "--verify-member"),
         (["tcp://127.0.0.1:80", "--verify-member", "f"], "is for --verify"),
+        (["tcp://127.0.0.1:80", "--plot", "/tmp/plot.png"], "ends with .svg"),
     ])
     func `is refused with a sentence when an argument is wrong`(
         arguments: [String], text: String

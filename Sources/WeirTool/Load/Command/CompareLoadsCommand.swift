@@ -30,6 +30,11 @@ struct CompareLoadsCommand: ParsableCommand {
 
     func validate() throws {
         if let failAbove { _ = try Self.part(failAbove) }
+        do throws(LoadError) {
+            try OutputFile.checkPlot(plot)
+        } catch {
+            throw ValidationError(error.description)
+        }
     }
 
     /// Reads `10%`.

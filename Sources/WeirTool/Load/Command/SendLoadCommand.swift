@@ -81,6 +81,7 @@ struct SendLoadCommand: AsyncParsableCommand {
         do {
             var plan = try self.plan()
             try checkTogether(plan)
+            try OutputFile.checkPlot(reports.plot)
             // The file is read when the command runs.
             if messageFile != nil { plan.payload = .random(byteCount: 1) }
             try plan.validate()

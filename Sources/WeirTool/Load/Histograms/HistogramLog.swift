@@ -67,6 +67,14 @@ struct OutputFile: Sendable {
         self.handle = handle
     }
 
+    /// Checks that the name of a plot says what it is.
+    ///
+    /// - Throws: A ``LoadError`` for one that doesn't end with `.svg`.
+    static func checkPlot(_ path: String?) throws(LoadError) {
+        guard let path, !path.lowercased().hasSuffix(".svg") else { return }
+        throw LoadError("--plot \(path): a plot is SVG, so its name ends with .svg")
+    }
+
     func write(_ text: String) throws {
         try handle.write(contentsOf: Data(text.utf8))
         try handle.close()

@@ -113,6 +113,12 @@ import WeirTestSupport
         #expect(isXML(LatencyPlot(try self.report { _, record in record = LoadRecord() }).svg))
     }
 
+    @Test func `draws what a report says, however long it took`() throws {
+        let points = [LoadReport.CurvePoint(percentile: 50, microseconds: 1e40)]
+        let plot = LatencyPlot(title: "", subtitle: "", curves: [.init(name: "", points: points)])
+        #expect(isXML(plot.svg))
+    }
+
     @Test func `refuses another name for a plot than one of SVG`() throws {
         let error = #expect(throws: (any Error).self) {
             try CompareLoadsCommand.parse(["a.json", "b.json", "--plot", "c.png"])

@@ -137,9 +137,9 @@ struct LatencyPlot {
 
     private static func time(_ microseconds: Double) -> String {
         switch microseconds {
-        case ..<1_000: "\(Int(microseconds)) µs"
-        case ..<1_000_000: "\(Int(microseconds / 1e3)) ms"
-        default: "\(Int(microseconds / 1e6)) s"
+        case ..<1_000: "\(text(microseconds)) µs"
+        case ..<1_000_000: "\(text(microseconds / 1e3)) ms"
+        default: "\(text(microseconds / 1e6)) s"
         }
     }
 
@@ -147,7 +147,7 @@ struct LatencyPlot {
         #"<text class="\#(kind)" x="\#(text(x))" y="\#(text(y))">\#(escaped(words))</text>"#
     }
 
-    /// A coordinate.
+    /// A number with at most one digit behind the point.
     private static func text(_ number: Double) -> String {
         let text = String(format: "%.1f", number)
         return text.hasSuffix(".0") ? String(text.dropLast(2)) : text

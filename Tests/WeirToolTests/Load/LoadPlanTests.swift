@@ -1,6 +1,8 @@
 import ArgumentParser
+import Foundation
 import Testing
 import Weir
+import WeirTestSupport
 
 @testable import WeirTool
 
@@ -188,6 +190,14 @@ import Weir
             #expect(EventTime(rfc3339: match.2) != nil)
             #expect(Int(match.3).map { (0..<1_000_000).contains($0) } == true)
         }
+    }
+
+    @Test func `are the lines of a file, whatever else Unicode takes for a new line`() throws {
+        let folder = try Folder()
+        let lines = ["{\"a\":\"\u{2028}\u{85}\u{B}\"}", "b"]
+        try (lines[0] + "\r\n\n" + lines[1] + "\n")
+            .write(toFile: folder("messages"), atomically: true, encoding: .utf8)
+        #expect(write(try SendLoadCommand.read(folder("messages")), seed: 1, 2) == lines)
     }
 
     @Test func `keep braces that enclose no place`() throws {

@@ -118,7 +118,8 @@ extension SendLoadCommand {
         guard let text = String(validating: data, as: UTF8.self) else {
             throw LoadError("\(path) is not UTF-8")
         }
-        let lines = text.split(whereSeparator: \.isNewline)
+        // Not at what else Unicode takes for a new line: it may stand in a string of JSON.
+        let lines = text.split { $0 == "\n" || $0 == "\r\n" }
         return .templates(try lines.map { try MessageTemplate($0) })
     }
 }

@@ -133,6 +133,26 @@ private struct Nothing: Codable, Equatable {
                 == reference.encode(value))
     }
 
+    @Test func `with the last of equal keys`() throws {
+        for value in [
+            Repeating(keys: ["a", "b", "a"]), Repeating(keys: ["wide64", "b", "wide64"]),
+            Repeating(keys: ["c", "c"], isNested: true),
+        ] {
+            let reference = try JSONDecoder().decode(
+                [String: [String: Int]].self, from: JSONEncoder().encode(value))
+            let bytes = try JSONEventEncoder().encode(value)
+            let text = String(decoding: bytes, as: UTF8.self)
+            #expect(
+                try JSONEventDecoder().decode([String: [String: Int]].self, from: bytes)
+                    == reference, "\(text)")
+            for key in Set(value.keys) {
+                #expect(
+                    text.split(separator: "\"\(key)\"").count == (value.isNested ? 2 : 3), "\(text)"
+                )
+            }
+        }
+    }
+
     @Test func `after what the buffer has`() throws {
         var bytes = Array("x".utf8)
         try JSONEventEncoder().encode([1], into: &bytes)
@@ -181,5 +201,39 @@ private struct Forgiving: Encodable {
         try list.encode(3)
         try container.encode("after", forKey: .after)
         try? container.encode(Broken(), forKey: .after)
+    }
+}
+
+/// Encodes its keys in turn with their places, by cases of an enum and by names.
+private struct Repeating: Encodable {
+    enum Outer: CodingKey { case cases, names }
+    enum Cases: String, CodingKey, CaseIterable {
+        case a, b, c
+        case w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15, w16, w17, w18, w19, w20
+        case w21, w22, w23, w24, w25, w26, w27, w28, w29, w30, w31, w32, w33, w34, w35, w36, w37
+        case w38, w39, w40, w41, w42, w43, w44, w45, w46, w47, w48, w49, w50, w51, w52, w53, w54
+        case w55, w56, w57, w58, w59, w60, w61, w62, w63, wide64
+    }
+    struct Name: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    var keys: [String]
+    var isNested = false
+
+    func encode(to encoder: any Encoder) throws {
+        var outer = encoder.container(keyedBy: Outer.self)
+        var cases = outer.nestedContainer(keyedBy: Cases.self, forKey: .cases)
+        for (place, name) in keys.enumerated() {
+            if let key = Cases(rawValue: name) { try cases.encode(place, forKey: key) }
+        }
+        var names = outer.nestedContainer(keyedBy: Name.self, forKey: .names)
+        for (place, name) in keys.enumerated() {
+            try names.encode(place, forKey: Name(stringValue: name))
+        }
+        if isNested { try outer.encode(["d": 1], forKey: .cases) }
     }
 }

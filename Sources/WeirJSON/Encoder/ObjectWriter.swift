@@ -6,11 +6,11 @@ struct ObjectWriter<Key: CodingKey> {
 
     @inline(__always)
     private func next(_ key: Key) {
-        writer.next(key.stringValue, in: Int(depth), serial: serial)
+        writer.next(key, in: Int(depth), serial: serial)
     }
 
-    private func encoder(_ name: String) -> ValueEncoder {
-        writer.next(name, in: Int(depth), serial: serial)
+    private func encoder(_ key: Key) -> ValueEncoder {
+        next(key)
         return ValueEncoder(writer: writer, slot: writer.count, depth: depth + 1)
     }
 }
@@ -94,11 +94,14 @@ extension ObjectWriter: KeyedEncodingContainerProtocol {
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
     ) -> KeyedEncodingContainer<Nested> {
-        encoder(key.stringValue).container(keyedBy: type)
+        encoder(key).container(keyedBy: type)
     }
     func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedEncodingContainer {
-        encoder(key.stringValue).unkeyedContainer()
+        encoder(key).unkeyedContainer()
     }
-    func superEncoder() -> any Encoder { encoder("super") }
-    func superEncoder(forKey key: Key) -> any Encoder { encoder(key.stringValue) }
+    func superEncoder() -> any Encoder {
+        writer.next("super", in: Int(depth), serial: serial)
+        return ValueEncoder(writer: writer, slot: writer.count, depth: depth + 1)
+    }
+    func superEncoder(forKey key: Key) -> any Encoder { encoder(key) }
 }

@@ -17,7 +17,7 @@ extension ValueEncoder: Encoder {
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
-        let serial = writer.enter(isObject: true, slot: slot)
+        let serial = writer.enter(isObject: true, slot: slot, keys: Key.self)
         return KeyedEncodingContainer(
             ObjectWriter<Key>(writer: writer, depth: depth, serial: serial))
     }

@@ -12,6 +12,10 @@ final class Writer {
         var key = 0
         /// Where the value of the newest key or element has to start.
         var slot = 0
+        /// The keys that were written, of those that a byte below 64 tells apart: a bit each.
+        var bytes: UInt64 = 0
+        /// The number of the set of names that were written, from 1; 0 for none.
+        var names = 0
     }
 
     private var bytes: UnsafeMutablePointer<UInt8>
@@ -20,6 +24,10 @@ final class Writer {
     private var open: [Container] = []
     private var serials: UInt32 = 0
     private(set) var isOutOfOrder = false
+    /// Names that open objects have, where bytes don't tell their keys apart.
+    private var names: [Set<String>] = []
+    /// The type of the keys of the object that was opened last.
+    private(set) var keys: Any.Type?
 
     init(capacity: Int = 512) {
         bytes = .allocate(capacity: capacity)
@@ -36,7 +44,8 @@ final class Writer {
     // MARK: Containers
 
     /// Opens a container where a value has to start at `slot`, or gives nil if it has another.
-    func enter(isObject: Bool, slot: Int) -> UInt32 {
+    func enter(isObject: Bool, slot: Int, keys: Any.Type? = nil) -> UInt32 {
+        self.keys = keys
         if count != slot { isOutOfOrder = true }
         serials += 1
         open.append(Container(isObject: isObject, serial: serials))
@@ -61,6 +70,43 @@ final class Writer {
     }
 
     @inline(__always)
+    func next<Key: CodingKey>(_ key: Key, in depth: Int, serial: UInt32) {
+        next(key.stringValue, in: depth, serial: serial)
+        if depth < open.count { note(key, depth) }
+    }
+
+    /// Sees to it that of equal keys the last counts, as in a tree.
+    @inline(__always)
+    private func note<Key: CodingKey>(_ key: Key, _ depth: Int) {
+        // Safety: the size has been compared.
+        let byte =
+            MemoryLayout<Key>.size == 1
+            ? unsafeBitCast(key, to: UInt8.self) : MemoryLayout<Key>.size == 0 ? 0 : UInt8.max
+        guard byte < 64 else { return noteName(key, depth) }
+        let bit: UInt64 = 1 << UInt64(byte)
+        if open[depth].bytes & bit != 0 { isOutOfOrder = true }
+        open[depth].bytes |= bit
+    }
+
+    @inline(never)
+    private func noteName<Key: CodingKey>(_ key: Key, _ depth: Int) {
+        if Key.self == Self.dictionaryKeys { return }
+        if open[depth].names == 0 {
+            names.append([])
+            open[depth].names = names.count
+        }
+        let set = open[depth].names - 1
+        if set < names.count, !names[set].insert(key.stringValue).inserted { isOutOfOrder = true }
+    }
+
+    /// The keys of a Dictionary, whose names are known to differ.
+    private static let dictionaryKeys: Any.Type? = {
+        let writer = Writer()
+        try? [String: Bool]().encode(to: ValueEncoder(writer: writer, slot: 0, depth: 0))
+        return writer.keys
+    }()
+
+    @inline(__always)
     func next(_ key: String, in depth: Int, serial: UInt32) {
         next(in: depth, serial: serial)
         guard depth < open.count else { return }
@@ -74,6 +120,7 @@ final class Writer {
     func leave(to depth: Int) {
         while open.count > depth {
             let last = open.removeLast()
+            if last.names > 0, last.names == names.count { names.removeLast() }
             if last.count > 0, last.slot == count { writeEmptyObject() }
             append(last.isObject ? UInt8(ascii: "}") : UInt8(ascii: "]"))
         }

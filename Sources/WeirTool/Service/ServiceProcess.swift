@@ -35,11 +35,14 @@ struct ServiceProcess {
         let output = Pipe()
         process.standardOutput = output
         process.standardInput = FileHandle.nullDevice
+        Interruption.begin()
+        defer { Interruption.end() }
         do {
             try process.run()
         } catch {
             throw ToolFailure(status: 127, "the service '\(name)' can't be started: \(error)")
         }
+        Interruption.started(process)
         let watchdog = timeout.map { Watchdog(process, after: $0) }
         var answer = Answer(json: nil, status: 0)
         var lines = LineBuffer()
@@ -97,6 +100,7 @@ struct ServiceProcess {
         var status: Int32 = 0
         let found = waitpid(process.processIdentifier, &status, WNOHANG)
         if found == 0 { return nil }
+        Interruption.collected()
         if found > 0 { return status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F }
         // Foundation has seen it first.
         process.waitUntilExit()
@@ -132,6 +136,53 @@ struct ServiceProcess {
         return path.split(separator: ":").map { "\($0)/\(name)" }.first {
             FileManager.default.isExecutableFile(atPath: $0)
         }
+    }
+}
+
+/// Ends the service when this process is interrupted: it is in a group of its own, so that a
+/// terminal doesn't do it.
+private enum Interruption {
+    private static let signals = [SIGINT, SIGTERM]
+    /// The service; 0 as long as there is none.
+    private static let service = Atomic<Int32>(0)
+    /// The signal that came; 0 for none.
+    private static let interruption = Atomic<Int32>(0)
+
+    /// To be called before the service is started.
+    static func begin() {
+        service.store(0, ordering: .sequentiallyConsistent)
+        interruption.store(0, ordering: .sequentiallyConsistent)
+        // Only calls that a handler may make.
+        for number in signals {
+            signal(number) { number in
+                Interruption.interruption.store(number, ordering: .sequentiallyConsistent)
+                Interruption.take(number)
+            }
+        }
+    }
+
+    /// The service has been started.
+    static func started(_ process: Process) {
+        service.store(process.processIdentifier, ordering: .sequentiallyConsistent)
+        let number = interruption.load(ordering: .sequentiallyConsistent)
+        if number != 0 { take(number) }
+    }
+
+    /// The service has been waited for: its number may become another process's.
+    static func collected() { service.store(0, ordering: .sequentiallyConsistent) }
+
+    /// The service has ended; so does this process when that was by an interruption.
+    static func end() {
+        let number = interruption.load(ordering: .sequentiallyConsistent)
+        if number != 0 { _exit(128 + number) }
+        for number in signals { signal(number, SIG_DFL) }
+    }
+
+    private static func take(_ number: Int32) {
+        let identifier = service.load(ordering: .sequentiallyConsistent)
+        if identifier == 0 { return }
+        kill(identifier, SIGKILL)
+        _exit(128 + number)
     }
 }
 

@@ -54,6 +54,21 @@ import WeirTestSupport
         #expect(!FileManager.default.fileExists(atPath: file), "it was waited for")
     }
 
+    @Test(.timeLimit(.minutes(1)), arguments: [SIGINT, SIGTERM])
+    func `takes the service with it when it is interrupted`(_ signal: Int32) async throws {
+        let made = try await MadeStore()
+        let lines = Recorder<String?>()
+        let weir = try ChildProcess(
+            Products.path(of: "weir"),
+            ["check", made.store, "--", "sh", "-c", "echo ready >&2; exec sleep 1000"],
+            errors: .lines { lines.append($0) })
+        _ = await lines.wait { $0.contains("ready") }
+        weir.send(signal)
+        #expect(await weir.waitForEnd() == .init(status: 128 + signal, isSignal: false))
+        // All have ended that could write there.
+        _ = await lines.wait { $0.contains(nil) }
+    }
+
     @Test func `says what is missing`() async throws {
         let made = try await MadeStore()
         #expect(try await made.weir("check", ["--checkpoint", "99"]).status == 66)

@@ -20,8 +20,6 @@ final class FileWriter<Element: Sendable>: SinkWriter {
     private let sync: FileSync
     private let encode: (Element, inout [UInt8]) throws -> Void
     private let reject: (Element, any Error) -> Void
-    /// The size up to which all batches are whole.
-    private var size: Int
     private var needsSync = false
 
     init(
@@ -34,35 +32,33 @@ final class FileWriter<Element: Sendable>: SinkWriter {
         self.sync = sync
         self.encode = encode
         self.reject = reject
-        size = try await thread.run { try Self.repairEnd(of: file) }
+        try await thread.run { try Self.repairEnd(of: file) }
     }
 
     /// Ends a last line that a crash has left open, so that what follows is not joined to it.
-    private static func repairEnd(of file: OpenFile) throws(FileError) -> Int {
-        guard file.isRegular else { return 0 }
+    private static func repairEnd(of file: OpenFile) throws(FileError) {
+        guard file.isRegular else { return }
         let size = try file.size()
-        guard size > 0, let last = try? file.read(1, at: size - 1), last != [0x0A] else {
-            return size
-        }
-        if last.isEmpty { return size }
+        guard size > 0, let last = try? file.read(1, at: size - 1), last != [0x0A], !last.isEmpty
+        else { return }
         try file.write([0x0A])
-        return size + 1
     }
 
     func write(_ batch: Batch<Element>) async throws {
         let (bytes, refused) = batch.lines(encode)
-        let (file, whole, lines) = (file, size, bytes)
+        let file = file
         let syncs = sync == .everyBatch
         try await thread.run {
+            // Asked each time: somebody else may have emptied the file, as log rotation does.
+            let whole = file.isRegular ? try file.size() : 0
             do {
-                try file.write(lines)
+                try file.write(bytes)
                 if syncs { try file.synchronize() }
             } catch {
                 if file.isRegular { try file.truncate(to: whole) }
                 throw error
             }
         }
-        size += bytes.count
         needsSync = sync == .whenIdle
         for (event, error) in refused { reject(event, error) }
     }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import WeirCore
 import WeirTesting
@@ -50,6 +51,34 @@ import WeirTesting
         try test.advance(by: .seconds(60))
         let error = #expect(throws: StageFailure.self) { try test.finish() }
         #expect(error.map { "\($0)".contains("cannot write '/dev/full': No space left") } == true)
+    }
+
+    @Test func `keeps whole lines in a file that somebody else has emptied`() async {
+        await #expect(processExitsWith: .success) {
+            // A batch can be written in part only.
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            signal(SIGXFSZ, SIG_IGN)
+            let directory = try TemporaryDirectory()
+            let source = SourceProbe<String>()
+            let test = try TopologyTest(
+                Topology("t") {
+                    EventStream("in", from: source.source).sink(.lines(toFile: directory("out")))
+                })
+            source.send(String(repeating: "a", count: 3_000))
+            try test.run()
+            try directory.overwrite("out", "")
+            let unlimited = limit
+            limit.rlim_cur = 4_096
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            let line = String(repeating: "b", count: 5_000)
+            source.send(line)
+            try test.run()
+            limit = unlimited
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+            try test.advance(by: .seconds(60))
+            try #require(try directory.text(of: "out") == line + "\n")
+        }
     }
 
     @Test func `gives nothing up while the disk is full`() throws {

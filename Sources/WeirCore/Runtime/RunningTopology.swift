@@ -326,14 +326,17 @@ public struct StageHandle: Sendable {
 
     /// Ends the stage in good order: the sources above it stop, and it finishes when all they have sent is handled.
     ///
-    /// Other branches of the same sources end with them. Returns when the stage has finished.
+    /// Other branches of the same sources end with them. Returns when the stage has finished; for an outlet, when all
+    /// that it gets is there for its consumer.
     public func drain() async throws {
         let above = running.plan.ancestors(of: index)
         running.stopSources { above.contains($0) }
         for stage in above {
             for mailbox in running.mailboxes(of: stage) { mailbox.setPaused(false) }
         }
-        for instance in instances { await instance.waitUntilStopped() }
+        // An outlet has no actor: it has everything when those above have nothing more to send.
+        let last = instances.isEmpty ? above.flatMap { running.instances[$0] } : instances
+        for instance in last { await instance.waitUntilStopped() }
     }
 
     /// Ends the stage now.

@@ -150,6 +150,49 @@ private let small: RunConfiguration = {
     }
 
     @Test(arguments: TopologyTest.seeds(20))
+    func `drains an outlet until its consumer can have everything`(seed: UInt64) throws {
+        let source = SourceProbe<Int>()
+        let out: Outlet<Int> = "out"
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("middle").sink(.outlet(out))
+                .mailbox(.bounded(1))
+        }
+        let test = try TopologyTest(topology, seed: seed)
+        source.send(1, 2, 3)
+        try test.run()
+        let stage = try #require(test.running.stage("out"))
+        let drained = Atomic<Bool>(false)
+        let isDrained = { @Sendable in drained.load(ordering: .relaxed) }
+        test.start {
+            try await stage.drain()
+            drained.store(true, ordering: .relaxed)
+        }
+        try test.run()
+        #expect(source.isStopped)
+        #expect(!isDrained())
+        let taken = try test.collect(out)
+        try test.run()
+        #expect(taken.received == [1, 2, 3])
+        #expect(isDrained())
+    }
+
+    @Test(arguments: TopologyTest.seeds(20))
+    func `drains an outlet whose consumer has left`(seed: UInt64) throws {
+        let source = SourceProbe<Int>()
+        let out: Outlet<Int> = "out"
+        let topology = Topology("t") {
+            EventStream("in", from: source.source).stage("middle").sink(.outlet(out))
+        }
+        let test = try TopologyTest(topology, seed: seed)
+        let taken = try test.collect(out, limit: 1)
+        source.send(1, 2)
+        try test.run()
+        #expect(taken.received == [1])
+        let stage = try #require(test.running.stage("out"))
+        try test.perform("drain out") { try await stage.drain() }
+    }
+
+    @Test(arguments: TopologyTest.seeds(20))
     func `ends a branch whose consumer has seen enough`(seed: UInt64) throws {
         let source = SourceProbe<Int>()
         let out: Outlet<Int> = "out"

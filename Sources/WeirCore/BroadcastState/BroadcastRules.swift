@@ -7,6 +7,7 @@ final class BroadcastRules<Rules: Codable & Sendable> {
     @usableFromInline
     init(_ scope: StageScope, _ initial: Rules) {
         value = TransactionalValue(initial)
+        scope.copiedInput = 1
         scope.registerTransient(value)
         scope.keep(ReplicatedValue(value, isWriter: scope.instance == 0))
     }

@@ -197,7 +197,10 @@ extension StageActor {
         _ batch: any AnyBatch, input: Int, failed first: (any Error)?
     ) async throws {
         let head = heads[input]
-        let route = DeadLetterRoute(mailbox: mailbox, input: input, batch: batch)
+        let isCopied = input == scope.copiedInput
+        // Sent again to one instance, it would set that one apart from the others.
+        let route =
+            isCopied ? nil : DeadLetterRoute(mailbox: mailbox, input: input, batch: batch)
         var attempts = 0
         var hasRestarted = false
         let scope = scope
@@ -215,7 +218,9 @@ extension StageActor {
                 endTrial(isPoison: true)
                 return
             case .deadLetter:
-                giveUp(batch.event(at: 0), error, attempts, route)
+                if !isCopied || instance == 0 {
+                    giveUp(batch.event(at: 0), error, attempts, route)
+                }
                 endTrial(isPoison: true)
                 return
             case .emit(let emit) where attempts < supervisor.attempts:
@@ -229,7 +234,9 @@ extension StageActor {
                     continue
                 }
                 guard supervisor.poison.kind == .deadLetter else { fallthrough }
-                giveUp(batch.event(at: 0), error, attempts, route)
+                if !isCopied || instance == 0 {
+                    giveUp(batch.event(at: 0), error, attempts, route)
+                }
                 endTrial(isPoison: true)
                 return
             case .escalate:

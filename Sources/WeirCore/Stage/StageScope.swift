@@ -49,6 +49,8 @@ package final class StageScope {
     var isBetweenPositions = false
     /// Whether the stage may wait for others to catch up in event time.
     var isAligned = false
+    /// The input whose events all instances get alike, so that what one of them gives up all do.
+    var copiedInput: Int?
     /// Whether the stage has taken deliveries that it has not handled yet.
     var hasDeliveries = false
     /// Whether the head has had enough: the stage ends without waiting for its inputs to end.

@@ -93,14 +93,17 @@ private struct Counter: BroadcastHandler {
         #expect(out.received == ["1 25 1"])
     }
 
-    @Test func `gives up a rule that its closure refuses, and keeps the others`() throws {
+    @Test(arguments: [1, 3])
+    func `gives up a rule that its closure refuses, once, and keeps the others`(
+        _ parallelism: Int
+    ) throws {
         let (readings, rules) = (SourceProbe<Reading>(), SourceProbe<Rule>())
         let out = SinkProbe<String>("out")
         let test = try TopologyTest(
             Topology("unfit") {
                 Self.counted(
                     EventStream("in", from: readings.source),
-                    EventStream("rules", from: rules.source)
+                    EventStream("rules", from: rules.source), parallelism: parallelism
                 ).sink(out.sink)
             })
         for limit in [5, -1, 10] { rules.send(Rule(key: 1, limit: limit)) }

@@ -61,7 +61,8 @@ extension Source where Element == String {
     /// feed is there, or its file has been replaced. What a writer truncates between two looks is lost, and a file that
     /// is truncated and filled to its former size or beyond in that time is not noticed: prefer rotation by renaming.
     ///
-    /// When the source restarts it goes on behind the last line it has sent.
+    /// When the source restarts it goes on behind the last line it has sent. A file that it doesn't follow and that has
+    /// become shorter than that is an error.
     ///
     /// - Parameters:
     ///   - path: The file's path.

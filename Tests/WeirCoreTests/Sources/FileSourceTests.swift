@@ -47,6 +47,40 @@ import WeirTesting
         #expect(error.map { "\($0)".contains(directory("log")) } == true)
     }
 
+    @Test func `of a file that has become shorter since the checkpoint are an error that names it`()
+        throws
+    {
+        let directory = try TemporaryDirectory()
+        let store = continuationStore()
+        let lines = (0..<40_000).map { "line \($0)\n" }.joined()
+        try directory.append(lines, to: "log")
+        func start() throws -> TopologyTest {
+            var configuration = TopologyTest.configuration
+            configuration.store = store
+            return try TopologyTest(
+                Topology("t") {
+                    EventStream("in", from: .lines(ofFile: directory("log")))
+                        .mailbox(.bounded(100))
+                        .throttle(events: 1_000, per: .seconds(1), name: "slow")
+                        .mailbox(.bounded(100))
+                        .sink(.discard)
+                }, configuration: configuration)
+        }
+        let first = try start()
+        try first.advance(by: .seconds(1))
+        let running = first.running
+        first.start { try await running.suspend() }
+        try first.advance(by: .seconds(60))
+        try first.finish()
+        try directory.overwrite("log", "another\n")
+        let second = try start()
+        try second.advance(by: .seconds(100))
+        let error = #expect(throws: StageFailure.self) { try second.finish() }
+        #expect(
+            error.map { "\($0)".contains(directory("log")) } == true, "\(String(describing: error))"
+        )
+    }
+
     @Test func `are read on a thread of its own in a real run`() async throws {
         let directory = try TemporaryDirectory()
         try directory.append((0..<5_000).map { "\($0)\n" }.joined(), to: "log")

@@ -18,6 +18,10 @@ struct LineReader<Element: Sendable>: Sendable {
         let identity = file.identity.code
         if let position = inlet.position, position.identity == identity {
             offset = Int(position.offset)
+            let size = try await thread.run { try file.size() }
+            if file.isRegular, size < offset {
+                throw ShortenedFile(path: path, size: size, offset: offset)
+            }
         }
         while true {
             try Task.checkCancellation()
@@ -130,5 +134,16 @@ struct LineReader<Element: Sendable>: Sendable {
             inlet.context.deadLetter(
                 beginning, reason: "the line is longer than \(lineLimit) bytes", origin: origin)
         }
+    }
+}
+
+/// A file that was read further than it goes now: what it holds is not what is missing.
+private struct ShortenedFile: Error, CustomStringConvertible {
+    let path: String
+    let size: Int
+    let offset: Int
+
+    var description: String {
+        "cannot go on at byte \(offset) of '\(path)': it has become shorter, \(size) bytes"
     }
 }

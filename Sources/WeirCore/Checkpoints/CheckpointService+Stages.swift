@@ -121,18 +121,17 @@ extension CheckpointService {
     ///
     /// Tried again until it succeeds or the run is cancelled.
     func takeFinal() async {
-        var isComplete = false
-        while !isComplete && !Task.isCancelled {
+        var last: Int?
+        while last == nil && !Task.isCancelled {
             do {
-                _ = try await take(.final)
-                isComplete = true
+                last = try await take(.final)
             } catch is CancellationError {
                 break
             } catch {
                 guard (try? await clock.sleep(for: .seconds(1))) != nil else { break }
             }
         }
-        finalIsOver(isComplete: isComplete)
+        finalIsOver(last)
     }
 
     /// Ends the run with a checkpoint from which another can go on; no windows fire.
@@ -141,14 +140,17 @@ extension CheckpointService {
     func suspend(_ inject: @escaping @Sendable (Barrier) -> Void) async throws -> Int {
         defer { stopWaiting() }
         let number = try await take(.suspend, inject: inject)
-        finalIsOver(isComplete: true)
+        finalIsOver(number)
         return number
     }
 
-    private func finalIsOver(isComplete: Bool) {
+    /// The checkpoint with which the run ends; nil as long as there is none.
+    var last: Int? { state.withLock { $0.last } }
+
+    private func finalIsOver(_ number: Int?) {
         let waiters = state.withLock { state in
             state.isFinalDone = true
-            state.isFinalComplete = isComplete
+            state.last = state.last ?? number
             defer { state.finalWaiters.removeAll() }
             return state.finalWaiters
         }
@@ -176,7 +178,7 @@ extension CheckpointService {
     /// Returns whether it is complete.
     func waitForFinal() async -> Bool {
         await wait(for: { $0.isFinalDone }, among: \.finalWaiters)
-        return state.withLock { $0.isFinalComplete }
+        return last != nil
     }
 }
 

@@ -42,7 +42,8 @@ package final class CheckpointService: Sendable {
         var allHaveEnded = false
         var allHaveStopped = false
         var isFinalDone = false
-        var isFinalComplete = false
+        /// The last checkpoint of the run, once it is complete.
+        var last: Int?
         var retained: [Int: [String: SourcePosition]] = [:]
     }
 

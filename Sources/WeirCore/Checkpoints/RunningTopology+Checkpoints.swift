@@ -30,7 +30,8 @@ extension RunningTopology {
     /// Ends the run with a checkpoint, from which the next run on the store goes on: the sources
     /// stop, everything under way is handled, but streams don't end and windows don't fire.
     ///
-    /// A graceful shutdown of a run with a store does this. Who asks for it again gets the same.
+    /// A graceful shutdown of a run with a store does this. Who asks for it again gets the same,
+    /// and who asks when the streams have ended by themselves their last checkpoint.
     ///
     /// - Returns: The checkpoint's number.
     /// - Throws: As ``checkpoint()``; the run has ended then as well.
@@ -56,8 +57,12 @@ extension RunningTopology {
                 for pump in pumps { pump.suspend(with: barrier) }
             }
         } catch {
-            cancel()
-            throw error
+            // The streams may have ended first: their last checkpoint is the one to go on from then.
+            guard let last = service.last else {
+                cancel()
+                throw error
+            }
+            number = last
         }
         try await waitUntilFinished()
         return number

@@ -46,13 +46,20 @@ extension CheckpointService {
 
     /// An instance stops before its streams have ended: the checkpoint under way is given up, later
     /// ones go on without it.
-    func stageStopped(_ stage: String, _ instance: Int) {
+    ///
+    /// - Parameter isAbandoned: Whether all that took what it emits have ended. Then the one under way
+    ///   gets what it was at the barrier, or goes on without it: it is nothing to them any more.
+    func stageStopped(_ stage: String, _ instance: Int, isAbandoned: Bool) {
         let id = InstanceID(stage: stage, instance: instance)
         instances.withLock { $0[id] = nil }
         if let number = state.withLock({ $0.pending?.number }) {
-            // Without its part it would be no consistent cut.
             change(number) { pending in
-                if pending.awaited.contains(id), pending.error == nil {
+                guard pending.awaited.contains(id) else { return }
+                if isAbandoned {
+                    // What it was is still on its way to the disk, if it has seen the barrier.
+                    if !pending.writing.contains(id) { pending.awaited.remove(id) }
+                } else if pending.error == nil {
+                    // Without its part it would be no consistent cut.
                     pending.error = StageHasStopped(stage: stage)
                 }
             }

@@ -137,7 +137,7 @@ extension StageActor {
         self.capture = nil
     }
 
-    private func finishCapture() async {
+    func finishCapture() async {
         while capture != nil {
             continueCapture()
             if capture == nil { return }

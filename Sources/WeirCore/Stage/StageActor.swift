@@ -153,7 +153,9 @@ package actor StageActor: SupervisedChild {
             try await leaveToCheckpoints()
         } catch is StageStopped {
             // Cancelled, or nobody listens any more.
-            environment.checkpoints?.stageStopped(name, instance)
+            if scope.isAbandoned { await finishCapture() }
+            environment.checkpoints?.stageStopped(
+                name, instance, isAbandoned: scope.isAbandoned && capture == nil)
             wakeUp?.cancel()
             mailbox.close()
             try await abandonOutput()

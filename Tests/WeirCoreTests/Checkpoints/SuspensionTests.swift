@@ -29,6 +29,28 @@ import WeirTesting
         #expect(number > 0)
     }
 
+    @Test(arguments: TopologyTest.seeds(200))
+    func `may be asked for while a part has had enough`(seed: UInt64) throws {
+        let (source, first, all) = (SourceProbe<Int>(), SinkProbe<Int>(), SinkProbe<Int>())
+        var configuration = configuration()
+        configuration.batchSize = 1
+        let test = try TopologyTest(
+            Topology("t") {
+                let numbers = EventStream("in", from: source.source)
+                numbers.stage("a").stage("b").prefix(2).sink(first.sink)
+                numbers.sink(all.sink)
+            }, seed: seed, configuration: configuration)
+        let running = test.running
+        test.start { source.send(contentsOf: 1...8) }
+        _ = try test.perform("suspend") {
+            // Later from seed to seed.
+            for _ in 0..<seed % 40 { await Task.yield() }
+            return try await running.suspend()
+        }
+        try test.finish()
+        #expect(first.received == Array(all.received.prefix(2)))
+    }
+
     @Test func `of a run that has ended gives its last checkpoint`() throws {
         let test = try TopologyTest(
             Topology("t") { EventStream("in", from: .collection(0..<3)).sink(.discard) },

@@ -9,10 +9,12 @@ struct ComposedOperator: Sendable {
         let name: String
         /// The capacity of its mailbox; nil for the default.
         let room: Int?
+        /// Whether what finds its mailbox full goes to disk.
+        let spills: Bool
 
         func within<Element>(_ stream: EventStream<Element>) -> EventStream<Element> {
             guard let room else { return stream }
-            return stream.mailbox(.bounded(room))
+            return stream.mailbox(.bounded(room, overflow: spills ? .spill() : .suspend))
         }
     }
 
@@ -92,5 +94,5 @@ struct Recipe: Sendable {
 
     static let all =
         plain + whole + routing + keyed + lives + windows + windows + joins + joins + changes
-        + calls
+        + calls + late + clock + failing + rules
 }

@@ -26,7 +26,11 @@ struct Composition: Sendable {
 
     let seed: UInt64
     let parallelism: Int
+    /// Whether each life has another parallelism, up to this one.
+    let isRescaled: Bool
     private(set) var inputs: [Input] = []
+    /// By how much the inputs may be apart; nil when they aren't aligned.
+    private let drift: Duration?
     private(set) var steps: [Step] = []
     /// The streams that end in a receiver.
     private(set) var ends: [Output] = []
@@ -35,10 +39,12 @@ struct Composition: Sendable {
     private var traits: [[StreamTraits]] = []
 
     /// Chooses operators and how they are connected.
-    init(seed: UInt64, parallelism: Int) {
+    init(seed: UInt64, parallelism: Int, isRescaled: Bool = false) {
         self.seed = seed
+        self.isRescaled = isRescaled
         self.parallelism = parallelism
         var draw = Draw(random: SplitMix64(seed: seed), parallelism: parallelism)
+        drift = draw.chance(1, of: 3) ? .seconds(draw.number(1...8)) : nil
         for _ in 0..<draw.number(1...2) { addInput(&draw) }
         var data = inputs.map { [$0.items] }
         var used: Set<Output> = []
@@ -99,7 +105,8 @@ struct Composition: Sendable {
         let operation = recipe.make(&draw, inputs.map { traits[$0.node][$0.output] })
         guard let operation else { return nil }
         let place = ComposedOperator.Place(
-            name: "s\(traits.count)", room: draw.chance(1, of: 4) ? draw.number(1...4) : nil)
+            name: "s\(traits.count)", room: draw.chance(1, of: 4) ? draw.number(1...4) : nil,
+            spills: draw.chance(1, of: 3))
         return Step(recipe: number, operation: operation, inputs: inputs, place: place)
     }
 
@@ -122,21 +129,29 @@ struct Composition: Sendable {
 
     // MARK: What it is
 
-    func topology(in world: SimulatedWorld, _ kept: CompositionInputs) -> Topology {
+    func topology(
+        in world: SimulatedWorld, _ kept: CompositionInputs,
+        source: ((String, [Item]) -> Source<Item>)? = nil
+    ) -> Topology {
         var streams: [[ItemStream]] = []
         for (index, input) in inputs.enumerated() {
             let name = "in\(index)"
             kept.note(world.events(name, input.items), of: index)
             let strategy = WatermarkStrategy<Item>.boundedOutOfOrderness(input.bound)
                 .neverIdle
+            let from = source?(name, input.items) ?? world.source(name, input.items)
+            let stream = EventStream(name, from: from).eventTime(\.time, strategy)
             streams.append([
-                EventStream(name, from: world.source(name, input.items))
-                    .eventTime(\.time, strategy)
+                drift.map { stream.aligned(in: "inputs", maximumDrift: $0) } ?? stream
             ])
         }
         for step in steps {
-            streams.append(
-                step.operation.build(step.place, step.inputs.map { streams[$0.node][$0.output] }))
+            let inputs = step.inputs.enumerated().map { index, input in
+                let stream = streams[input.node][input.output]
+                // What is not kept by key is not to be in several instances.
+                return isRescaled ? stream.stage("\(step.place.name)-in\(index)") : stream
+            }
+            streams.append(step.operation.build(step.place, inputs))
         }
         return Topology("composition \(seed)") {
             for end in ends { sink(of: end, streams[end.node][end.output], world) }
@@ -190,13 +205,17 @@ struct CompositionMismatch: Error, CustomStringConvertible {
 extension Composition: CustomStringConvertible {
     /// Its operators with their arguments, line by line.
     var description: String {
-        var lines = ["composition \(seed), parallelism \(parallelism)"]
+        var lines = [
+            "composition \(seed), parallelism \(isRescaled ? "up to " : "")\(parallelism)"
+        ]
+        if let drift { lines.append("inputs aligned within \(drift)") }
         let needed = needed
         for (index, input) in inputs.enumerated() where needed.contains(index) {
             lines.append("in\(index): \(input.items.count) items, \(input.bound) out of order")
         }
         for (index, step) in steps.enumerated() where needed.contains(inputs.count + index) {
-            let room = step.place.room.map { ", room \($0)" } ?? ""
+            let room =
+                step.place.room.map { ", room \($0)\(step.place.spills ? ", spills" : "")" } ?? ""
             let from = step.inputs.map { name(of: $0) }.joined(separator: ", ")
             let promised = traits[inputs.count + index].map {
                 "\($0.order)\($0.isTimed ? "" : " untimed")"

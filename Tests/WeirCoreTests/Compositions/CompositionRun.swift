@@ -14,6 +14,11 @@ final class CompositionInputs: Sendable {
         items.withLock { items in (0..<count).map { items[$0] ?? [] } }
     }
 
+    /// Notes more than before: a source that nobody takes anything of any more may begin anew.
+    func noteMore(_ items: [Item], of input: Int) {
+        self.items.withLock { if $0[input]?.count ?? -1 < items.count { $0[input] = items } }
+    }
+
     func draw(_ topology: Topology) { drawing.withLock { $0 = "\(topology)" } }
 
     var lastDrawing: String { drawing.withLock { $0 } }
@@ -34,9 +39,10 @@ extension Composition {
             let topology = topology(in: world, inputs)
             inputs.draw(topology)
             return topology
-        }.parallelism(parallelism).ignoringState().check { outcome in
-            try check(outcome, of: inputs.all(self.inputs.count))
-        }
+        }.parallelism(isRescaled ? 1...parallelism : parallelism...parallelism).ignoringState()
+            .check { outcome in
+                try check(outcome, of: inputs.all(self.inputs.count))
+            }
     }
 
     /// Runs it without faults and with them.

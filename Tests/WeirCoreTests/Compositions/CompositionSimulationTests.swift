@@ -9,7 +9,7 @@ import WeirTesting
     private static let seeds: Range<UInt64> = {
         let given = ProcessInfo.processInfo.environment["WEIR_COMPOSITIONS"] ?? ""
         let bounds = given.split(separator: "-").compactMap { UInt64($0) }
-        guard bounds.count == 2, bounds[0] < bounds[1] else { return 0..<30 }
+        guard bounds.count == 2, bounds[0] < bounds[1] else { return 0..<12 }
         return bounds[0]..<bounds[1]
     }()
 
@@ -18,6 +18,33 @@ import WeirTesting
             do throws(CompositionFailure) {
                 let composition = Composition(seed: seed, parallelism: parallelism)
                 try composition.run(2 * seed..<2 * seed + 2)
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+    }
+
+    @Test func `give it also with another parallelism in each life`() {
+        for seed in Self.seeds {
+            do throws(CompositionFailure) {
+                let composition = Composition(seed: seed, parallelism: 3, isRescaled: true)
+                try composition.run(2 * seed..<2 * seed + 2)
+            } catch {
+                Issue.record("\(error)")
+            }
+        }
+    }
+
+    @Test(arguments: [false, true]) func `give it when they are held, suspended and drained`(
+        _ isRescaled: Bool
+    ) {
+        for seed in Self.seeds {
+            do throws(CompositionFailure) {
+                let composition = Composition(
+                    seed: seed, parallelism: isRescaled ? 3 : 1, isRescaled: isRescaled)
+                for run in 2 * seed..<2 * seed + 2 {
+                    try CompositionLives(composition, seed: run).run()
+                }
             } catch {
                 Issue.record("\(error)")
             }

@@ -28,7 +28,7 @@ public struct MQTTError: Error, Sendable, Hashable, CustomStringConvertible {
     /// - Parameter text: Its own words, if any.
     static func refused(_ what: String, _ code: UInt8, text: String? = nil) -> MQTTError {
         let name = MQTTReason.names[code] ?? "reason \(code)"
-        let words = text.map { ": \(Identity.visible($0))" } ?? ""
+        let words = text.map { ": \($0.visible)" } ?? ""
         return MQTTError(
             "the broker has refused \(what): \(name)\(words)", code: code,
             isPermanent: MQTTReason.permanent.contains(code), isRefusal: true)

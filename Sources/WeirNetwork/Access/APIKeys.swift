@@ -36,7 +36,7 @@ public struct APIKeys: Authenticator {
             guard let digest = APIKeys.bytes(hexadecimal: sha256), digest.count == 32 else {
                 throw NetworkError(
                     .invalidArgument,
-                    "the key of '\(Identity.visible(name))' is not a SHA-256 of 64 hexadecimal digits"
+                    "the key of '\(name.visible)' is not a SHA-256 of 64 hexadecimal digits"
                 )
             }
             self.name = name
@@ -126,7 +126,7 @@ public struct APIKeys: Authenticator {
         var roles: AccessRoles = []
         for word in parts[1].split(separator: ",") {
             guard let role = AccessRoles(name: String(word)) else {
-                throw wrong("'\(Identity.visible(String(word)))' is none of ingest, read, operate")
+                throw wrong("'\(String(word).visible)' is none of ingest, read, operate")
             }
             roles.formUnion(role)
         }

@@ -110,7 +110,7 @@ final class AccessGate {
         counters.countAccessRefused(refused.reason)
         guard refusalLog.take(at: loop.now) else { return }
         var metadata: Logger.Metadata = [
-            "reason": "\(refused.reason)", "at": "\(Identity.visible(place))",
+            "reason": "\(refused.reason)", "at": "\(place.visible)",
             "peer": "\(address?.description ?? "unknown")",
         ]
         if let identity = refused.identity { metadata["identity"] = "\(identity.name)" }

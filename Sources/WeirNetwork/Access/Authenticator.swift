@@ -62,7 +62,7 @@ public struct AccessRefusal: Sendable, Hashable, CustomStringConvertible {
     public let description: String
 
     /// A reason of your own; it must not contain what the peer has shown.
-    public init(_ word: String) { description = Identity.visible(word) }
+    public init(_ word: String) { description = word.visible }
 
     /// Nothing was shown.
     public static let missing = AccessRefusal("missing")

@@ -57,9 +57,9 @@ public struct Identity: Sendable, Hashable, Codable, CustomStringConvertible {
         _ name: String, roles: AccessRoles, method: String, expiresAt: Int? = nil,
         attributes: [String: String] = [:]
     ) {
-        self.name = Self.visible(name)
+        self.name = name.visible
         self.roles = roles
-        self.method = Self.visible(method)
+        self.method = method.visible
         self.expiresAt = expiresAt
         let fitting = attributes.filter {
             $0.key.utf8.count <= Self.attributeBytesMax
@@ -72,16 +72,4 @@ public struct Identity: Sendable, Hashable, Codable, CustomStringConvertible {
 
     /// The name.
     public var description: String { name }
-
-    /// A text that breaks neither a line of a log nor its bounds.
-    package static func visible(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            let isVisible = scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value)
-            let next: Unicode.Scalar = isVisible ? scalar : "?"
-            if result.utf8.count + String(next).utf8.count > 128 { break }
-            result.unicodeScalars.append(next)
-        }
-        return result
-    }
 }

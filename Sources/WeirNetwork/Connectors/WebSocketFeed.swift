@@ -215,7 +215,7 @@ private final class FeedLink<Element: Sendable>: WebSocketHandler {
         if loop.now - connectedAt >= options.reconnection.longestPause.milliseconds {
             reconnection.succeeded()
         }
-        let reason = closure.reason.isEmpty ? "" : ": \(Identity.visible(closure.reason))"
+        let reason = closure.reason.isEmpty ? "" : ": \(closure.reason.visible)"
         lost(
             closure.error
                 ?? NetworkError(

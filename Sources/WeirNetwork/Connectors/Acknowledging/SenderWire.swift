@@ -112,7 +112,7 @@ final class WebSocketWire: SenderWire, WebSocketHandler {
             link?.fail(
                 NetworkError(
                     .protocolViolation,
-                    "the source has closed with \(closure.code): \(Identity.visible(closure.reason))"
+                    "the source has closed with \(closure.code): \(closure.reason.visible)"
                 ))
         }
         link?.closed(self, closure.error)

@@ -57,7 +57,7 @@ final class WebSocketChannel: LoadChannel, WebSocketHandler {
 
     func closed(_ connection: WebSocketConnection, _ closure: WebSocketClosure) {
         self.connection = nil
-        let reason = closure.reason.isEmpty ? "" : " (\(Identity.visible(closure.reason)))"
+        let reason = closure.reason.isEmpty ? "" : " (\(closure.reason.visible))"
         let text = closure.error?.description ?? "the server closed with \(closure.code)\(reason)"
         events.onClosed(isClosing ? nil : text)
     }

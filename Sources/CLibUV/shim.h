@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
@@ -85,6 +87,102 @@ static inline int cuv_accept(int listener) {
     }
     return fd;
 #endif
+}
+
+// SOCK_* again. Returns a close-on-exec, non-blocking socket that is connected or about to be, or a negative errno.
+static inline int cuv_connect(const struct sockaddr *address) {
+    int fd = socket(address->sa_family, SOCK_STREAM, 0);
+    if (fd < 0) return -errno;
+    socklen_t length = address->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+                                                      : (socklen_t)sizeof(struct sockaddr_in);
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0
+        || (connect(fd, address, length) < 0 && errno != EINPROGRESS && errno != EINTR)) {
+        return cuv_give_up(fd);
+    }
+    return fd;
+}
+
+// What became of a connection attempt: 0 or a negative errno.
+static inline int cuv_socket_error(int fd) {
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0 ? -errno : -error;
+}
+
+// errno has to be read right after the call. Returns the bytes received, 0 at the peer's end, or a negative errno.
+static inline ssize_t cuv_receive(int fd, void *bytes, size_t capacity) {
+    ssize_t count;
+    do count = recv(fd, bytes, capacity, 0); while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
+}
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+static inline ssize_t cuv_sent(ssize_t count) {
+    if (count >= 0) return count;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -errno;
+}
+
+// As above. Returns the bytes that the kernel has taken, 0 while it takes none, or a negative errno.
+static inline ssize_t cuv_send(int fd, const void *bytes, size_t length) {
+    ssize_t count;
+    do count = send(fd, bytes, length, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
+    return cuv_sent(count);
+}
+
+// As above, for pieces; a uv_buf_t is an iovec on all systems but Windows, as libuv documents.
+static inline ssize_t cuv_send_pieces(int fd, const uv_buf_t *pieces, size_t length) {
+    struct msghdr message;
+    memset(&message, 0, sizeof message);
+    message.msg_iov = (struct iovec *)pieces;
+    message.msg_iovlen = length;
+    ssize_t count;
+    do count = sendmsg(fd, &message, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
+    return cuv_sent(count);
+}
+
+// Without MSG_NOSIGNAL the socket itself has to be told.
+static inline void cuv_no_signal(int fd) {
+#ifdef SO_NOSIGPIPE
+    int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#else
+    (void)fd;
+#endif
+}
+
+// Ends the sending side. Returns 0 or a negative errno.
+static inline int cuv_end_sending(int fd) { return shutdown(fd, SHUT_WR) < 0 ? -errno : 0; }
+
+// Makes closing the socket reset the connection.
+static inline void cuv_reset_on_close(int fd) {
+    struct linger none = {1, 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+// Sends small writes at once, or not. Does nothing for sockets in the file system.
+static inline void cuv_no_delay(int fd, int is_on) {
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &is_on, sizeof is_on);
+}
+
+// Lets the kernel probe a peer that has been quiet for so many seconds; 0 is never.
+static inline void cuv_keep_alive(int fd, int seconds) {
+    int is_on = seconds > 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &is_on, sizeof is_on);
+    if (!is_on) return;
+#ifdef TCP_KEEPIDLE
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+#elif defined(TCP_KEEPALIVE)
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPALIVE, &seconds, sizeof seconds);
+#endif
+}
+
+// getpeername() as well. Returns 0 or a negative errno.
+static inline int cuv_peer_address(int fd, struct sockaddr_storage *address) {
+    socklen_t length = sizeof *address;
+    return getpeername(fd, (struct sockaddr *)address, &length) < 0 ? -errno : 0;
 }
 
 // getsockname() takes a generic pointer and an in/out length. Returns 0 or a negative errno.

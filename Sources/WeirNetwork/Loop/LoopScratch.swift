@@ -1,23 +1,30 @@
 import WeirCore
 
+/// What the corked connection of a loop has written: one at a time gathers its writes.
+///
+/// In memory of its own, since each use of an object's property would have to retain the object.
+struct Cork {
+    /// Bytes gathered from several small writes before they go to the socket.
+    static let capacity = 64 * 1_024
+
+    let bytes: UnsafeMutableRawPointer
+    var count = 0
+    /// The connection; it lives as long as the call that has corked it.
+    var connection: Unmanaged<TCPConnection>?
+}
+
 /// Buffers that all connections of a loop share, since only one of them is in use at a time.
 ///
 /// So an idle connection owns no buffer at all. Used on the loop's thread only.
 final class LoopScratch {
     /// Bytes read from a socket at once, and the most that a paused connection holds back.
     static let readCapacity = 64 * 1_024
-    /// Bytes gathered from several small writes before they go to the socket.
-    static let corkCapacity = 64 * 1_024
-
     /// Encrypted bytes gathered before they go to the socket: what a full cork becomes.
     static let cipherCapacity = 68 * 1_024
 
     /// Where the socket that is being read puts its bytes.
     let read: UnsafeMutableRawPointer
-    /// Where the connection that is corked gathers its writes.
-    let cork: UnsafeMutableRawPointer
-    @exclusivity(unchecked) var corkCount = 0
-    @exclusivity(unchecked) unowned(unsafe) var corked: TCPConnection?
+    let cork: UnsafeMutablePointer<Cork>
     /// Where a TLS connection gathers encrypted bytes during one call of OpenSSL.
     private(set) lazy var cipher = UnsafeMutableRawPointer.allocate(
         byteCount: Self.cipherCapacity, alignment: 64)
@@ -32,7 +39,8 @@ final class LoopScratch {
 
     init() {
         read = .allocate(byteCount: Self.readCapacity, alignment: 64)
-        cork = .allocate(byteCount: Self.corkCapacity, alignment: 64)
+        cork = .allocate(capacity: 1)
+        cork.initialize(to: Cork(bytes: .allocate(byteCount: Cork.capacity, alignment: 64)))
     }
 
     /// Takes the buffer for decrypted bytes; another one while it is in use.
@@ -70,6 +78,7 @@ final class LoopScratch {
 
     deinit {
         read.deallocate()
+        cork.pointee.bytes.deallocate()
         cork.deallocate()
         cipher.deallocate()
         plain?.deallocate()

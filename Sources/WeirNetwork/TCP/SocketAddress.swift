@@ -88,6 +88,15 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// The address to which a socket is connected; `nil` when it is none or not IPv4 or IPv6.
+    static func peer(of descriptor: Int32) -> SocketAddress? {
+        read { address, _ in
+            UnsafeMutableRawPointer(address).withMemoryRebound(
+                to: sockaddr_storage.self, capacity: 1
+            ) { cuv_peer_address(descriptor, $0) }
+        }
+    }
+
     /// The same address in the operating system's spelling, so that equal ones compare equal.
     var canonical: SocketAddress { withSockaddr { SocketAddress($0) } ?? self }
 

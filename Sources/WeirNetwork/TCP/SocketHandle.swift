@@ -1,167 +1,217 @@
 import CLibUV
 
-/// The libuv side of a TCP connection: the handle, its requests and the C callbacks.
+/// The socket of a TCP connection: its descriptor, and libuv's poll that tells when it is ready.
+///
+/// It calls the kernel itself, not by libuv's streams: `recv` and `send` pass by the file system's
+/// layer that `read` and `write` go through, and a pause that is short costs no call at all.
 final class SocketHandle: LoopHandle {
-    /// Buffers given to one write request.
-    private static let buffersPerWrite = 64
+    /// Pieces given to the kernel at once.
+    private static let piecesPerCall = 64
+    /// Calls in one turn of the loop, so that other sockets get their turn as well.
+    private static let callsPerTurn = 32
+    private static let readable = Int32(UV_READABLE.rawValue)
+    private static let writable = Int32(UV_WRITABLE.rawValue)
 
-    var connection: TCPConnection?
-    /// Where the loop's sockets put what they read.
-    private let readMemory: UnsafeMutableRawPointer
     var resetsOnClose = false
     var onClosed: (() -> Void)?
-    private var writeRequest: UnsafeMutablePointer<uv_write_t>?
-    private var shutdownRequest: UnsafeMutablePointer<uv_shutdown_t>?
-    private var bytesInRequest = 0
+    /// Kept until the handle is closed, so that a callback needs no hold of its own.
+    private var connection: TCPConnection?
+    @exclusivity(unchecked) private var unowned: Unmanaged<TCPConnection>?
+    private var onConnected: ((Int32) -> Void)?
+    /// -1 once it is closed.
+    @exclusivity(unchecked) private var descriptor: Int32
+    /// Where the loop's sockets put what they read.
+    private let readMemory: UnsafeMutableRawPointer
+    /// Events that are waited for, and those that the poll looks for: a pause doesn't stop it before
+    /// something has come.
+    @exclusivity(unchecked) private var wanted: Int32 = 0
+    @exclusivity(unchecked) private var watched: Int32 = 0
 
-    init(loop: Loop) throws(NetworkError) {
+    /// Takes over a non-blocking descriptor, which is closed with the handle, or when this fails.
+    init(loop: Loop, descriptor: Int32) throws(NetworkError) {
+        self.descriptor = descriptor
         readMemory = loop.scratch.read
-        try super.init(loop: loop, type: UV_TCP)
-        try check(uv_tcp_init(loop.uv, tcp), "creating a socket")
+        do {
+            try super.init(loop: loop, type: UV_POLL)
+            try check(uv_poll_init(loop.uv, poll, descriptor), "watching a socket")
+        } catch {
+            cuv_close(descriptor)
+            throw error
+        }
+        cuv_no_signal(descriptor)
         register()
     }
 
-    var tcp: UnsafeMutablePointer<uv_tcp_t> { memory.assumingMemoryBound(to: uv_tcp_t.self) }
-    private var stream: UnsafeMutablePointer<uv_stream_t> {
-        memory.assumingMemoryBound(to: uv_stream_t.self)
+    private var poll: UnsafeMutablePointer<uv_poll_t> {
+        memory.assumingMemoryBound(to: uv_poll_t.self)
     }
 
-    func startReading() -> Int32 {
-        uv_read_start(
-            stream,
-            { handle, _, buffer in
-                guard let data = handle?.pointee.data else { return }
-                // Not `owner(of:)`: for one read of a constant nothing has to be retained.
-                let memory = Unmanaged<SocketHandle>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                    $0.readMemory
-                }
-                buffer?.pointee.base = memory.assumingMemoryBound(to: CChar.self)
-                buffer?.pointee.len = LoopScratch.readCapacity
-            },
-            { handle, count, _ in
-                LoopHandle.owner(of: handle, as: SocketHandle.self)?.finishedRead(count)
-            })
+    /// Ties the connection to its socket, once.
+    func attach(_ connection: TCPConnection) {
+        self.connection = connection
+        unowned = Unmanaged.passUnretained(connection)
     }
 
-    private func finishedRead(_ count: Int) {
-        guard let connection else { return }
+    // MARK: Readiness
+
+    /// Asks for events; returns libuv's status.
+    private func want(_ events: Int32) -> Int32 {
+        wanted |= events
+        return wanted & ~watched == 0 ? 0 : watch()
+    }
+
+    private func watch() -> Int32 {
+        guard !isClosing else { return 0 }
+        watched = wanted
+        if wanted == 0 { return uv_poll_stop(poll) }
+        return uv_poll_start(poll, wanted) { handle, status, events in
+            guard let data = handle?.pointee.data else { return }
+            // The handle keeps its owner until it is closed, which never happens within a callback.
+            Unmanaged<SocketHandle>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                $0.isReady(status, events)
+            }
+        }
+    }
+
+    private func isReady(_ status: Int32, _ events: Int32) {
+        // After an error libuv has stopped the poll: the calls to the kernel tell what it is.
+        if status < 0 { watched = 0 }
+        let ready = status < 0 ? wanted : events
+        let unwanted = ready & ~wanted
+        if onConnected != nil { return finishConnecting() }
+        if ready & wanted & Self.readable != 0 { receiveAll() }
+        if ready & wanted & Self.writable != 0 {
+            unowned?._withUnsafeGuaranteedRef { $0.sendQueued() }
+        }
+        if unwanted != 0 || wanted & ~watched != 0 { watchOn() }
+    }
+
+    private func watchOn() {
+        let status = watch()
+        if status < 0 { connection?.close(NetworkError(uv: status, "watching a socket")) }
+    }
+
+    // MARK: Connecting
+
+    /// Runs `body` once, with the status of the connection attempt, or of its end.
+    func whenConnected(_ body: @escaping (Int32) -> Void) {
+        onConnected = body
+        let status = want(Self.writable)
+        if status < 0 {
+            onConnected = nil
+            body(status)
+        }
+    }
+
+    private func finishConnecting() {
+        let body = onConnected
+        onConnected = nil
+        wanted = 0
+        _ = watch()
+        body?(cuv_socket_error(descriptor))
+    }
+
+    // MARK: Reading
+
+    func startReading() -> Int32 { want(Self.readable) }
+
+    func stopReading() { wanted &= ~Self.readable }
+
+    private func receiveAll() {
+        for _ in 0..<Self.callsPerTurn {
+            let count = cuv_receive(descriptor, readMemory, LoopScratch.readCapacity)
+            unowned?._withUnsafeGuaranteedRef { finishReceiving(count, $0) }
+            // What is behind a part that was not full is told by the next turn.
+            if count < LoopScratch.readCapacity || wanted & Self.readable == 0 { return }
+        }
+    }
+
+    @inline(__always)
+    private func finishReceiving(_ count: Int, _ connection: TCPConnection) {
         if count > 0 {
-            connection.received(
-                UnsafeMutableRawBufferPointer(start: readMemory, count: count))
-        } else if count == Int(UV_EOF.rawValue) {
+            connection.received(UnsafeMutableRawBufferPointer(start: readMemory, count: count))
+        } else if count == 0 {
             connection.reachedEnd()
-        } else if count < 0 {
+        } else if count != Int(UV_EAGAIN.rawValue) {
             connection.close(NetworkError(uv: Int32(count), "reading from a connection"))
         }
     }
 
-    func stopReading() {
-        if !isClosing { uv_read_stop(stream) }
-    }
+    // MARK: Writing
 
-    func tryWrite(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int32 {
+    /// Hands bytes to the kernel: returns how many it has taken, or a negative error.
+    func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
         if second.isEmpty || first.isEmpty {
-            var piece = Self.buffer(second.isEmpty ? first : second)
-            return piece.len == 0 ? 0 : uv_try_write(stream, &piece, 1)
+            let piece = second.isEmpty ? first : second
+            return piece.isEmpty ? 0 : cuv_send(descriptor, piece.baseAddress, piece.count)
         }
-        return withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { buffers in
-            buffers[0] = Self.buffer(first)
-            buffers[1] = Self.buffer(second)
-            return uv_try_write(stream, buffers.baseAddress, 2)
+        return withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { pieces in
+            pieces[0] = Self.piece(UnsafeMutableRawPointer(mutating: first.baseAddress), first.count)
+            pieces[1] = Self.piece(
+                UnsafeMutableRawPointer(mutating: second.baseAddress), second.count)
+            return cuv_send_pieces(descriptor, pieces.baseAddress, 2)
         }
     }
 
-    private static func buffer(_ bytes: UnsafeRawBufferPointer) -> uv_buf_t {
-        buffer(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count)
+    /// Hands the front of the queue to the kernel; returns as ``send(_:_:)`` does.
+    func send(_ queue: WriteQueue) -> Int {
+        withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: Self.piecesPerCall) { pieces in
+            var count = 0
+            queue.prefix(Self.piecesPerCall) { entry in
+                pieces[count] = Self.piece(entry.base, entry.count)
+                count += 1
+            }
+            return cuv_send_pieces(descriptor, pieces.baseAddress, count)
+        }
     }
 
-    private static func buffer(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {
+    private static func piece(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {
         uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: count)
     }
 
-    /// Starts one request with the front of the queue, which must stay until it is done.
-    func write(_ queue: inout WriteQueue) -> Int32 {
-        let request = writeRequest ?? .allocate(capacity: 1)
-        writeRequest = request
-        request.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-        return withUnsafeTemporaryAllocation(
-            of: uv_buf_t.self, capacity: Self.buffersPerWrite
-        ) { buffers in
-            var count = 0
-            var bytes = 0
-            queue.prefix(Self.buffersPerWrite) { entry in
-                buffers[count] = Self.buffer(entry.base, entry.count)
-                count += 1
-                bytes += entry.count
-            }
-            bytesInRequest = bytes
-            return uv_write(request, stream, buffers.baseAddress, UInt32(count)) {
-                request, status in
-                guard let data = request?.pointee.data else { return }
-                let socket = Unmanaged<SocketHandle>.fromOpaque(data).takeUnretainedValue()
-                socket.finishedWrite(status)
-            }
-        }
+    /// Asks to be told when the kernel takes more.
+    func startWriting() -> Int32 { want(Self.writable) }
+
+    /// A socket that can be written would say so in each turn.
+    func stopWriting() {
+        wanted &= ~Self.writable
+        watchOn()
     }
 
-    private func finishedWrite(_ status: Int32) {
-        let count = bytesInRequest
-        bytesInRequest = 0
-        connection?.finishedWrite(status, count)
-        if connection?.isWriting != true {
-            writeRequest?.deallocate()
-            writeRequest = nil
-        }
-    }
+    /// Ends the sending side; returns a negative error when that fails.
+    func endSending() -> Int32 { cuv_end_sending(descriptor) }
 
-    /// Bytes of the write under way that the kernel has taken.
-    var takenOfWrite: Int {
-        bytesInRequest == 0 ? 0 : bytesInRequest - Int(uv_stream_get_write_queue_size(stream))
-    }
+    // MARK: Options and addresses
 
-    func shutdown() -> Int32 {
-        let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
-        shutdownRequest = request
-        request.pointee.data = Unmanaged.passUnretained(self).toOpaque()
-        return uv_shutdown(request, stream) { request, status in
-            guard let data = request?.pointee.data else { return }
-            let socket = Unmanaged<SocketHandle>.fromOpaque(data).takeUnretainedValue()
-            socket.connection?.finishedShutdown(status)
-        }
-    }
-
-    func setNoDelay(_ isOn: Bool) {
-        if !isClosing { uv_tcp_nodelay(tcp, isOn ? 1 : 0) }
-    }
+    func setNoDelay(_ isOn: Bool) { cuv_no_delay(descriptor, isOn ? 1 : 0) }
 
     func setKeepAlive(after delay: Duration?) {
-        guard !isClosing else { return }
-        let seconds = UInt32(clamping: max(1, (delay ?? .seconds(60)).milliseconds / 1_000))
-        uv_tcp_keepalive(tcp, delay == nil ? 0 : 1, seconds)
+        let seconds = delay.map { Int32(clamping: max(1, $0.milliseconds / 1_000)) }
+        cuv_keep_alive(descriptor, seconds ?? 0)
     }
 
-    func address(
-        _ ask: (
-            UnsafePointer<uv_tcp_t>, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<Int32>
-        )
-            -> Int32
-    ) -> SocketAddress? {
-        isClosing ? nil : SocketAddress.read { ask(tcp, $0, $1) }
-    }
+    /// The peer's address, while the socket is open.
+    var peerAddress: SocketAddress? { SocketAddress.peer(of: descriptor) }
+
+    /// This side's address, while the socket is open.
+    var localAddress: SocketAddress? { SocketAddress.local(of: descriptor) }
+
+    // MARK: The end
 
     override func close() {
-        if resetsOnClose {
-            let status = uv_tcp_close_reset(tcp, LoopHandle.closeCallback)
-            if status == 0 { return }
-        }
+        if resetsOnClose { cuv_reset_on_close(descriptor) }
         super.close()
+        cuv_close(descriptor)
+        descriptor = -1
+        wanted = 0
     }
 
     override func handleClosed() {
-        writeRequest?.deallocate()
-        shutdownRequest?.deallocate()
         let connection = connection
         self.connection = nil
+        unowned = nil
+        onConnected?(UV_ECANCELED.rawValue)
+        onConnected = nil
         onClosed?()
         onClosed = nil
         connection?.finishedClose()

@@ -23,7 +23,6 @@ private final class Connector {
     private let port: Int
     private let tls: TLSClientContext?
     private let loop: Loop
-    private let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
     private var completion: ((Result<TCPConnection, NetworkError>) -> Void)?
     private var rest: ArraySlice<SocketAddress> = []
     private var socket: SocketHandle?
@@ -72,21 +71,12 @@ private final class Connector {
             finish(.failure(error))
             return
         }
+        let descriptor = address.withSockaddr { cuv_connect($0) }
+        guard descriptor >= 0 else { return failed(descriptor) }
         do {
-            let socket = try SocketHandle(loop: loop)
+            let socket = try SocketHandle(loop: loop, descriptor: descriptor)
             self.socket = socket
-            // Balanced by the callback, which libuv runs exactly once when the call succeeds.
-            request.pointee.data = Unmanaged.passRetained(self).toOpaque()
-            let status = address.withSockaddr { target in
-                uv_tcp_connect(request, socket.tcp, target) { request, status in
-                    guard let data = request?.pointee.data else { return }
-                    Unmanaged<Connector>.fromOpaque(data).takeRetainedValue().finished(status)
-                }
-            }
-            if status < 0 {
-                Unmanaged.passUnretained(self).release()
-                failed(status)
-            }
+            socket.whenConnected { [self] status in finished(status) }
         } catch {
             finish(.failure(error))
         }
@@ -136,6 +126,4 @@ private final class Connector {
         completion(result)
         if case .success(let connection) = result, connection.handler == nil { connection.close() }
     }
-
-    deinit { request.deallocate() }
 }

@@ -5,7 +5,7 @@ extension TCPConnection {
     public var queuedByteCount: Int { queue.byteCount + (tls?.waiting.byteCount ?? 0) }
 
     /// Bytes that the kernel has taken, also of a write that is not complete: they show a peer's pace.
-    package var takenByteCount: Int { sentByteCount + socket.takenOfWrite }
+    package var takenByteCount: Int { sentByteCount }
 
     var isQueueEmpty: Bool { queue.isEmpty && tls?.waiting.isEmpty ?? true }
 
@@ -80,7 +80,15 @@ extension TCPConnection {
             _ = encrypt(shared, tls)
             return
         }
-        queue.append(shared, from: 0)
+        var sent = 0
+        if queue.isEmpty {
+            let none = UnsafeRawBufferPointer(start: nil, count: 0)
+            let bytes = UnsafeRawBufferPointer(start: shared.base, count: shared.count)
+            guard let result = tryWrite(bytes, none) else { return }
+            sent = result
+        }
+        guard sent < shared.count else { return }
+        queue.append(shared, from: sent)
         _ = writeQueued()
     }
 
@@ -88,31 +96,34 @@ extension TCPConnection {
     ///
     /// Everything written while a handler gets bytes is gathered anyway.
     public func corked<Result>(_ body: () throws -> Result) rethrows -> Result {
-        let scratch = loop.scratch
-        let previous = scratch.corked
-        if previous === self { return try body() }
-        previous?.flushCork()
-        scratch.corked = self
+        if isCorked { return try body() }
+        let previous = cork.pointee.connection
+        previous?._withUnsafeGuaranteedRef { $0.flushCork() }
+        cork.pointee.connection = Unmanaged.passUnretained(self)
         defer {
             flushCork()
-            scratch.corked = previous
+            cork.pointee.connection = previous
         }
         return try body()
+    }
+
+    /// Whether what is written now is gathered.
+    var isCorked: Bool {
+        cork.pointee.connection?.toOpaque() == Unmanaged.passUnretained(self).toOpaque()
     }
 
     /// Puts bytes into the loop's cork buffer when this connection is the corked one.
     private func gather(
         _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, _ count: Int
     ) -> Bool {
-        let scratch = loop.scratch
-        guard scratch.corked === self, isQueueEmpty else { return false }
-        if count > LoopScratch.corkCapacity - scratch.corkCount {
+        guard isCorked, isQueueEmpty else { return false }
+        if count > Cork.capacity - cork.pointee.count {
             flushCork()
-            if !isQueueEmpty || count > LoopScratch.corkCapacity / 2 || phase != .open {
+            if !isQueueEmpty || count > Cork.capacity / 2 || phase != .open {
                 return false
             }
         }
-        var target = scratch.cork + scratch.corkCount
+        var target = cork.pointee.bytes + cork.pointee.count
         if let base = first.baseAddress {
             target.copyMemory(from: base, byteCount: first.count)
             target += first.count
@@ -120,15 +131,14 @@ extension TCPConnection {
         if let base = second.baseAddress {
             target.copyMemory(from: base, byteCount: second.count)
         }
-        scratch.corkCount += count
+        cork.pointee.count += count
         return true
     }
 
     func flushCork() {
-        let scratch = loop.scratch
-        guard scratch.corked === self, scratch.corkCount > 0 else { return }
-        let bytes = UnsafeRawBufferPointer(start: scratch.cork, count: scratch.corkCount)
-        scratch.corkCount = 0
+        guard isCorked, cork.pointee.count > 0 else { return }
+        let bytes = UnsafeRawBufferPointer(start: cork.pointee.bytes, count: cork.pointee.count)
+        cork.pointee.count = 0
         guard phase == .open else { return }
         let none = UnsafeRawBufferPointer(start: nil, count: 0)
         if let tls {
@@ -153,44 +163,49 @@ extension TCPConnection {
     func tryWrite(
         _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
     ) -> Int? {
-        let result = socket.tryWrite(first, second)
-        if result == UV_EAGAIN.rawValue { return 0 }
-        if result < 0 {
-            close(NetworkError(uv: result, "writing to a connection"))
-            return nil
-        }
-        countSent(Int(result))
-        return Int(result)
+        let result = socket.send(first, second)
+        return isTaken(result) ? result : nil
     }
 
-    /// Gives the queue to libuv, one request at a time.
+    /// Counts what the kernel has taken; false after a failure, which closes the connection.
+    private func isTaken(_ result: Int) -> Bool {
+        if result < 0 {
+            close(NetworkError(uv: Int32(result), "writing to a connection"))
+            return false
+        }
+        countSent(result)
+        return true
+    }
+
+    /// Lets the queue go out as the kernel takes it.
     func writeQueued() -> WriteOutcome {
-        if !isWriting { startWrite() }
+        if !isWriting {
+            isWriting = true
+            mustReportDrained = true
+            let status = socket.startWriting()
+            if status < 0 { close(NetworkError(uv: status, "writing to a connection")) }
+        }
         return phase == .open ? .queued : .closed
     }
 
-    private func startWrite() {
-        isWriting = true
-        mustReportDrained = true
-        let status = socket.write(&queue)
-        if status < 0 { close(NetworkError(uv: status, "writing to a connection")) }
-    }
+    /// Calls of the kernel in one turn of the loop, so that other connections get theirs.
+    private static let sendsPerTurn = 32
 
-    /// Runs when libuv has written one request of the queue.
-    func finishedWrite(_ status: Int32, _ count: Int) {
-        isWriting = false
-        guard phase != .closed else { return }
-        if status < 0 {
-            close(NetworkError(uv: status, "writing to a connection"))
-            return
+    /// Runs when the kernel takes bytes again.
+    func sendQueued() {
+        for _ in 0..<Self.sendsPerTurn where !queue.isEmpty {
+            let result = socket.send(queue)
+            guard isTaken(result) else { return }
+            if result == 0 { return }
+            queue.removeFirst(result)
+            if queue.isEmpty, let tls { encryptWaiting(tls) }
+            guard phase != .closed else { return }
         }
-        countSent(count)
-        queue.removeFirst(count)
-        if queue.isEmpty, let tls { encryptWaiting(tls) }
+        guard queue.isEmpty else { return }
+        isWriting = false
+        socket.stopWriting()
         guard phase != .closed else { return }
-        if !queue.isEmpty {
-            if !isWriting { startWrite() }
-        } else if phase == .flushing {
+        if phase == .flushing {
             endSending()
         } else if mustReportDrained {
             mustReportDrained = false

@@ -25,6 +25,8 @@ public final class TCPConnection {
     enum Phase { case open, flushing, lingering, closed }
 
     let socket: SocketHandle
+    /// Where the loop's corked connection gathers its writes.
+    let cork: UnsafeMutablePointer<Cork>
     @exclusivity(unchecked) var phase = Phase.open
     @exclusivity(unchecked) var queue = WriteQueue()
     @exclusivity(unchecked) var isWriting = false
@@ -52,9 +54,10 @@ public final class TCPConnection {
     init(socket: SocketHandle) {
         self.loop = socket.loop
         self.socket = socket
+        cork = socket.loop.scratch.cork
         lastReadAt = loop.now
         pausedAt = loop.now
-        socket.connection = self
+        socket.attach(self)
     }
 
     // MARK: Reading
@@ -276,7 +279,7 @@ public final class TCPConnection {
         phase = .closed
         failure = error ?? failure
         if error == nil, wasOpen, let tls { sendLastClose(tls) }
-        if loop.scratch.corked === self { loop.scratch.corkCount = 0 }
+        if isCorked { cork.pointee.count = 0 }
         isSocketReading = false
         timer?.close()
         timer = nil
@@ -338,15 +341,7 @@ public final class TCPConnection {
             guard phase == .flushing, queue.isEmpty else { return }
         }
         phase = .lingering
-        if socket.shutdown() < 0 {
-            close()
-        } else if !hasReachedEnd {
-            startSocket()
-        }
-    }
-
-    func finishedShutdown(_ status: Int32) {
-        if phase == .lingering, status < 0 || hasReachedEnd { close() }
+        if socket.endSending() < 0 || hasReachedEnd { close() } else { startSocket() }
     }
 
     /// Runs when libuv has let go of the socket.
@@ -369,10 +364,10 @@ public final class TCPConnection {
     // MARK: Facts
 
     /// The peer's address, while the connection is open.
-    public var remoteAddress: SocketAddress? { socket.address(uv_tcp_getpeername) }
+    public var remoteAddress: SocketAddress? { socket.peerAddress }
 
     /// This side's address, while the connection is open.
-    public var localAddress: SocketAddress? { socket.address(uv_tcp_getsockname) }
+    public var localAddress: SocketAddress? { socket.localAddress }
 
     /// Whether the connection is open in both directions as far as this side knows.
     public var isOpen: Bool { phase == .open }

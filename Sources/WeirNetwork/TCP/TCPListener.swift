@@ -142,19 +142,12 @@ public final class TCPListener {
             return
         }
         do {
-            let socket = try SocketHandle(loop: loop)
-            let status = uv_tcp_open(socket.tcp, descriptor)
-            if status < 0 {
-                ListenerHandle.closeDescriptor(descriptor)
-                socket.closeHandle()
-                failureCount += 1
-                return
-            }
+            let socket = try SocketHandle(loop: loop, descriptor: descriptor)
             let block = countedBlock(of: socket)
             if let block,
                 openByAddress[block, default: 0] >= configuration.maximumConnectionsPerAddress
             {
-                let peer = socket.address(uv_tcp_getpeername)?.ip ?? "one address"
+                let peer = socket.peerAddress?.ip ?? "one address"
                 countRefusal("\(openByAddress[block, default: 0]) connections of \(peer)")
                 addressRefusedCount += 1
                 socket.closeHandle()
@@ -179,7 +172,6 @@ public final class TCPListener {
             if connection.handler == nil { connection.close() }
         } catch {
             failureCount += 1
-            ListenerHandle.closeDescriptor(descriptor)
         }
     }
 
@@ -193,7 +185,7 @@ public final class TCPListener {
 
     /// The addresses that a connection is counted with; nil for one that is not counted.
     private func countedBlock(of socket: SocketHandle) -> AddressBlock? {
-        guard let block = socket.address(uv_tcp_getpeername).map({ AddressBlock($0) }),
+        guard let block = socket.peerAddress.map({ AddressBlock($0) }),
             !block.isLoopback || configuration.countsLoopback
         else { return nil }
         return block

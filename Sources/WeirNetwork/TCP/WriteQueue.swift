@@ -58,11 +58,8 @@ struct WriteQueue {
     }
 
     /// Gives the first entries, at most `limit`; they stay until `removeFirst`.
-    mutating func prefix(_ limit: Int, _ body: (Entry) -> Void) {
-        let end = min(entries.count, head + limit)
-        for index in head..<end { body(entries[index]) }
-        // What libuv holds must not grow behind its back.
-        if end == entries.count { isTailOpen = false }
+    func prefix(_ limit: Int, _ body: (Entry) -> Void) {
+        for index in head..<min(entries.count, head + limit) { body(entries[index]) }
     }
 
     /// Drops bytes that the kernel has taken.

@@ -112,11 +112,11 @@ extension TCPConnection {
     /// Not when something is dropped or by a reset: the peer is to see that the end is missing.
     func sendLastClose(_ tls: TLSLayer) {
         let scratch = loop.scratch
-        let dropsCork = scratch.corked === self && scratch.corkCount > 0
+        let dropsCork = isCorked && cork.pointee.count > 0
         guard !tls.isHandshaking, isQueueEmpty, !dropsCork, !socket.resetsOnClose else { return }
         tls.engine.sendClose()
         let bytes = UnsafeRawBufferPointer(start: scratch.cipher, count: scratch.cipherCount)
         scratch.cipherCount = 0
-        _ = socket.tryWrite(bytes, UnsafeRawBufferPointer(start: nil, count: 0))
+        _ = socket.send(bytes, UnsafeRawBufferPointer(start: nil, count: 0))
     }
 }

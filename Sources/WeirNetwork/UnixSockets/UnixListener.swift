@@ -79,21 +79,8 @@ final class UnixListener {
 
 extension TCPConnection {
     /// Takes over a connected descriptor, which is closed when that fails.
-    ///
-    /// libuv asks nothing of a stream that a socket in the file system lacks.
     static func adopt(_ descriptor: Int32, on loop: Loop) throws(NetworkError) -> TCPConnection {
-        do throws(NetworkError) {
-            let socket = try SocketHandle(loop: loop)
-            let status = uv_tcp_open(socket.tcp, descriptor)
-            if status < 0 {
-                socket.closeHandle()
-                throw NetworkError(uv: status, "taking over a connection")
-            }
-            return TCPConnection(socket: socket)
-        } catch {
-            cuv_close(descriptor)
-            throw error
-        }
+        TCPConnection(socket: try SocketHandle(loop: loop, descriptor: descriptor))
     }
 
     /// Connects to a socket in the file system.

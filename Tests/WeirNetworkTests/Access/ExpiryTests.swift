@@ -22,7 +22,7 @@ import WeirTestSupport
         }
 
         func watch(for seconds: Int, _ close: @escaping () -> Void) throws {
-            let connection = TCPConnection(socket: try SocketHandle(loop: loop))
+            let connection = try TCPConnection.unconnected(on: loop)
             connections.append(connection)
             let end = HTTPDate.now() + seconds
             gate.watch(

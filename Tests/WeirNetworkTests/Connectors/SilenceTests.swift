@@ -146,7 +146,7 @@ import WeirTestSupport
         let loop = try Loop.shared()
         let times = Recorder<[UInt64]>()
         let timer = try await loop.run {
-            let connection = TCPConnection(socket: try SocketHandle(loop: loop))
+            let connection = try TCPConnection.unconnected(on: loop)
             let begin = connection.readingTime
             let timer = try LoopTimer(on: loop) {}
             timer.onFire = { [unowned timer] in

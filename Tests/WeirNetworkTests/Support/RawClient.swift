@@ -84,7 +84,7 @@ final class RawClient: Sendable {
     func receiveText() async -> String { String(decoding: await receive(), as: UTF8.self) }
 
     /// Ends this side's way, and neither reads nor closes.
-    func shutDown() async throws { try await perform { _ = $0.socket.shutdown() } }
+    func shutDown() async throws { try await perform { _ = $0.socket.endSending() } }
 
     func startReading() async throws { try await perform { $0.resumeReading() } }
     func endSending() async throws {

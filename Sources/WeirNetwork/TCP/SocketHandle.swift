@@ -23,7 +23,7 @@ final class SocketHandle: LoopHandle {
     /// Where the loop's sockets put what they read.
     private let readMemory: UnsafeMutableRawPointer
     /// Events that are waited for, and those that the poll looks for: a pause doesn't stop it before
-    /// something has come.
+    /// something has come. (`unchecked` as in `TCPConnection`.)
     @exclusivity(unchecked) private var wanted: Int32 = 0
     @exclusivity(unchecked) private var watched: Int32 = 0
 
@@ -146,9 +146,8 @@ final class SocketHandle: LoopHandle {
             return piece.isEmpty ? 0 : cuv_send(descriptor, piece.baseAddress, piece.count)
         }
         return withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: 2) { pieces in
-            pieces[0] = Self.piece(UnsafeMutableRawPointer(mutating: first.baseAddress), first.count)
-            pieces[1] = Self.piece(
-                UnsafeMutableRawPointer(mutating: second.baseAddress), second.count)
+            pieces[0] = Self.piece(first)
+            pieces[1] = Self.piece(second)
             return cuv_send_pieces(descriptor, pieces.baseAddress, 2)
         }
     }
@@ -158,15 +157,17 @@ final class SocketHandle: LoopHandle {
         withUnsafeTemporaryAllocation(of: uv_buf_t.self, capacity: Self.piecesPerCall) { pieces in
             var count = 0
             queue.prefix(Self.piecesPerCall) { entry in
-                pieces[count] = Self.piece(entry.base, entry.count)
+                let bytes = UnsafeRawBufferPointer(start: entry.base, count: entry.count)
+                pieces[count] = Self.piece(bytes)
                 count += 1
             }
             return cuv_send_pieces(descriptor, pieces.baseAddress, count)
         }
     }
 
-    private static func piece(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {
-        uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: count)
+    private static func piece(_ bytes: UnsafeRawBufferPointer) -> uv_buf_t {
+        let base = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+        return uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: bytes.count)
     }
 
     /// Asks to be told when the kernel takes more.

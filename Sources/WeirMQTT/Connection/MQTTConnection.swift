@@ -200,7 +200,7 @@ final class MQTTConnection: TCPConnectionHandler {
     }
 
     private func ask() {
-        let taken = tcp.takenByteCount
+        let taken = tcp.sentByteCount
         defer { takenBefore = taken }
         // A ping would stand behind a large message, which the broker is taking.
         if tcp.queuedByteCount > 0, taken > takenBefore { return }

@@ -152,7 +152,7 @@ extension HTTPServerConnection {
         }
         phase = .head
         clock.set(after: core.times.keepAlive)
-        _ = clock.hasProgress(tcp.takenByteCount)
+        _ = clock.hasProgress(tcp.sentByteCount)
         resume()
     }
 

@@ -274,7 +274,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
     /// The head of an answer is written whose body comes in pieces: from now on the peer's pace counts.
     func beginPieces() {
         hasBegunAnswer = true
-        _ = clock.hasProgress(tcp.takenByteCount)
+        _ = clock.hasProgress(tcp.sentByteCount)
         clock.set(after: core.times.answer)
     }
 
@@ -282,7 +282,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
     private func hasProgress(in milliseconds: UInt64) -> Bool {
         let seconds = Int(clamping: milliseconds / 1_000)
         let (least, _) = core.configuration.minimumBodyRate.multipliedReportingOverflow(by: seconds)
-        return clock.hasProgress(tcp.takenByteCount, atLeast: least)
+        return clock.hasProgress(tcp.sentByteCount, atLeast: least)
     }
 
     /// Refuses the current request and closes.
@@ -314,7 +314,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
         guard tcp.queuedByteCount > 0 else { return close() }
         phase = .leaving
         release()
-        _ = clock.hasProgress(tcp.takenByteCount)
+        _ = clock.hasProgress(tcp.sentByteCount)
         clock.set(after: core.times.answer)
         resume()
     }

@@ -4,9 +4,6 @@ extension TCPConnection {
     /// Bytes that wait for the kernel, or with TLS to be encrypted.
     public var queuedByteCount: Int { queue.byteCount + (tls?.waiting.byteCount ?? 0) }
 
-    /// Bytes that the kernel has taken, also of a write that is not complete: they show a peer's pace.
-    package var takenByteCount: Int { sentByteCount }
-
     var isQueueEmpty: Bool { queue.isEmpty && tls?.waiting.isEmpty ?? true }
 
     /// Writes bytes, which are copied only as far as the kernel does not take them now.

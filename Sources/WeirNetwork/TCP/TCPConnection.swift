@@ -307,10 +307,10 @@ public final class TCPConnection {
     func closeWhenTaken(orStuckFor pause: Duration) {
         leave {
             finishSending(within: pause)
-            var seen = takenByteCount
+            var seen = sentByteCount
             timer?.onFire = { [unowned(unsafe) self] in
-                guard phase == .flushing, takenByteCount > seen else { return close() }
-                seen = takenByteCount
+                guard phase == .flushing, sentByteCount > seen else { return close() }
+                seen = sentByteCount
                 timer?.start(after: pause)
             }
         }

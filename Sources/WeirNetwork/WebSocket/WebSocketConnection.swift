@@ -201,7 +201,7 @@ public final class WebSocketConnection {
         guard state == .open else { return }
         state = .closeSent
         writeClose(code, reason)
-        takenAtLook = tcp.takenByteCount
+        takenAtLook = tcp.sentByteCount
         timer.start(after: configuration.closeTimeout)
         // The peer's close frame may lie behind messages that waited for a full handler.
         tcp.resumeReading()
@@ -290,8 +290,8 @@ public final class WebSocketConnection {
         case .ended: break
         case .closeSent:
             // A slow server gets a client's last messages; a server is held up by nobody.
-            if role == .client, tcp.queuedByteCount > 0, tcp.takenByteCount > takenAtLook {
-                takenAtLook = tcp.takenByteCount
+            if role == .client, tcp.queuedByteCount > 0, tcp.sentByteCount > takenAtLook {
+                takenAtLook = tcp.sentByteCount
                 timer.start(after: configuration.closeTimeout)
                 return
             }

@@ -195,14 +195,14 @@ import WeirTestSupport
         let client = await leave(url, on: loop, count, closures)
         _ = await progress.wait(for: 1)
         let sent = Recorder<Int>()
-        client.perform { sent.append($0.tcp.takenByteCount) }
+        client.perform { sent.append($0.tcp.sentByteCount) }
         let before = await sent.wait(for: 1)[0]
         try await test.loop.run {
             slow.value.limit = count / 2
             slow.value.connection?.resume()
         }
         while sent.values.last == before {
-            client.perform { sent.append($0.tcp.takenByteCount) }
+            client.perform { sent.append($0.tcp.sentByteCount) }
             await Task.yield()
         }
         let isOpen = Recorder<Bool>()

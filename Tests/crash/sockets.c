@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,8 +20,7 @@ static void tell(void) {
     const char *path = getenv("FAULT_TOLD");
     int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     if (fd < 0) return;
-    // Not write(), which is the one below.
-    if (pwrite(fd, "fault\n", 6, 0) < 0) unlink(path);
+    if (write(fd, "fault\n", 6) < 0) unlink(path);
     close(fd);
 }
 
@@ -58,29 +58,32 @@ static ssize_t allowed(const char *name, int fd, size_t count, size_t most) {
     return (ssize_t)(count > most ? most : count);
 }
 
-ssize_t read(int fd, void *bytes, size_t count) {
-    static ssize_t (*next)(int, void *, size_t);
-    if (!next) next = (ssize_t(*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
-    ssize_t size = allowed("read", fd, count, 7);
-    return size < 0 ? -1 : next(fd, bytes, (size_t)size);
+ssize_t recv(int fd, void *bytes, size_t count, int flags) {
+    static ssize_t (*next)(int, void *, size_t, int);
+    if (!next) next = (ssize_t(*)(int, void *, size_t, int))dlsym(RTLD_NEXT, "recv");
+    ssize_t size = allowed("recv", fd, count, 7);
+    return size < 0 ? -1 : next(fd, bytes, (size_t)size, flags);
 }
 
-ssize_t write(int fd, const void *bytes, size_t count) {
-    static ssize_t (*next)(int, const void *, size_t);
-    if (!next) next = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
-    ssize_t size = allowed("write", fd, count, 3);
-    return size < 0 ? -1 : next(fd, bytes, (size_t)size);
+ssize_t send(int fd, const void *bytes, size_t count, int flags) {
+    static ssize_t (*next)(int, const void *, size_t, int);
+    if (!next) next = (ssize_t(*)(int, const void *, size_t, int))dlsym(RTLD_NEXT, "send");
+    ssize_t size = allowed("send", fd, count, 3);
+    return size < 0 ? -1 : next(fd, bytes, (size_t)size, flags);
 }
 
-ssize_t writev(int fd, const struct iovec *pieces, int count) {
-    static ssize_t (*next)(int, const struct iovec *, int);
-    if (!next) next = (ssize_t(*)(int, const struct iovec *, int))dlsym(RTLD_NEXT, "writev");
-    if (is_due("write", fd)) {
-        if (fault()) {
-            errno = fault();
-            return -1;
-        }
-        return write(fd, pieces[0].iov_base, pieces[0].iov_len > 3 ? 3 : pieces[0].iov_len);
-    }
-    return next(fd, pieces, count);
+// Gathering writes are sends to the one who says what fails.
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    static ssize_t (*next)(int, const struct msghdr *, int);
+    if (!next) next = (ssize_t(*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
+    if (message->msg_iovlen == 0) return next(fd, message, flags);
+    ssize_t size = allowed("send", fd, SIZE_MAX / 2, 3);
+    if (size < 0) return -1;
+    if (size > 3) return next(fd, message, flags);
+    struct iovec first = message->msg_iov[0];
+    if (first.iov_len > 3) first.iov_len = 3;
+    struct msghdr part = *message;
+    part.msg_iov = &first;
+    part.msg_iovlen = 1;
+    return next(fd, &part, flags);
 }

@@ -30,18 +30,29 @@ static inline int cuv_give_up(int fd) {
     return -error;
 }
 
+// Returns a close-on-exec, non-blocking socket of a type, or a negative errno.
+static inline int cuv_socket(int family, int type) {
+    int fd = socket(family, type, 0);
+    if (fd < 0) return -errno;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        return cuv_give_up(fd);
+    }
+    return fd;
+}
+
+static inline socklen_t cuv_address_length(const struct sockaddr *address) {
+    return address->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
+                                          : (socklen_t)sizeof(struct sockaddr_in);
+}
+
 // SOCK_* is an enum in Glibc and macros elsewhere, so Swift code would differ by platform.
 // Returns a descriptor bound to `address` and listening, or a negative errno.
 static inline int cuv_listen(const struct sockaddr *address, int backlog) {
-    int fd = socket(address->sa_family, SOCK_STREAM, 0);
-    if (fd < 0) return -errno;
+    int fd = cuv_socket(address->sa_family, SOCK_STREAM);
+    if (fd < 0) return fd;
     int on = 1;
-    socklen_t length = address->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
-                                                      : (socklen_t)sizeof(struct sockaddr_in);
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0
-        || fcntl(fd, F_SETFL, O_NONBLOCK) < 0
-        || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
-        || bind(fd, address, length) < 0
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
+        || bind(fd, address, cuv_address_length(address)) < 0
         || listen(fd, backlog) < 0) {
         return cuv_give_up(fd);
     }
@@ -72,9 +83,11 @@ static inline void cuv_close_on_exec(int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); }
 extern int accept4(int, struct sockaddr *, socklen_t *, int);
 #endif
 
-// accept4() is not visible to Swift, and errno has to be read right after the call. Returns a close-on-exec, non-blocking descriptor or a negative errno.
 // A descriptor that is good for nothing but to be given up; open() is variadic.
 static inline int cuv_spare_descriptor(void) { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
+
+// accept4() is not visible to Swift, and errno has to be read right after the call. Returns a close-on-exec, non-blocking descriptor
+// or a negative errno.
 static inline int cuv_accept(int listener) {
 #ifdef __linux__
     int fd = accept4(listener, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -91,12 +104,9 @@ static inline int cuv_accept(int listener) {
 
 // SOCK_* again. Returns a close-on-exec, non-blocking socket that is connected or about to be, or a negative errno.
 static inline int cuv_connect(const struct sockaddr *address) {
-    int fd = socket(address->sa_family, SOCK_STREAM, 0);
-    if (fd < 0) return -errno;
-    socklen_t length = address->sa_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
-                                                      : (socklen_t)sizeof(struct sockaddr_in);
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0
-        || (connect(fd, address, length) < 0 && errno != EINPROGRESS && errno != EINTR)) {
+    int fd = cuv_socket(address->sa_family, SOCK_STREAM);
+    if (fd < 0) return fd;
+    if (connect(fd, address, cuv_address_length(address)) < 0 && errno != EINPROGRESS && errno != EINTR) {
         return cuv_give_up(fd);
     }
     return fd;
@@ -221,12 +231,7 @@ static inline socklen_t cuv_unix_address(const char *path, struct sockaddr_un *a
 // SOCK_* again. Returns a close-on-exec, non-blocking socket for the file system's names, of streams or of datagrams, or a negative
 // errno.
 static inline int cuv_unix_socket(int takes_datagrams) {
-    int fd = socket(AF_UNIX, takes_datagrams ? SOCK_DGRAM : SOCK_STREAM, 0);
-    if (fd < 0) return -errno;
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
-        return cuv_give_up(fd);
-    }
-    return fd;
+    return cuv_socket(AF_UNIX, takes_datagrams ? SOCK_DGRAM : SOCK_STREAM);
 }
 
 // errno has to be read right after the call. Binds `path` with these permissions and listens with this backlog; with none it is a

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,10 +75,11 @@ ssize_t send(int fd, const void *bytes, size_t count, int flags) {
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     static ssize_t (*next)(int, const struct msghdr *, int);
     if (!next) next = (ssize_t(*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
-    if (message->msg_iovlen == 0) return next(fd, message, flags);
-    ssize_t size = allowed("send", fd, SIZE_MAX / 2, 3);
-    if (size < 0) return -1;
-    if (size > 3) return next(fd, message, flags);
+    if (message->msg_iovlen == 0 || !is_due("send", fd)) return next(fd, message, flags);
+    if (fault()) {
+        errno = fault();
+        return -1;
+    }
     struct iovec first = message->msg_iov[0];
     if (first.iov_len > 3) first.iov_len = 3;
     struct msghdr part = *message;

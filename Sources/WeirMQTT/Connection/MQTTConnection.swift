@@ -31,7 +31,7 @@ final class MQTTConnection: TCPConnectionHandler {
     private var failure: (any Error)?
     private var awaitsAnswer = false
     /// What the kernel had taken when the broker was last asked.
-    private var takenBefore = 0
+    private var sentBefore = 0
     private var isPaused = false
 
     /// Connects, and completes once the broker has let the client in.
@@ -200,10 +200,10 @@ final class MQTTConnection: TCPConnectionHandler {
     }
 
     private func ask() {
-        let taken = tcp.sentByteCount
-        defer { takenBefore = taken }
+        let sent = tcp.sentByteCount
+        defer { sentBefore = sent }
         // A ping would stand behind a large message, which the broker is taking.
-        if tcp.queuedByteCount > 0, taken > takenBefore { return }
+        if tcp.queuedByteCount > 0, sent > sentBefore { return }
         if awaitsAnswer, !isPaused {
             close(MQTTError("the broker has not answered a ping"))
             return

@@ -8,7 +8,7 @@ final class SocketHandle: LoopHandle {
     /// Pieces given to the kernel at once.
     private static let piecesPerCall = 64
     /// Calls in one turn of the loop, so that other sockets get their turn as well.
-    private static let callsPerTurn = 32
+    static let callsPerTurn = 32
     private static let readable = Int32(UV_READABLE.rawValue)
     private static let writable = Int32(UV_WRITABLE.rawValue)
 

@@ -185,12 +185,9 @@ extension TCPConnection {
         return phase == .open ? .queued : .closed
     }
 
-    /// Calls of the kernel in one turn of the loop, so that other connections get theirs.
-    private static let sendsPerTurn = 32
-
     /// Runs when the kernel takes bytes again.
     func sendQueued() {
-        for _ in 0..<Self.sendsPerTurn where !queue.isEmpty {
+        for _ in 0..<SocketHandle.callsPerTurn where !queue.isEmpty {
             let result = socket.send(queue)
             guard isTaken(result) else { return }
             if result == 0 { return }

@@ -44,7 +44,7 @@ public final class WebSocketConnection {
     private var keys = MaskKeySource()
     @exclusivity(unchecked) private var state = State.open
     /// What the kernel had taken when the time for the close handshake was last looked at.
-    private var takenAtLook = 0
+    private var sentAtLook = 0
     private var isAwaitingPong = false
     private var isTooSlow = false
     @exclusivity(unchecked) private var unfinished = UnfinishedMessage()
@@ -201,7 +201,7 @@ public final class WebSocketConnection {
         guard state == .open else { return }
         state = .closeSent
         writeClose(code, reason)
-        takenAtLook = tcp.sentByteCount
+        sentAtLook = tcp.sentByteCount
         timer.start(after: configuration.closeTimeout)
         // The peer's close frame may lie behind messages that waited for a full handler.
         tcp.resumeReading()
@@ -290,8 +290,8 @@ public final class WebSocketConnection {
         case .ended: break
         case .closeSent:
             // A slow server gets a client's last messages; a server is held up by nobody.
-            if role == .client, tcp.queuedByteCount > 0, tcp.sentByteCount > takenAtLook {
-                takenAtLook = tcp.sentByteCount
+            if role == .client, tcp.queuedByteCount > 0, tcp.sentByteCount > sentAtLook {
+                sentAtLook = tcp.sentByteCount
                 timer.start(after: configuration.closeTimeout)
                 return
             }

@@ -10,7 +10,7 @@ import WeirTestSupport
         let loop = try Loop()
         let ends = Recorder<NetworkError?>()
         let listener = try await `A TCP listener`.listen(on: loop) { connection in
-            connection.handler = Ends(ends)
+            connection.handler = Discard(ends: ends)
             connection.writeLimit = 100_000
             let piece = [UInt8](repeating: 0x61, count: 50_000)
             while piece.withUnsafeBytes({ connection.write($0) }) != .refused {}
@@ -27,7 +27,7 @@ import WeirTestSupport
         let ends = Recorder<NetworkError?>()
         let opened = Recorder<LoopBound<TCPConnection>>()
         let listener = try await `A TCP listener`.listen(on: loop) { connection in
-            connection.handler = Ends(ends)
+            connection.handler = Discard(ends: ends)
             connection.resumeReading()
             connection.pauseReading()
             opened.append(LoopBound(connection, on: loop))
@@ -72,16 +72,5 @@ import WeirTestSupport
         try await connect(within: .seconds(3_600))
         await loop.stop()
         #expect(await ends.wait(for: 2).last == .closed)
-    }
-
-    private final class Ends: TCPConnectionHandler {
-        private let ends: Recorder<NetworkError?>
-        init(_ ends: Recorder<NetworkError?>) { self.ends = ends }
-        func connection(
-            _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
-        ) -> Int { bytes.count }
-        func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
-            ends.append(error)
-        }
     }
 }

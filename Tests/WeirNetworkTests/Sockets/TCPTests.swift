@@ -65,12 +65,6 @@ import WeirTestSupport
         await loop.stop()
     }
 
-    final class Discard: TCPConnectionHandler {
-        func connection(
-            _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
-        ) -> Int { bytes.count }
-    }
-
     @Test func `refuses to connect where nobody listens`() async throws {
         let loop = try Loop()
         let listener = try await Self.listen(on: loop) { _ in }
@@ -240,7 +234,7 @@ import WeirTestSupport
         let clientLoop = try Loop()
         let block = SharedBytes((0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 / 1_000) })
         let listener = try await `A TCP listener`.listen(on: loop) { connection in
-            connection.handler = `A TCP listener`.Discard()
+            connection.handler = Discard()
             connection.resumeReading()
             connection.write("begin ")
             connection.write(block)
@@ -264,7 +258,7 @@ import WeirTestSupport
         let size = 32 << 20
         let accepted = Recorder<LoopBound<TCPConnection>>()
         let listener = try await `A TCP listener`.listen(on: loop) { connection in
-            connection.handler = `A TCP listener`.Discard()
+            connection.handler = Discard()
             connection.write(SharedBytes([UInt8](repeating: 7, count: size)))
             connection.closeWhenTaken(orStuckFor: .seconds(3_600))
             accepted.append(LoopBound(connection, on: loop))
@@ -295,18 +289,8 @@ import WeirTestSupport
     @Test func `reports a reset and an idle time`() async throws {
         let loop = try Loop()
         let errors = Recorder<NetworkError?>()
-        final class Watch: TCPConnectionHandler {
-            let errors: Recorder<NetworkError?>
-            init(_ errors: Recorder<NetworkError?>) { self.errors = errors }
-            func connection(
-                _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
-            ) -> Int { bytes.count }
-            func connectionClosed(_ connection: TCPConnection, error: NetworkError?) {
-                errors.append(error)
-            }
-        }
         let listener = try await `A TCP listener`.listen(on: loop) { connection in
-            connection.handler = Watch(errors)
+            connection.handler = Discard(ends: errors)
             connection.idleTimeout = .milliseconds(50)
             connection.resumeReading()
         }
@@ -316,7 +300,7 @@ import WeirTestSupport
         try await client.close()
         try await loop.run { listener.value.close() }
         let second = try await `A TCP listener`.listen(on: loop) { connection in
-            connection.handler = Watch(errors)
+            connection.handler = Discard(ends: errors)
             connection.resumeReading()
         }
         let other = try await RawClient.connect(

@@ -43,7 +43,7 @@ import WeirTestSupport
             loop.execute {
                 TCPConnection.connect(to: host, port: port, on: loop, tls: context) { result in
                     let info = result.flatMap { connection -> Result<TLSInfo, NetworkError> in
-                        connection.handler = Quiet()
+                        connection.handler = Discard()
                         connection.resumeReading()
                         connection.closeGracefully()
                         guard let info = connection.tlsInfo else {
@@ -55,12 +55,6 @@ import WeirTestSupport
                 }
             }
         }
-    }
-
-    private final class Quiet: TCPConnectionHandler {
-        func connection(
-            _ connection: TCPConnection, received bytes: UnsafeMutableRawBufferPointer
-        ) -> Int { bytes.count }
     }
 
     private func show(_ name: String, _ certificates: Certificates) -> [String] {

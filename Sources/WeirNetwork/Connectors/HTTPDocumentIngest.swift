@@ -20,19 +20,21 @@ protocol HTTPDocumentTaker: AnyObject {
 /// The body is one message, an array of messages, or, with a key, lines. It does not know of what
 /// type the events are: to look up a generic class costs each request as much as to decode one.
 final class HTTPDocumentIngest: HTTPBodyReceiver, HTTPIngestParty {
+    // `unchecked` as in `TCPConnection`.
+
     private let gate: any HTTPDocumentTaker
     let connection: HTTPServerConnection
     private let number: UInt64
     private let length: Int?
     private let form: HTTPIngestOptions.Form
-    private(set) var claim: HTTPRequestClaim?
-    private var bytes: [UInt8] = []
+    @exclusivity(unchecked) private(set) var claim: HTTPRequestClaim?
+    @exclusivity(unchecked) private var bytes: [UInt8] = []
     /// Whether the gate has the message, or the request is refused.
-    private var isDone = false
-    private var isGone = false
-    private var isComplete = false
+    @exclusivity(unchecked) private var isDone = false
+    @exclusivity(unchecked) private var isGone = false
+    @exclusivity(unchecked) private var isComplete = false
     /// What became of it before the request was complete.
-    private var outcome: Result<Int, HTTPProblem>?
+    @exclusivity(unchecked) private var outcome: Result<Int, HTTPProblem>?
 
     init(
         _ gate: any HTTPDocumentTaker, _ connection: HTTPServerConnection, _ length: Int?,

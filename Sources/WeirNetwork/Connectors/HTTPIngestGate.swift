@@ -29,6 +29,8 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
         var deadline: UInt64 = 0
     }
 
+    private typealias Told = (party: any HTTPIngestParty, count: Int, byteCount: Int)
+
     let options: HTTPIngestOptions
     private let decoder: EventDecoder<Element>
     /// What appends the events of any connection; nil when they are not alike.
@@ -42,9 +44,12 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
     private var journal: IngestJournal?
     private var hasClosed = false
     /// What this turn has brought: its events and who has brought how many.
-    private var gathered = Batch<Element>()
-    private var parties: [(party: any HTTPIngestParty, count: Int, byteCount: Int)] = []
-    private var isFlushDue = false
+    /// (`unchecked` as in `TCPConnection`.)
+    @exclusivity(unchecked) private var gathered = Batch<Element>()
+    @exclusivity(unchecked) private var parties: [Told] = []
+    /// Room for the next turn's, so that a turn allocates none.
+    @exclusivity(unchecked) private var spare: [Told] = []
+    @exclusivity(unchecked) private var isFlushDue = false
     /// What waits for room, oldest first, from `head` on.
     private var waiting: [Waiter] = []
     private var head = 0
@@ -55,10 +60,10 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
     private let keys: RequestKeys
     private var streams: [ObjectIdentifier: HTTPLineIngest<Element>] = [:]
     /// The answer to a request with one event, made once a second.
-    private var prepared: (second: Int, bytes: SharedBytes)?
+    @exclusivity(unchecked) private var prepared: (second: Int, bytes: SharedBytes)?
     private let patience: UInt64
-    private var lastType: [UInt8] = []
-    private var lastForm: HTTPIngestOptions.Form?
+    @exclusivity(unchecked) private var lastType: [UInt8] = []
+    @exclusivity(unchecked) private var lastForm: HTTPIngestOptions.Form?
 
     init(
         _ decoder: EventDecoder<Element>, _ options: HTTPIngestOptions, _ context: SourceContext,
@@ -243,9 +248,15 @@ final class HTTPIngestGate<Element: Sendable>: HTTPIngestDoor {
     private func flush() {
         isFlushDue = false
         if parties.isEmpty { return }
-        let (batch, told) = (gathered, parties)
+        let batch = gathered
         gathered = Batch()
-        parties.removeAll(keepingCapacity: true)
+        var told = spare
+        spare = []
+        swap(&told, &parties)
+        defer {
+            told.removeAll(keepingCapacity: true)
+            spare = told
+        }
         if let inlet, !isDurable, head == waiting.count {
             do {
                 if try inlet.trySend(batch, wakeUps: loop.wakeUps) {

@@ -24,9 +24,9 @@ final class HTTPServerConnection: TCPConnectionHandler {
     let server: NetworkServer
     let clock: HTTPDeadline
     @exclusivity(unchecked) var phase = Phase.head
-    var reader: HTTPHeadReader
+    @exclusivity(unchecked) var reader: HTTPHeadReader
     /// The body under way, if it comes in chunks.
-    private(set) var body: HTTPBodyReader?
+    @exclusivity(unchecked) private(set) var body: HTTPBodyReader?
     /// What is to come of a body whose length was told.
     @exclusivity(unchecked) private var bodyRest = 0
     @exclusivity(unchecked) var receiver: (any HTTPBodyReceiver)?

@@ -31,7 +31,7 @@ public final class TCPConnection {
     @exclusivity(unchecked) var queue = WriteQueue()
     @exclusivity(unchecked) var isWriting = false
     @exclusivity(unchecked) var mustReportDrained = false
-    var hasReachedEnd = false
+    @exclusivity(unchecked) var hasReachedEnd = false
     var failure: NetworkError?
     /// Tells the owner of all connections that this one is closed.
     var onFinished: (() -> Void)?
@@ -42,12 +42,12 @@ public final class TCPConnection {
     /// What the TLS handshake has agreed on; nil for a plain connection.
     public internal(set) var tlsInfo: TLSInfo?
     /// Who the peer is by access control, and what it may bring; nil without.
-    var access: ConnectionAccess?
+    @exclusivity(unchecked) var access: ConnectionAccess?
     @exclusivity(unchecked) private var held: UnsafeMutableRawBufferPointer?
     @exclusivity(unchecked) private var heldOffset = 0
     @exclusivity(unchecked) var isDelivering = false
-    private var resumeCount = 0
-    private var isSocketReading = false
+    @exclusivity(unchecked) private var resumeCount = 0
+    @exclusivity(unchecked) private var isSocketReading = false
     private(set) var timer: LoopTimer?
     @exclusivity(unchecked) private(set) var lastReadAt: UInt64 = 0
 
@@ -63,7 +63,7 @@ public final class TCPConnection {
     // MARK: Reading
 
     /// Whether reading is paused, by ``pauseReading()`` or by a handler that was full.
-    public private(set) var isReadingPaused = true {
+    @exclusivity(unchecked) public private(set) var isReadingPaused = true {
         didSet {
             if isReadingPaused == oldValue { return }
             if isReadingPaused {
@@ -74,8 +74,8 @@ public final class TCPConnection {
         }
     }
     /// When reading was paused, and how long it was before that, in the loop's milliseconds.
-    private var pausedAt: UInt64
-    private var pausedTime: UInt64 = 0
+    @exclusivity(unchecked) private var pausedAt: UInt64
+    @exclusivity(unchecked) private var pausedTime: UInt64 = 0
 
     /// A clock of milliseconds that stands still while reading is paused.
     var readingTime: UInt64 { (isReadingPaused ? pausedAt : loop.now) - pausedTime }
@@ -169,7 +169,9 @@ public final class TCPConnection {
     func deliver(_ bytes: UnsafeMutableRawBufferPointer, isHeld: Bool) {
         isDelivering = true
         corked {
-            let used = offer(bytes)
+            // One hold of the handler for all its calls: each is a reference count.
+            var current = handler
+            let used = offer(bytes, to: &current)
             if phase != .open || used == bytes.count {
                 if isHeld { dropHeld() }
             } else {
@@ -177,21 +179,25 @@ public final class TCPConnection {
                 stopSocket()
                 if isHeld { heldOffset += used } else { hold(bytes, from: used) }
             }
-            handler?.connectionReceivedAll(self)
+            if handler !== current { current = handler }
+            current?.connectionReceivedAll(self)
         }
         isDelivering = false
     }
 
     /// Offers bytes until they are used up or the handler is full; returns how many are used.
-    private func offer(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+    private func offer(
+        _ bytes: UnsafeMutableRawBufferPointer, to current: inout (any TCPConnectionHandler)?
+    ) -> Int {
         var used = 0
-        while used < bytes.count, phase == .open, let current = handler {
+        while used < bytes.count, phase == .open, let receiver = current {
             let before = resumeCount
             let rest = UnsafeMutableRawBufferPointer(rebasing: bytes[used...])
-            let taken = current.connection(self, received: rest)
+            let taken = receiver.connection(self, received: rest)
             precondition((0...rest.count).contains(taken), "more bytes used than were offered")
             used += taken
-            let wasReplaced = handler !== current
+            let wasReplaced = handler !== receiver
+            if wasReplaced { current = handler }
             if taken < rest.count, !wasReplaced, resumeCount == before { break }
         }
         return used

@@ -39,13 +39,13 @@ public final class WebSocketConnection {
     private let configuration: Configuration
     private let counters: ServerCounterCells?
     private let timer: LoopTimer
-    private var parser: WebSocketParser
+    @exclusivity(unchecked) private var parser: WebSocketParser
     private let compressor: MessageCompressor?
     private var keys = MaskKeySource()
     @exclusivity(unchecked) private var state = State.open
     /// What the kernel had taken when the time for the close handshake was last looked at.
     private var sentAtLook = 0
-    private var isAwaitingPong = false
+    @exclusivity(unchecked) private var isAwaitingPong = false
     private var isTooSlow = false
     @exclusivity(unchecked) private var unfinished = UnfinishedMessage()
     /// What the read under way has completed.

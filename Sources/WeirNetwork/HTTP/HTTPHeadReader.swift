@@ -74,15 +74,17 @@ public struct HTTPHeadReader: Sendable {
             length += plain
             lineLength += plain
             guard position < bytes.count else { break }
-            let byte = bytes[position]
-            position += 1
-            length += 1
-            if length > limits.maximumHeadLength {
-                let isTarget = lineCount == 0 && !isTrailer
-                throw HTTPError(
-                    isTarget ? 414 : 431, "the head is above \(limits.maximumHeadLength) bytes")
+            if !endsLine(bytes, at: position) {
+                let byte = bytes[position]
+                position += 1
+                length += 1
+                if length > limits.maximumHeadLength { throw tooLong }
+                guard try endsHead(byte) else { continue }
+            } else {
+                position += 2
+                length += 2
+                guard try endsHead() else { continue }
             }
-            guard try endsHead(byte) else { continue }
             if lineCount == 0, !isTrailer {
                 // RFC 9112, 2.2: an empty line before the request line is skipped, once.
                 if hasSkippedEmptyLine { throw HTTPError(400, "empty request line") }
@@ -98,6 +100,19 @@ public struct HTTPHeadReader: Sendable {
         }
         carry.append(contentsOf: bytes[start...])
         return bytes.count
+    }
+
+    private var tooLong: HTTPError {
+        let isTarget = lineCount == 0 && !isTrailer
+        return HTTPError(
+            isTarget ? 414 : 431, "the head is above \(limits.maximumHeadLength) bytes")
+    }
+
+    /// Whether both bytes of a line's end are there, within the limit: the usual case.
+    private func endsLine(_ bytes: UnsafeRawBufferPointer, at position: Int) -> Bool {
+        position + 2 <= bytes.count && !endsWithCarriageReturn
+            && length + 2 <= limits.maximumHeadLength
+            && bytes[position] == 0x0D && bytes[position + 1] == 0x0A
     }
 
     /// How many of the bytes need no closer look: up to the first control character, eight at a
@@ -126,12 +141,13 @@ public struct HTTPHeadReader: Sendable {
         _ part: UnsafeRawBufferPointer,
         _ onHead: (UnsafeRawBufferPointer) throws(HTTPError) -> Void
     ) throws(HTTPError) {
-        var whole = carry
-        self = HTTPHeadReader(limits: limits, isTrailer: isTrailer)
-        if whole.isEmpty {
+        (lineLength, lineCount, length, hasSkippedEmptyLine) = (0, 0, 0, false)
+        if carry.isEmpty {
             try onHead(part)
             return
         }
+        var whole = carry
+        carry = []
         whole.append(contentsOf: part)
         var result = Result<Void, HTTPError>.success(())
         whole.withUnsafeBytes { bytes in
@@ -140,18 +156,23 @@ public struct HTTPHeadReader: Sendable {
         try result.get()
     }
 
+    /// Ends a line; true when it is empty.
+    private mutating func endsHead() throws(HTTPError) -> Bool {
+        if lineLength == 0 { return true }
+        lineLength = 0
+        lineCount += 1
+        if lineCount > limits.maximumHeaderCount + 1 {
+            throw HTTPError(431, "more than \(limits.maximumHeaderCount) headers")
+        }
+        return false
+    }
+
     /// Looks at the next byte; true when it ends an empty line.
     private mutating func endsHead(_ byte: UInt8) throws(HTTPError) -> Bool {
         if endsWithCarriageReturn {
             guard byte == 0x0A else { throw HTTPError(400, "carriage return without line feed") }
             endsWithCarriageReturn = false
-            if lineLength == 0 { return true }
-            lineLength = 0
-            lineCount += 1
-            if lineCount > limits.maximumHeaderCount + 1 {
-                throw HTTPError(431, "more than \(limits.maximumHeaderCount) headers")
-            }
-            return false
+            return try endsHead()
         }
         switch byte {
         case 0x0D: endsWithCarriageReturn = true

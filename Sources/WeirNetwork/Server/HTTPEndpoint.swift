@@ -4,13 +4,17 @@
 typealias HTTPResponder = @Sendable (HTTPRequestScan, HTTPServerConnection) -> HTTPBeginning
 
 /// What becomes of a request whose head has come.
+///
+/// Answers at once are `indirect`: else every request would copy the room that they need.
 enum HTTPBeginning {
     /// It is answered at once, whatever its body is.
-    case reply(HTTPReply)
+    indirect case reply(HTTPReply)
     /// A problem is answered at once.
-    case refuse(HTTPProblem)
+    indirect case refuse(HTTPProblem)
     /// Its body is read, and who reads it answers.
     case receive(any HTTPBodyReceiver, HTTPBodyLimits)
+    /// Another protocol has taken over the connection.
+    case upgraded
 }
 
 /// What takes the body of a request and answers it; used on the server's loop only.

@@ -1,8 +1,8 @@
 import HTTPTypes
 
 extension HTTPServerConnection {
-    /// Finds who answers a request; `nil` when it is dealt with.
-    func respond(to request: HTTPRequestScan) throws(HTTPError) -> HTTPBeginning? {
+    /// Finds who answers a request.
+    func respond(to request: HTTPRequestScan) throws(HTTPError) -> HTTPBeginning {
         let routes = server.currentRoutes
         if let lastRoute, lastRoute.fits(request, routes) {
             return lastRoute.responder(request, self)
@@ -54,7 +54,7 @@ extension HTTPServerConnection {
 
     private func upgrade(
         _ request: HTTPRequestHead, _ acceptor: NetworkServer.Acceptor
-    ) throws(HTTPError) -> HTTPBeginning? {
+    ) throws(HTTPError) -> HTTPBeginning {
         guard request.bodyLength == 0 else {
             throw HTTPError(413, "a handshake has no body")
         }
@@ -93,7 +93,7 @@ extension HTTPServerConnection {
             watchExpiry { [unowned webSocket] in
                 webSocket.close(.policyViolation, reason: "the credentials have expired")
             }
-            return nil
+            return .upgraded
         }
     }
 

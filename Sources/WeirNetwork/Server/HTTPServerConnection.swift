@@ -122,7 +122,7 @@ final class HTTPServerConnection: TCPConnectionHandler {
     /// Has a request answered that may be.
     func proceed(_ request: HTTPRequestScan) throws(HTTPError) {
         switch try respond(to: request) {
-        case nil: return
+        case .upgraded: return
         case .reply(let reply):
             if request.bodyLength != 0 { keepsAlive = false }
             answer(reply)

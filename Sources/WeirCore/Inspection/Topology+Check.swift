@@ -57,6 +57,8 @@ extension Topology {
             topology: self, configuration: configuration.forInspection)
         await running.check(restored, dropsUnknown: store.dropsUnknownState, &report)
         report.problems += running.misplacedSources(restored, reader)
+        // The end of a run that never was: what refers to each other in a circle lets go.
+        running.closeMailboxes()
         running.supervisors.forgetChildren()
         return report
     }

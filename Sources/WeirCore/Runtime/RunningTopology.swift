@@ -218,7 +218,8 @@ public final class RunningTopology: Sendable {
         for outlet in outlets.values { outlet.finish(throwing: error) }
     }
 
-    private func closeMailboxes() {
+    /// Nobody is waited for any more, and mailboxes let go of what fills them.
+    func closeMailboxes() {
         for instance in instances.joined() { instance.mailbox.close() }
         for outlet in outlets.values { outlet.mailbox.close() }
     }
